@@ -1,0 +1,248 @@
+"""Point location: which cell a point lies in, and with which weights of the cell's vertices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import FieldError, InvalidMeshError, first_ids
+from ..mesh import CellMesh
+from .celltable import CellTable
+from .inverse import reference_weights
+
+__all__ = ["Location", "PointLocator"]
+
+Array = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+_CHUNK = 1 << 15  # points handled together: their temporaries stay in the processor's cache
+_OUTSIDE = 1e-10  # in extents: from here on a point is called outside
+
+
+@dataclass(frozen=True, eq=False)
+class Location:
+    """Where points lie in a mesh.
+
+    `cells` (m,): the cell of each point. `nodes`, `weights` (m, vmax): its vertices and the values of their shape
+    functions at the point, padded with 0. `outside` (m,): further from the mesh than rounding; such a point has the
+    closest cell, and the weights of that cell's closest point.
+    """
+
+    cells: Ids
+    weights: Array
+    nodes: Ids
+    outside: NDArray[np.bool_]
+
+    def interpolate(self, values: NDArray) -> NDArray:
+        """Vertex values (n,) or (n, k) interpolated to the points: (m,) or (m, k)."""
+        return np.einsum("mv,mv...->m...", self.weights, values[self.nodes])
+
+
+class PointLocator:
+    """Finds points in a mesh of any cell kinds.
+
+    Points start at the cell nearest along the Z-order curve (or at a guess) and walk from cell to cell through the
+    facet that they lie furthest beyond (the visibility walk of Devillers, Pion and Teillaud 2002), all at once.
+    Those that meet a hole, another component or the outside are settled exactly by a tree of bounding boxes.
+
+    Raises
+    ------
+    InvalidMeshError
+        The mesh has no cells, or coordinates that are not finite.
+
+    Examples
+    --------
+    >>> mesh = CellMesh.single([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2], [0, 2, 3]], "triangle")
+    >>> where = PointLocator(mesh).find(np.array([[0.75, 2.0], [0.25, 0.5]]))
+    >>> where.cells, where.outside
+    (array([0, 0]), array([False,  True]))
+    >>> PointLocator(mesh).interpolate(mesh.points[:, 0], [[0.75, 2.0], [0.25, 0.5]])
+    array([0.75, 1.  ])
+    """
+
+    def __init__(self, mesh: CellMesh) -> None:
+        if not mesh.n_cells:
+            raise InvalidMeshError("Expected a mesh with cells (got none); check that the mesh was read as intended")
+        bad = np.flatnonzero(~np.isfinite(mesh.points).all(1))
+        if len(bad):
+            raise InvalidMeshError(f"Expected finite coordinates (got NaN or infinity at points {first_ids(bad)})")
+        self.mesh = mesh
+        self._table = CellTable(mesh)
+
+    def find(self, points: ArrayLike, guess: ArrayLike | None = None) -> Location:
+        """Locate points.
+
+        Parameters
+        ----------
+        points
+            Coordinates (dim, m).
+        guess
+            Cells (m,) from which to start: where the points were a moment ago. Only speed depends on it.
+
+        Raises
+        ------
+        FieldError
+            Points of another shape or not finite; a guess of another length or with unknown cells.
+        """
+        table = self._table
+        x = table.normalised(_checked_points(points, self.mesh.dim).T)
+        m, v = len(x), table.nodes.shape[1]
+        cells, weights, outside = np.empty(m, np.int64), np.zeros((m, v)), np.zeros(m, bool)
+        if guess is None:
+            codes = table.curve(x)
+            order = np.argsort(codes)
+            start = self._seed(x, codes, order)
+        else:
+            order, start = None, table.ranks[_checked_guess(guess, m, self.mesh.n_cells)]
+        for begin in range(0, m, _CHUNK):
+            rows = slice(begin, begin + _CHUNK) if order is None else order[begin : begin + _CHUNK]
+            cells[rows], weights[rows], outside[rows] = self._find(x[rows], start[rows], guess is not None)
+        return Location(table.order[cells], weights, table.nodes[cells], outside)
+
+    def interpolate(self, values: ArrayLike, points: ArrayLike, guess: ArrayLike | None = None) -> NDArray:
+        """Vertex values (n,) or (n, k) at points (dim, m): (m,) or (m, k).
+
+        Linear fields are exact on simplices, and multilinear ones on their cells; outside of the mesh the value is
+        that of its closest point.
+
+        Raises
+        ------
+        FieldError
+            Values of another length or not finite, and as `find`.
+        """
+        v = np.asarray(values)
+        if v.ndim not in (1, 2) or len(v) != self.mesh.n_points:
+            n = self.mesh.n_points
+            raise FieldError(f"Expected values of shape ({n},) or ({n}, k), one row a vertex (got {v.shape})")
+        if not np.isfinite(v).all():
+            raise FieldError("Expected finite values (got NaN or infinity); clean the field first")
+        return self.find(points, guess).interpolate(v)
+
+    def _seed(self, x: Array, codes: NDArray[np.uint64], order: Ids) -> Ids:
+        """The best of four cells next to each point on the curve."""
+        start = np.empty(len(x), np.int64)
+        last = len(self._table.codes) - 1
+        for begin in range(0, len(x), _CHUNK):
+            rows = order[begin : begin + _CHUNK]
+            y = x[rows]
+            at = np.searchsorted(self._table.codes, codes[rows])
+            best, least = np.clip(at, 0, last), np.full(len(rows), np.inf)
+            for shift in (-2, -1, 0, 1):
+                cell = np.clip(at + shift, 0, last)
+                far = ((self._table.centre[cell] - y) ** 2).sum(1)
+                better = far < least
+                best, least = np.where(better, cell, best), np.where(better, far, least)
+            start[rows] = best
+        return start
+
+    def _find(self, x: Array, start: Ids, guessed: bool) -> tuple[Ids, Array, NDArray[np.bool_]]:
+        cell, weights, lost = self._walk(x, start, 16 if guessed else 64)
+        if guessed and len(lost):
+            again = self._seed(x[lost], self._table.curve(x[lost]), np.arange(len(lost)))
+            cell[lost], weights[lost], still = self._walk(x[lost], again, 64)
+            lost = lost[still]
+        outside = np.zeros(len(x), bool)
+        if len(lost):
+            cell[lost], weights[lost], gap = self._closest(x[lost], cell[lost])
+            outside[lost] = gap > max(_OUTSIDE, 2 * self._table.rounding)
+        return cell, weights, outside
+
+    def _walk(self, x: Array, start: Ids, steps: int) -> tuple[Ids, Array, Ids]:
+        """Cells and weights after a walk of at most so many steps, and the rows that did not arrive."""
+        m, dim = x.shape
+        table, width = self._table, self._table.width
+        final, weights = start.copy(), np.zeros((m, table.nodes.shape[1]))
+        active, cell, y = np.arange(m), start, x
+        lost = []
+        for _ in range(steps):
+            record = table.record[cell]
+            shift = y - record[:, -dim - 1 : -1]
+            value = np.empty((len(y), width))
+            for f in range(width):
+                column = 1 + shift[:, 0] * record[:, f * dim]
+                for d in range(1, dim):
+                    column += shift[:, d] * record[:, f * dim + d]
+                value[:, f] = column
+            arrived = value.min(1) >= -record[:, -1]
+            if table.simplicial:
+                inside = np.maximum(value[arrived], 0)
+                weights[active[arrived]] = inside / inside.sum(1, keepdims=True)
+            elif arrived.any():
+                rows = np.flatnonzero(arrived)
+                weights[active[rows]], value[rows], arrived[rows] = table.invert(y[rows], cell[rows])
+            final[active] = cell
+            go = np.flatnonzero(~arrived)
+            if not len(go):
+                active = go
+                break
+            value, behind = value[go], table.neighbours[cell[go]]
+            value[behind < 0] = np.inf
+            facet = value.argmin(1)
+            each = np.arange(len(go))
+            free = value[each, facet] < 0
+            lost.append(active[go[~free]])
+            go = go[free]
+            active, y, cell = active[go], y[go], behind[each[free], facet[free]]
+        return final, weights, np.concatenate([*lost, active])
+
+    def _closest(self, x: Array, cell: Ids) -> tuple[Ids, Array, Array]:
+        """Exactly closest cells, the weights of their closest points, and the distances."""
+        table, cell = self._table, cell.copy()
+        weights, squared = table.distance(x, cell)
+        for part in np.array_split(np.arange(len(x)), len(x) // 2048 + 1):
+            point, box, gap = table.boxes.near(x[part], squared[part])
+            point = part[point]
+            # the nearest box of each point first: its distance prunes most of the others
+            first = np.lexsort((gap, point))
+            first = first[np.r_[True, np.diff(point[first]) > 0]] if len(first) else first
+            for pairs in (first, np.arange(len(point))):
+                pairs = pairs[gap[pairs] < squared[point[pairs]]]
+                w, s = table.distance(x[point[pairs]], box[pairs])
+                best = np.lexsort((s, point[pairs]))
+                best = best[np.r_[True, np.diff(point[pairs][best]) > 0]] if len(best) else best
+                best = best[s[best] < squared[point[pairs][best]]]
+                target = point[pairs][best]
+                cell[target], weights[target], squared[target] = box[pairs][best], w[best], s[best]
+        if not table.simplicial:
+            self._curve(x, cell, weights, squared)
+        return cell, weights, np.sqrt(squared)
+
+    def _curve(self, x: Array, cell: Ids, weights: Array, squared: Array) -> None:
+        """Turn weights in a part of a cell into the cell's shape functions, in place."""
+        table = self._table
+        # between the curved facet of a cell and its flat parts: inside after all
+        near, found, lost = self._walk(x, cell, 8)
+        arrived = np.ones(len(x), bool)
+        arrived[lost] = False
+        cell[arrived], weights[arrived], squared[arrived] = near[arrived], found[arrived], 0
+        for kind, rows in table.of_kind(cell[lost]):
+            rows = lost[rows]
+            vertices, w = table.points[table.nodes[cell[rows], : kind.vertices]], weights[rows, : kind.vertices]
+            closest = np.einsum("mv,mvd->md", w, vertices)
+            shape, done = reference_weights(kind, vertices, closest, w @ kind.reference)
+            done &= shape.min(1) > -1e-3
+            shape = np.maximum(shape[done], 0)
+            rows = rows[done]
+            weights[rows, : kind.vertices] = shape / shape.sum(1, keepdims=True)
+            place = np.einsum("mv,mvd->md", weights[rows, : kind.vertices], vertices[done])
+            squared[rows] = ((x[rows] - place) ** 2).sum(1)
+
+
+def _checked_points(points: ArrayLike, dim: int) -> Array:
+    x = np.asarray(points, float)
+    if x.ndim != 2 or len(x) != dim:
+        hint = "; transpose a node array" if x.ndim == 2 and x.shape[1] == dim else ""
+        raise FieldError(f"Expected points of shape ({dim}, m) (got {x.shape}){hint}")
+    bad = np.flatnonzero(~np.isfinite(x).all(0))
+    if len(bad):
+        raise FieldError(f"Expected finite points (got NaN or infinity at points {first_ids(bad)})")
+    return x
+
+
+def _checked_guess(guess: ArrayLike, m: int, n_cells: int) -> Ids:
+    cells = np.asarray(guess, np.int64)
+    if cells.shape != (m,) or (m and not 0 <= cells.min() <= cells.max() < n_cells):
+        raise FieldError(f"Expected a guess of {m} cell ids below {n_cells} (got shape {cells.shape})")
+    return cells

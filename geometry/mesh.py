@@ -1,0 +1,127 @@
+"""`CellMesh`: the plain arrays that everything below the converters works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from .cells import CellKind, kind_of
+
+__all__ = ["CellBlock", "CellMesh"]
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CellBlock:
+    """Cells of one kind: `nodes` (m, v) are vertex ids in VTK order."""
+
+    kind: CellKind
+    nodes: Ids
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", np.ascontiguousarray(self.nodes, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+
+@dataclass(frozen=True, eq=False)
+class CellMesh:
+    """A mesh of linear cells as plain arrays; a converter makes it from a library's mesh.
+
+    Parameters
+    ----------
+    points
+        Vertex coordinates, (n, dim), dim 2 or 3.
+    blocks
+        Cells by kind; cell numbers run through the blocks in order.
+    facets
+        Named boundaries or interior interfaces: name -> vertex ids (f, k), padded with -1 where triangles
+        stand among quadrilaterals.
+    regions
+        Label of each cell's subdomain, (n_cells,), or None. Facets between two labels are interfaces.
+    periodic
+        Pairs of vertices (k, 2) that are images of each other, or None. They move by the same displacement.
+    lift
+        Sparse (n_nodes, n): carries vertex displacements to all nodes of the library's mesh (mid-side nodes,
+        nodes that no cell uses). None: nodes are the vertices, in order.
+    """
+
+    points: NDArray[np.float64]
+    blocks: tuple[CellBlock, ...]
+    facets: Mapping[str, Ids] = field(default_factory=dict)
+    regions: Ids | None = None
+    periodic: Ids | None = None
+    lift: csr_matrix | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))
+        object.__setattr__(self, "blocks", tuple(self.blocks))
+
+    @classmethod
+    def single(cls, points: NDArray, cells: NDArray, kind: str, **rest: object) -> CellMesh:
+        """A mesh with cells of one kind.
+
+        >>> CellMesh.single([[0, 0], [1, 0], [0, 1]], [[0, 1, 2]], "triangle")
+        CellMesh(2-D: 3 points, 1 triangle)
+        """
+        return cls(np.asarray(points, float), (CellBlock(kind_of(kind), np.asarray(cells)),), **rest)
+
+    @property
+    def dim(self) -> int:
+        return self.points.shape[1]
+
+    @property
+    def n_points(self) -> int:
+        return len(self.points)
+
+    @property
+    def n_cells(self) -> int:
+        return sum(len(b) for b in self.blocks)
+
+    @property
+    def n_nodes(self) -> int:
+        """Nodes of the library's mesh: vertices, mid-side nodes and unused nodes."""
+        return self.n_points if self.lift is None else self.lift.shape[0]
+
+    @cached_property
+    def extent(self) -> float:
+        """Diagonal of the bounding box: the length that tolerances are relative to."""
+        return float(np.linalg.norm(np.ptp(self.points, axis=0))) if self.n_points else 0.0
+
+    @cached_property
+    def corners(self) -> tuple[Ids, Ids]:
+        """Vertices of all corner simplices (s, dim+1), and the cell that each belongs to (s,)."""
+        simplices, owners, first = [], [], 0
+        for block in self.blocks:
+            table = block.kind.corners
+            simplices.append(block.nodes[:, table].reshape(-1, self.dim + 1))
+            owners.append(np.repeat(np.arange(first, first + len(block)), len(table)))
+            first += len(block)
+        return np.concatenate(simplices), np.concatenate(owners)
+
+    @cached_property
+    def edges(self) -> Ids:
+        """Unique edges (e, 2), lower vertex first."""
+        pairs = np.concatenate([b.nodes[:, b.kind.edges].reshape(-1, 2) for b in self.blocks])
+        pairs.sort(axis=1)
+        keys = np.unique(pairs[:, 0] * self.n_points + pairs[:, 1])
+        return np.stack([keys // self.n_points, keys % self.n_points], axis=1)
+
+    def moved(self, points: NDArray[np.float64]) -> CellMesh:
+        """The same cells with vertices elsewhere."""
+        return replace(self, points=points)
+
+    def lifted(self, displacement: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Vertex displacements (n, dim) carried to all nodes (n_nodes, dim)."""
+        return displacement if self.lift is None else self.lift @ displacement
+
+    def __repr__(self) -> str:
+        cells = ", ".join(f"{len(b)} {b.kind.name}" for b in self.blocks)
+        return f"CellMesh({self.dim}-D: {self.n_points} points, {cells})"

@@ -1,0 +1,144 @@
+"""Signed volumes, scaled Jacobians and aspect ratios of cells; inverted means: the sign has changed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .mesh import CellMesh
+
+__all__ = ["aspect_ratio", "cell_volumes", "corner_volumes", "inverted_cells", "scaled_jacobian"]
+
+Array = NDArray[np.float64]
+
+
+def corner_volumes(mesh: CellMesh, points: Array | None = None) -> Array:
+    """Signed volumes of the corner simplices (s,), in the order of `mesh.corners`.
+
+    `points` (n, dim) replaces the mesh's own coordinates.
+
+    >>> mesh = CellMesh.single([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2, 3]], "quad")
+    >>> corner_volumes(mesh)
+    array([0.5, 0.5, 0.5, 0.5])
+    """
+    p = mesh.points if points is None else points
+    simplices, _ = mesh.corners
+    return simplex_volumes(p, simplices)
+
+
+def simplex_volumes(points: Array, simplices: NDArray) -> Array:
+    """Signed volumes of simplices (s, dim+1) with vertices in points (n, dim)."""
+    x = points.T[:, simplices.T]  # (dim, dim+1, s)
+    e = x[:, 1:] - x[:, :1]
+    if len(e) == 2:
+        return 0.5 * (e[0, 0] * e[1, 1] - e[1, 0] * e[0, 1])
+    return (
+        e[0, 0] * (e[1, 1] * e[2, 2] - e[2, 1] * e[1, 2])
+        - e[1, 0] * (e[0, 1] * e[2, 2] - e[2, 1] * e[0, 2])
+        + e[2, 0] * (e[0, 1] * e[1, 2] - e[1, 1] * e[0, 2])
+    ) / 6
+
+
+def cell_volumes(mesh: CellMesh, points: Array | None = None) -> Array:
+    """Signed volumes of the cells (n_cells,): exact for straight and for multilinear cells.
+
+    >>> cell_volumes(CellMesh.single([[0, 0], [2, 0], [0, 1]], [[0, 2, 1]], "triangle"))
+    array([-1.])
+    """
+    p = mesh.points if points is None else points
+    out = []
+    for block in mesh.blocks:
+        kind = block.kind
+        if kind.is_simplex:
+            out.append(simplex_volumes(p, block.nodes))
+        elif kind.name == "quad":
+            d1, d2 = p[block.nodes[:, 2]] - p[block.nodes[:, 0]], p[block.nodes[:, 3]] - p[block.nodes[:, 1]]
+            out.append(0.5 * (d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]))
+        else:
+            x, w = kind.quadrature(3)
+            jacobian = np.einsum("mvi,vjq->mqij", p[block.nodes], kind.shape(x)[1])
+            out.append(np.linalg.det(jacobian) @ w)
+    return np.concatenate(out)
+
+
+def inverted_cells(mesh: CellMesh, points: Array) -> NDArray[np.int64]:
+    """Ids of cells of which a corner has lost the sign that it has in `mesh` (or has become flat).
+
+    Counted against the original sign, since meshes mix orientations.
+
+    >>> mesh = CellMesh.single([[0, 0], [1, 0], [0, 1]], [[0, 1, 2]], "triangle")
+    >>> inverted_cells(mesh, np.array([[0, 0], [1, 0], [0, -1.0]]))
+    array([0])
+    """
+    before, after = corner_volumes(mesh), corner_volumes(mesh, points)
+    # written so that NaN counts as inverted
+    return np.unique(mesh.corners[1][~(np.sign(before) * after > 0)])
+
+
+def _edge_products(mesh: CellMesh, p: Array) -> Array:
+    simplices, _ = mesh.corners
+    lengths = [np.linalg.norm(p[simplices[:, k]] - p[simplices[:, 0]], axis=1) for k in range(1, mesh.dim + 1)]
+    return np.prod(lengths, axis=0)
+
+
+def scaled_jacobian(mesh: CellMesh, points: Array | None = None) -> Array:
+    """Smallest sine-like ratio det(e1..ed) / prod |ei| over the corners of each cell (n_cells,).
+
+    1 for a square or cube, 0 for a flat cell, negative where a corner is inverted against the cell's own sign.
+    Simplices are judged at all their corners and scaled so that the regular simplex has 1 (Knupp 2000).
+
+    >>> scaled_jacobian(CellMesh.single([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2, 3]], "quad"))
+    array([1.])
+    """
+    p = mesh.points if points is None else points
+    factor = 2.0 if mesh.dim == 2 else 6.0
+    out, sign = [], np.sign(cell_volumes(mesh, p))
+    first = 0
+    for block in mesh.blocks:
+        x = p[block.nodes]
+        cell_sign = sign[first : first + len(block)]
+        first += len(block)
+        if block.kind.is_simplex:
+            d = mesh.dim
+            volume = np.abs(simplex_volumes(p, block.nodes)) * factor
+            length = np.linalg.norm(x[:, :, None] - x[:, None, :], axis=3)
+            length[:, np.arange(d + 1), np.arange(d + 1)] = 1
+            regular = np.sqrt(3) / 2 if d == 2 else np.sqrt(0.5)
+            out.append((volume[:, None] / length.prod(2)).min(1) / regular)
+        else:
+            c = block.kind.corners
+            simplices = block.nodes[:, c].reshape(-1, mesh.dim + 1)
+            e = np.linalg.norm(p[simplices[:, 1:]] - p[simplices[:, :1]], axis=2).prod(1)
+            ratio = factor * simplex_volumes(p, simplices) / np.where(e > 0, e, 1)
+            out.append((ratio.reshape(len(block), -1) * cell_sign[:, None]).min(1))
+    return np.concatenate(out)
+
+
+def aspect_ratio(mesh: CellMesh, points: Array | None = None) -> Array:
+    """Longest edge over shortest height-like length, scaled to 1 for the regular cell (n_cells,).
+
+    The ratio is h^dim / (c |K|) with h the longest edge: it grows without bound as a cell flattens.
+
+    >>> aspect_ratio(CellMesh.single([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2, 3]], "quad"))
+    array([1.])
+    """
+    p = mesh.points if points is None else points
+    volume = np.abs(cell_volumes(mesh, p))
+    longest, regular = [], []
+    for block in mesh.blocks:
+        ends = p[block.nodes[:, block.kind.edges]]
+        longest.append(np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=2).max(1))
+        regular.append(np.full(len(block), _REGULAR[block.kind.name]))
+    with np.errstate(divide="ignore"):
+        return np.concatenate(regular) * np.concatenate(longest) ** mesh.dim / volume
+
+
+#: volume of the regular cell with unit edges
+_REGULAR = {
+    "triangle": np.sqrt(3) / 4,
+    "quad": 1.0,
+    "tetra": np.sqrt(2) / 12,
+    "hexahedron": 1.0,
+    "wedge": np.sqrt(3) / 4,
+    "pyramid": np.sqrt(2) / 6,
+}

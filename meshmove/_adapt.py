@@ -1,0 +1,274 @@
+"""`adapt`: the one entry point."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import CellMesh, PointLocator, Slide, TangledMeshError, corner_volumes, facets_of, inverted_cells
+from meshmove.geometry.checks import check_cells, check_facets
+from meshmove.geometry.errors import first_ids
+
+from .adaptation import Adaptation, Report
+from .carry import Carrier
+from .inputs import Fields, Source, fixed_vertices, read_fields, same_topology
+from .monitors import CallableDensity, Monitor, NodalDensity, Recovery
+from .movers import MongeAmpere, Move, Mover, Problem, Smooth
+from .select import Chosen, Predictor, choose
+
+__all__ = ["adapt"]
+
+Array = NDArray[np.float64]
+
+MOVERS: dict[str, Callable[[], Mover]] = {"auto": MongeAmpere, "monge-ampere": MongeAmpere, "smooth": Smooth}
+TRANSFERS = ("interpolate", "conservative", None)
+
+
+def adapt(
+    mesh: Any,
+    field: Any = None,
+    *,
+    monitor: str | Monitor | Callable[[Array], Array] = "hessian",
+    mover: str | Mover = "auto",
+    effort: float = 1.0,
+    boundary: str | Mapping[str, str] = "slide",
+    fixed: Iterable[int] | NDArray | None = None,
+    reference: Any = None,
+    transfer: str | None = "interpolate",
+    device: str | None = None,
+) -> Adaptation:
+    """Move the nodes of a mesh to where a field needs them; cells, tags and numbering stay.
+
+    Parameters
+    ----------
+    mesh
+        A scikit-fem, meshio, PyVista or PyTorch Geometric mesh, one of a library that registered itself, or a path.
+    field
+        Nodal array (n_nodes,) or (n_nodes, k), the name of point data, a function f(x) with x of shape (dim, n), or
+        for scikit-fem a pair (basis, dofs). Not needed with a callable monitor.
+
+    Other Parameters
+    ----------------
+    monitor
+        "hessian", "gradient", "curvature", a `Monitor`, or a function m(x) > 0 of x (dim, n). Parameters that are
+        left open are chosen such that the predicted interpolation error is least; if no move lowers it, none is made.
+    mover
+        "auto", "monge-ampere", "smooth", or a `Mover`.
+    effort
+        Budget relative to the default: 0.3 for a quick move, 3 for the best mesh.
+    boundary
+        "slide": nodes glide along the original boundary, corners and feature edges stay. "fixed". Or a dict from
+        boundary name to either.
+    fixed
+        Node ids or a mask (n_nodes,) of nodes that must not move.
+    reference
+        The computational mesh when `mesh` is itself a moved one: cells keep their share of the monitor with respect
+        to it, so that repeated adaptation does not drift.
+    transfer
+        "interpolate" or "conservative": how floating-point nodal fields are carried along. None: not at all.
+    device
+        Device of a neural mover. The classical movers run on the CPU.
+
+    Returns
+    -------
+    Adaptation
+
+    Raises
+    ------
+    MeshmoveError
+        The mesh, the field or the monitor is unusable; the message says why and what to try.
+    ValueError
+        An argument is not one of its choices.
+
+    Examples
+    --------
+    >>> import numpy as np, skfem
+    >>> mesh = skfem.MeshTri().refined(4)
+    >>> out = adapt(mesh, np.tanh(20 * (mesh.p[0] - 0.5)))
+    >>> type(out.mesh).__name__, out.report.inverted_cells
+    ('MeshTri1', 0)
+    >>> out.report.predicted_error_after < 0.5 * out.report.predicted_error_before
+    True
+    """
+    began = time.perf_counter()
+    chosen_mover = _mover(mover, device)
+    if not (np.isfinite(effort) and effort > 0):
+        raise ValueError(f"Expected a positive effort (got {effort})")
+    if transfer not in TRANSFERS:
+        raise ValueError(f"Expected transfer 'interpolate', 'conservative' or None (got {transfer!r})")
+    if isinstance(monitor, str):
+        monitor = Monitor(monitor)
+    elif not isinstance(monitor, Monitor) and not callable(monitor):
+        raise ValueError(f"Expected a monitor by name, a Monitor or a function (got {type(monitor).__name__})")
+
+    source = Source.of(mesh)
+    check_cells(source.cells)
+    fields = read_fields(source, field)
+    if isinstance(monitor, Monitor) and fields.values is None:
+        names = ", ".join(map(repr, fields.nodal)) or "none"
+        raise ValueError(f"Expected a field, or a monitor function m(x) (got neither; point data: {names})")
+    stage = _Stage(source, fixed, boundary, reference)
+    result = stage.move(fields, monitor, chosen_mover, effort)
+    return _finish(source, stage, fields, result, transfer, chosen_mover, began)
+
+
+def _mover(mover: str | Mover, device: str | None) -> Mover:
+    if isinstance(mover, str):
+        if mover not in MOVERS:
+            raise ValueError(f"Expected a mover of {', '.join(map(repr, MOVERS))}, or a Mover (got {mover!r})")
+        mover = MOVERS[mover]()
+    if device not in (None, "cpu"):
+        raise ValueError(f"Expected device None or 'cpu' for the mover {mover.name!r} (got {device!r})")
+    return mover
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    density: Any
+    values: Array
+    move: Move
+    name: str
+    error_before: float | None = None
+    error_after: float | None = None
+
+
+class _Stage:
+    """The mesh in unit coordinates, with its constraints, ready to be moved."""
+
+    def __init__(self, source: Source, fixed: Any, boundary: Any, reference: Any) -> None:
+        cells = source.cells
+        base = cells
+        if reference is not None:
+            base = Source.of(reference).cells
+            check_cells(base)
+            same_topology(cells, base)
+        low, high = base.points.min(axis=0), base.points.max(axis=0)
+        self.centre, self.scale = (low + high) / 2, float((high - low).max())
+        pinned = fixed_vertices(source, fixed)
+        self.current = self.unit(cells)
+        self.base = self.unit(base) if reference is not None else self.current
+        self.facets = facets_of(self.base)
+        check_facets(self.base, self.facets, pinned)
+        self.slide = Slide(self.base, self.facets, boundary, pinned)
+        self.start = self.current.points
+        if reference is not None:
+            check_facets(self.current, self.facets, pinned)
+            if len(inverted_cells(self.base, self.current.points)):
+                bad = inverted_cells(self.base, self.current.points)
+                raise TangledMeshError(
+                    f"Expected a mesh that keeps the orientation of its reference (cells {first_ids(bad)} do not)"
+                )
+            back = self.slide.retract(self.current.points)
+            self.start = back if not len(inverted_cells(self.base, back)) else self.base.points
+
+    def unit(self, cells: CellMesh) -> CellMesh:
+        return cells.moved((cells.points - self.centre) / self.scale)
+
+    def problem(self, density: Any, start: Array, effort: float) -> Problem:
+        discrete = isinstance(density, NodalDensity)
+        return Problem(self.base, self.facets, self.slide, density, start, effort, discrete)
+
+    def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> _Result:
+        if not isinstance(monitor, Monitor):
+            density = CallableDensity(monitor, self.centre, self.scale)
+            values = density.value(self.current.points.T)
+            name = getattr(monitor, "__name__", type(monitor).__name__)
+            name = "a function" if name == "<lambda>" else name
+            if np.ptp(values) <= 1e-12 * values.max() and self._is_constant(density):
+                return self._rest(density, values, name, "the monitor is constant: nodes are where they should be")
+            return _Result(density, values, mover(self.problem(density, self.start, effort)), name)
+
+        assert fields.values is not None
+        recovery = Recovery(self.current)
+        indicator = monitor.indicator(recovery, fields.values)
+        locator = PointLocator(self.current)
+        predict = Predictor(self.current, recovery, fields.values, locator)
+        if predict.rest == 0.0:
+            density = NodalDensity(self.current, np.ones(self.current.n_points), locator)
+            what = "constant" if np.ptp(fields.values, axis=0).max() == 0 else "linear up to rounding"
+            return self._rest(density, np.ones(len(indicator)), monitor.kind, f"the field is {what}: nothing to gain")
+        if monitor.is_automatic:
+            out = choose(monitor, indicator, self.current, locator, predict, self.problem, mover, self.start, effort)
+        else:
+            values = monitor.values(self.current, indicator)
+            density = NodalDensity(self.current, values, locator)
+            move = mover(self.problem(density, self.start, effort))
+            out = Chosen(monitor, density, values, move, predict(move.points))
+        return self._judged(out, predict)
+
+    def _judged(self, out: Chosen, predict: Predictor) -> _Result:
+        name = f"{out.monitor.kind}, intensity {out.monitor.intensity:.3g}"
+        if out.monitor.exponent is not None:
+            name += f", exponent {out.monitor.exponent:.3g}"
+        result = _Result(out.density, out.values, out.move, name, predict.rest, out.error)
+        if out.move is None:
+            stay = Move(self.current.points, 0, ("no move is predicted to lower the error: the mesh stays as it is",))
+            return replace(result, move=stay)
+        return result
+
+    def _is_constant(self, density: CallableDensity) -> bool:
+        centres = np.concatenate([self.current.points[b.nodes].mean(axis=1) for b in self.current.blocks])
+        values = density.value(centres.T)
+        return bool(np.ptp(values) <= 1e-12 * values.max())
+
+    def _rest(self, density: Any, values: Array, name: str, why: str) -> _Result:
+        """Where a constant monitor takes the mesh: to the reference."""
+        return _Result(density, values, Move(self.base.points, 0, (why,)), name)
+
+
+def _finish(
+    source: Source, stage: _Stage, fields: Fields, result: _Result, transfer: str | None, mover: Mover, began: float
+) -> Adaptation:
+    """Write the mesh, check it once more as it was written, carry the fields, and report."""
+    move = result.move
+    step = (move.points - stage.current.points) * stage.scale
+    step[np.abs(step) <= 1e-15 * stage.scale] = 0  # nodes that stayed are bit for bit where they were
+    warnings = list(move.warnings)
+    for _ in range(30):
+        displacement = source.cells.lifted(step)
+        mesh = source.converter.write(source.mesh, displacement)
+        moved = source.converter.read(mesh)
+        if not len(inverted_cells(source.cells, moved.points)):
+            break
+        step = step / 2  # only rounding to the mesh's own precision can get here
+        warnings.append("the step was halved, for the mesh's coordinates are too coarse to hold it")
+    else:
+        raise TangledMeshError("Expected coordinates precise enough to hold the moved mesh; use float64")
+    carrier = Carrier(source, moved, displacement)
+    carried = {} if transfer is None else carrier.all(fields, transfer)
+    if carried:
+        stored = source.converter.fields(source.mesh)
+        mesh = source.converter.with_fields(mesh, {k: v for k, v in carried.items() if k in stored})
+    unit = (moved.points - stage.centre) / stage.scale
+    before = stage.problem(result.density, stage.current.points, 1.0)
+    ratio = corner_volumes(source.cells, moved.points) / corner_volumes(source.cells)
+    report = Report(
+        mover=mover.name,
+        iterations=move.iterations,
+        inverted_cells=0,
+        imbalance_before=before.imbalance(stage.current.points),
+        imbalance_after=before.imbalance(unit),
+        min_volume_ratio=float(ratio.min()),
+        max_displacement=float(np.sqrt((displacement**2).sum(axis=1)).max()),
+        seconds=time.perf_counter() - began,
+        monitor=result.name,
+        predicted_error_before=result.error_before,
+        predicted_error_after=result.error_after,
+        warnings=tuple(warnings),
+    )
+    return Adaptation(
+        mesh=mesh,
+        original=source.mesh,
+        displacement=displacement,
+        fields=carried,
+        report=report,
+        monitor=result.values / result.values.mean(),
+        cells=source.cells,
+        moved=moved,
+        _transfer=lambda values: carrier.one(values, transfer or "interpolate"),
+    )

@@ -1,0 +1,103 @@
+"""What `adapt` gives back: the moved mesh, the fields on it, and a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import CellMesh
+
+__all__ = ["Adaptation", "Report"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a move went; prints as a small table.
+
+    `imbalance_*` is the spread of monitor mass over cells (0: perfect equidistribution), `predicted_error_*` the L2
+    error of linear interpolation of the field that its recovered Hessian predicts (None with a callable monitor),
+    `min_volume_ratio` the smallest corner volume after the move over that before, `max_displacement` the longest
+    step of a node in the mesh's unit of length.
+    """
+
+    mover: str
+    iterations: int
+    inverted_cells: int
+    imbalance_before: float
+    imbalance_after: float
+    min_volume_ratio: float
+    max_displacement: float
+    seconds: float
+    monitor: str = ""
+    predicted_error_before: float | None = None
+    predicted_error_after: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        rows = [
+            ("mover", f"{self.mover}, {self.iterations} iterations, {self.seconds:.3g} s"),
+            ("monitor", self.monitor),
+            ("imbalance", f"{self.imbalance_before:.3g} -> {self.imbalance_after:.3g}"),
+        ]
+        if self.predicted_error_before is not None and self.predicted_error_after is not None:
+            before, after = self.predicted_error_before, self.predicted_error_after
+            gain = f"  ({before / after:.3g} times less)" if 0 < after < before else ""
+            rows.append(("predicted L2 error", f"{before:.3g} -> {after:.3g}{gain}"))
+        rows += [
+            ("inverted cells", str(self.inverted_cells)),
+            ("smallest volume ratio", f"{self.min_volume_ratio:.3g}"),
+            ("largest displacement", f"{self.max_displacement:.3g}"),
+        ]
+        rows += [("warning", w) for w in self.warnings]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """The result of `meshmove.adapt`.
+
+    Attributes
+    ----------
+    mesh
+        The moved mesh: class, topology, tags and sets of the input; floating-point point data carried along unless
+        ``transfer=None``.
+    original
+        The input mesh, untouched.
+    displacement
+        (n_nodes, dim): what was added to the input's node positions.
+    fields
+        Nodal fields on the moved mesh by name (the field given as an array is called "field").
+    report
+        How it went.
+    monitor
+        Monitor values at the input's vertices (n_vertices,), scaled to mean one.
+    cells, moved
+        The input and the moved mesh as plain arrays.
+    """
+
+    mesh: Any
+    original: Any
+    displacement: Array
+    fields: Mapping[str, NDArray]
+    report: Report
+    monitor: Array
+    cells: CellMesh = field(repr=False)
+    moved: CellMesh = field(repr=False)
+    _transfer: Callable[[NDArray], NDArray] = field(repr=False)
+
+    def transfer(self, values: NDArray) -> NDArray:
+        """Another nodal field of the input mesh, (n_nodes,) or (n_nodes, k), carried to the moved mesh."""
+        return self._transfer(np.asarray(values))
+
+    def __repr__(self) -> str:
+        kind = type(self.mesh).__name__
+        r = self.report
+        change = f"imbalance {r.imbalance_before:.3g} -> {r.imbalance_after:.3g}"
+        return f"<Adaptation of a {kind} with {self.cells.n_nodes} nodes by {r.mover}: {change}, 0 inverted cells>"

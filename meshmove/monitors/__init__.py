@@ -1,0 +1,18 @@
+"""Monitors: derivative recovery, monitor functions, and the error that a mesh is predicted to have."""
+
+from .density import CallableDensity, NodalDensity
+from .monitor import Monitor, optimal_exponent
+from .predict import hessian_norm, interpolation_error
+from .recovery import Recovery, recover_gradient, recover_hessian
+
+__all__ = [
+    "CallableDensity",
+    "Monitor",
+    "NodalDensity",
+    "Recovery",
+    "hessian_norm",
+    "interpolation_error",
+    "optimal_exponent",
+    "recover_gradient",
+    "recover_hessian",
+]

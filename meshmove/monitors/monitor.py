@@ -1,0 +1,150 @@
+"""Monitor functions from nodal fields: where cells should be small, and by how much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix, diags
+
+from meshmove.geometry import CellMesh
+
+from .predict import hessian_norm
+from .recovery import Recovery
+
+__all__ = ["KINDS", "Monitor", "optimal_exponent", "smoother"]
+
+Array = NDArray[np.float64]
+
+KINDS = ("hessian", "gradient", "curvature")
+
+
+def optimal_exponent(dim: int) -> float:
+    """2d / (d + 4): the density of vertices, as a power of the Hessian's norm, with the least L2 error.
+
+    For linear elements the error on a cell of size h is about h^2 |H|; with |K| ~ 1/m the sum of squares is least for
+    m ~ |H|^(2d/(d+4)) (Huang & Russell, Adaptive Moving Mesh Methods, 2011, section 2.4; Chen, Sun & Xu,
+    Math. Comp. 76, 2007, with p = 2).
+
+    >>> optimal_exponent(2), optimal_exponent(3)
+    (0.6666666666666666, 0.8571428571428571)
+    """
+    return 2 * dim / (dim + 4)
+
+
+@dataclass(frozen=True)
+class Monitor:
+    r"""m = 1 + a s^p / mean(s^p), with an indicator s of the field.
+
+    Parameters
+    ----------
+    kind
+        "hessian": s is the Frobenius norm of the recovered Hessian. "gradient": arc length,
+        m = sqrt(1 + a |grad u|^2 / mean |grad u|^2). "curvature": s is the mean curvature of the graph of u,
+        |div(grad u / sqrt(1 + |grad u|^2))|, u and the domain scaled to unit size.
+    intensity
+        a. About a / (1 + a) of the cells go where the indicator is. None: chosen for the least predicted error.
+    exponent
+        p. None: chosen (Hessian), or 1.
+    smoothing
+        Sweeps of averaging over neighbouring nodes. None: chosen, or 2.
+    bounds
+        Limits of m relative to its mean, such as (0.1, 50).
+
+    Several fields are combined by the largest of their mean-normalised indicators.
+
+    Examples
+    --------
+    >>> Monitor("hessian", intensity=4, exponent=0.5)
+    Monitor(kind='hessian', intensity=4, exponent=0.5, smoothing=None, bounds=None)
+    """
+
+    kind: str = "hessian"
+    intensity: float | None = None
+    exponent: float | None = None
+    smoothing: int | None = None
+    bounds: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"Expected a monitor of {', '.join(map(repr, KINDS))}, or a callable (got {self.kind!r})")
+        for name in ("intensity", "exponent"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value >= 0):
+                raise ValueError(f"Expected {name} of at least 0 (got {value})")
+        if self.smoothing is not None and (self.smoothing < 0 or int(self.smoothing) != self.smoothing):
+            raise ValueError(f"Expected a number of smoothing sweeps of at least 0 (got {self.smoothing})")
+        if self.bounds is not None and not 0 < self.bounds[0] < self.bounds[1]:
+            raise ValueError(f"Expected bounds 0 < low < high (got {self.bounds})")
+
+    @property
+    def is_automatic(self) -> bool:
+        return self.intensity is None
+
+    def indicator(self, recovery: Recovery, fields: Array) -> Array:
+        """s (n,) with mean one for nodal fields (n, k); zero where every field is linear or constant."""
+        parts = []
+        for u in np.reshape(fields, (len(fields), -1)).T:
+            if self.kind == "hessian":
+                s = hessian_norm(recovery.hessian(u))
+            else:
+                g = recovery.gradient(u)
+                s = np.sqrt((g**2).sum(axis=0))
+                if self.kind == "curvature":
+                    flat = g / (np.ptp(u) or 1.0)
+                    unit = flat / np.sqrt(1 + (flat**2).sum(axis=0))
+                    s = np.abs(sum(recovery.gradient(c)[k] for k, c in enumerate(unit)))
+            parts.append(s / (s.mean() or 1.0))
+        return np.max(parts, axis=0)
+
+    def values(self, mesh: CellMesh, indicator: Array, smooth: csr_matrix | None = None) -> Array:
+        """m (n,) at the vertices, from an indicator (n,)."""
+        s = indicator
+        weight = vertex_volumes(mesh)
+        exponent = self.exponent if self.exponent is not None else _default_exponent(self.kind, mesh.dim)
+        s = (s / (s.max() or 1.0)) ** exponent
+        smooth = smoother(mesh) if smooth is None else smooth
+        for _ in range(2 if self.smoothing is None else int(self.smoothing)):
+            s = smooth @ s
+        if self.kind == "gradient":
+            s = s * s
+        mean = (weight * s).sum() / weight.sum()
+        if not mean > 0:
+            return np.ones(len(s))
+        a = 4.0 if self.intensity is None else self.intensity
+        m = 1 + a * s / mean
+        if self.kind == "gradient":
+            m = np.sqrt(m)
+        if self.bounds is not None:
+            mean = (weight * m).sum() / weight.sum()
+            m = np.clip(m, self.bounds[0] * mean, self.bounds[1] * mean)
+        return m
+
+
+def _default_exponent(kind: str, dim: int) -> float:
+    return optimal_exponent(dim) if kind == "hessian" else 1.0
+
+
+def vertex_volumes(mesh: CellMesh) -> Array:
+    """Volume (n,) that belongs to each vertex: equal shares of its cells."""
+    from meshmove.geometry import cell_volumes
+
+    volume = np.abs(cell_volumes(mesh))
+    total, first = np.zeros(mesh.n_points), 0
+    for block in mesh.blocks:
+        share = volume[first : first + len(block)] / block.kind.vertices
+        total += np.bincount(block.nodes.ravel(), np.repeat(share, block.kind.vertices), mesh.n_points)
+        first += len(block)
+    return total
+
+
+def smoother(mesh: CellMesh) -> csr_matrix:
+    """One sweep: half of the value stays, half is the mean over the neighbours, weighted by their volumes."""
+    i, j = mesh.edges.T
+    volume = vertex_volumes(mesh)
+    n = mesh.n_points
+    rows, cols = np.concatenate([i, j]), np.concatenate([j, i])
+    graph = coo_matrix((volume[cols], (rows, cols)), shape=(n, n)).tocsr()
+    mean = diags(1 / np.asarray(graph.sum(axis=1)).ravel().clip(1e-300)) @ graph
+    return csr_matrix(0.5 * (diags(np.ones(n)) + mean))

@@ -1,0 +1,19 @@
+"""Movers: given a mesh and a monitor, find better node positions."""
+
+from .functional import Density, Functional
+from .imbalance import cell_mass, imbalance
+from .monge_ampere import MongeAmpere
+from .problem import Move, Mover, Problem
+from .smooth import Smooth
+
+__all__ = [
+    "Density",
+    "Functional",
+    "MongeAmpere",
+    "Move",
+    "Mover",
+    "Problem",
+    "Smooth",
+    "cell_mass",
+    "imbalance",
+]

@@ -1,0 +1,247 @@
+"""The functional E of node positions whose minimiser equidistributes the monitor with the least distortion.
+
+.. math::
+    E(x) = \\sum_K |K_0| \\left[ \\tfrac12 (\\log q_K)^2
+           + \\varepsilon \\Bigl( \\frac{\\|J\\|_F^d}{d^{d/2} \\det J} - 1 \\Bigr) \\right],
+    \\qquad q_K = \\frac{\\int_K m\\,dx}{\\theta |K_0|}
+
+J is the Jacobian from a corner simplex of the original cell to the moved one; the distortion term is averaged over
+a cell's corners. It is at least 0, and infinite for a flat corner: E never lets a cell invert. The first term is the
+residual of the Monge-Ampère equation m det(I + D^2 phi) = theta in logarithmic form. The distortion measure is that
+of Knupp (2001) and of Huang (2001) for the identity metric.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from meshmove.geometry import CellMesh
+from meshmove.geometry.quality import simplex_volumes
+
+from .laplacian import assemble, corner_weights
+
+__all__ = ["Density", "Functional"]
+
+Array = NDArray[np.float64]
+
+
+class Density(Protocol):
+    """A positive function of space: values (n,), and values with gradients (dim, n), at points (dim, n)."""
+
+    def value(self, x: Array) -> Array: ...
+
+    def value_and_gradient(self, x: Array) -> tuple[Array, Array]: ...
+
+
+class Functional:
+    """E and its gradient for one mesh and one monitor.
+
+    Parameters
+    ----------
+    mesh
+        The reference mesh.
+    density
+        The monitor function.
+    distortion
+        The weight epsilon of the distortion term.
+    rule
+        Where the monitor is sampled: "vertices" (cheap; right for monitors given by nodal values) or "interior"
+        (dim+1 points in every corner simplex, exact for quadratic monitors).
+    component
+        Label of each cell (n_cells,): theta is taken for each component by itself.
+    """
+
+    def __init__(
+        self,
+        mesh: CellMesh,
+        density: Density,
+        distortion: float = 0.01,
+        rule: str = "interior",
+        component: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.density, self.distortion, self.rule = density, distortion, rule
+        self.dim, self.n_points = mesh.dim, mesh.n_points
+        simplices, owner = mesh.corners
+        self._nodes = np.ascontiguousarray(simplices.T)  # (dim+1, s)
+        self._flat = self._nodes.ravel()
+        self._owner = None if len(owner) == mesh.n_cells else owner  # None: one simplex a cell
+        self.n_cells = mesh.n_cells
+        volume = simplex_volumes(mesh.points, simplices)
+        self._sign = np.sign(volume)
+        corners = np.concatenate([np.full(len(b), len(b.kind.corners)) for b in mesh.blocks])
+        self._weight = np.abs(volume) * corner_weights(mesh)  # share of the cell's volume
+        self.volume = self._per_cell(self._weight)  # |K0|
+        self._share = self.volume[owner] / corners[owner]
+        self._to_jac = 1 / (volume * (2 if self.dim == 2 else 6))  # of the determinant of the edges
+        self._metric = self._inverse_metric(mesh.points)
+        if component is None or component.max() == 0:
+            self._component = None
+            self._total = self.volume.sum()
+        else:
+            self._component = component
+            self._total = np.bincount(component, self.volume)[component]
+        d = self.dim
+        if d == 2:
+            self._rule = np.array([[2 / 3, 1 / 6, 1 / 6], [1 / 6, 2 / 3, 1 / 6], [1 / 6, 1 / 6, 2 / 3]])
+        else:
+            a, b = 0.1381966011250105, 0.5854101966249685
+            self._rule = np.full((4, 4), a) + (b - a) * np.eye(4)
+
+    # -- small pieces -----------------------------------------------------------------------------------------------
+
+    def _per_cell(self, values: Array) -> Array:
+        return values if self._owner is None else np.bincount(self._owner, values, self.n_cells)
+
+    def _per_simplex(self, values: Array) -> Array:
+        return values if self._owner is None else values[self._owner]
+
+    def _edges(self, points: Array) -> list[list[Array]]:
+        """Edge vectors from vertex 0: e[k][c], k = 1..dim, each (s,)."""
+        x = [points[:, c][self._nodes] for c in range(self.dim)]
+        self._x = x
+        return [[x[c][k] - x[c][0] for c in range(self.dim)] for k in range(1, self.dim + 1)]
+
+    def _inverse_metric(self, points: Array) -> list[list[Array]]:
+        """(E0^T E0)^-1 of every reference simplex: |J|_F^2 = sum_kl metric_kl e_k . e_l."""
+        e = np.stack([np.stack(row) for row in self._edges(points)])  # (k, c, s)
+        inverse = np.linalg.inv(np.einsum("kcs,lcs->skl", e, e))
+        return [[np.ascontiguousarray(inverse[:, k, l]) for l in range(self.dim)] for k in range(self.dim)]
+
+    def _cofactors(self, e: list[list[Array]]) -> list[list[Array]]:
+        if self.dim == 2:
+            return [[e[1][1], -e[1][0]], [-e[0][1], e[0][0]]]
+        return [_cross(e[1], e[2]), _cross(e[2], e[0]), _cross(e[0], e[1])]
+
+    def balance(self, points: Array) -> tuple[Array, Array]:
+        """q_K (n_cells,), and det J of every corner simplex (s,), also where cells are inverted."""
+        e = self._edges(points)
+        cof = self._cofactors(e)
+        jac = sum(e[0][c] * cof[0][c] for c in range(self.dim)) * self._to_jac
+        if self.rule == "vertices":
+            m = self.density.value(points.T)[self._nodes].mean(0)
+        else:
+            m = self.density.value(self._sample()).reshape(self.dim + 1, -1).mean(0)
+        mass = self._per_cell(m * jac * self._weight)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a wholly inverted mesh has no mean
+            return mass / (self._mean(mass) * self.volume), jac
+
+    def linearised(self, points: Array) -> tuple[NDArray, NDArray, Array, csr_matrix]:
+        """Derivative of log q_K by node components as triplets (cell, node * dim + component, value), and the
+        distortion's Laplacian (n, n) at the moved positions, scaled by epsilon."""
+        d = self.dim
+        e = self._edges(points)
+        cof = self._cofactors(e)
+        det = sum(e[0][c] * cof[0][c] for c in range(d))
+        m, dm = self.density.value_and_gradient(points.T if self.rule == "vertices" else self._sample())
+        if self.rule == "vertices":
+            m, dm = m[self._nodes], dm[:, self._nodes]  # (dim+1, s), (dim, dim+1, s)
+        else:
+            m, dm = m.reshape(d + 1, -1), dm.reshape(d, d + 1, -1)
+            dm = np.einsum("qi,cqs->cis", self._rule, dm)
+        grads = np.empty((d + 1, d, len(det)))
+        for k in range(d):
+            for c in range(d):
+                grads[k + 1, c] = cof[k][c] / det
+        grads[0] = -grads[1:].sum(0)
+        m = m.mean(0)
+        part = m * det * self._to_jac * self._weight
+        share = part / self._per_simplex(self._per_cell(part))
+        values = (grads + np.moveaxis(dm, 0, 1) / (m * (d + 1))) * share
+        owner = np.arange(self.n_cells) if self._owner is None else self._owner
+        rows = np.broadcast_to(owner, values.shape)
+        columns = self._nodes[:, None] * d + np.arange(d)[None, :, None]
+        local = np.einsum("ics,jcs->ijs", grads, grads * (self.distortion * self._share))
+        laplacian = assemble(self._nodes, local, self.n_points)
+        return rows.ravel(), columns.ravel(), values.ravel(), laplacian
+
+    def _mean(self, mass: Array) -> Array | float:
+        """theta: monitor mass over volume of each cell's component."""
+        if self._component is None:
+            return mass.sum() / self._total
+        return np.bincount(self._component, mass)[self._component] / self._total
+
+    def _sample(self) -> Array:
+        """Sample points (dim, (dim+1) s) of the simplices last visited by `_edges`."""
+        return np.stack([(self._rule @ x).ravel() for x in self._x])
+
+    # -- the functional ---------------------------------------------------------------------------------------------
+
+    def __call__(self, points: Array, soften: float = 0.0) -> tuple[float, Array | None]:
+        """E and dE/dx (n, dim) at node positions (n, dim); (inf, None) where a corner is flat or inverted.
+
+        With `soften` > 0 every det J is replaced by (det J + sqrt(det J^2 + 4 soften^2)) / 2, which is positive: a
+        smooth extension of E to inverted cells that pushes them back (Escobar et al. 2003).
+        """
+        d, eps = self.dim, self.distortion
+        e = self._edges(points)
+        cof = self._cofactors(e)
+        det = e[0][0] * cof[0][0]
+        for c in range(1, d):
+            det = det + e[0][c] * cof[0][c]
+        jac = det * self._to_jac
+        slope: Array | float = 1.0  # d(softened det)/d det
+        if soften:
+            root = np.sqrt(jac * jac + 4 * soften * soften)
+            # the two forms are equal; each is free of cancellation on its side
+            jac = np.where(jac > 0, (jac + root) / 2, 2 * soften * soften / (root + np.abs(jac)))
+            slope = jac / root
+        elif not jac.min() > 0:
+            return np.inf, None
+
+        # distortion
+        g = self._metric
+        dual = [[sum(g[k][l] * e[l][c] for l in range(d)) for c in range(d)] for k in range(d)]
+        norm2 = sum(e[k][c] * dual[k][c] for k in range(d) for c in range(d))
+        shape = norm2 / (2 * jac) if d == 2 else norm2 * np.sqrt(norm2) / (27**0.5 * jac)
+        scaled = eps * self._share
+        energy = float(scaled @ shape) - eps * float(self._share.sum())
+        to_dual = scaled * shape * d / norm2
+        to_jac = -scaled * shape / jac
+
+        # Monge-Ampère residual
+        nodal = None
+        if self.rule == "vertices":
+            m_node, dm_node = self.density.value_and_gradient(points.T)
+            m = m_node[self._nodes].mean(0)
+        else:
+            m_all, dm_all = self.density.value_and_gradient(self._sample())
+            m_all = m_all.reshape(d + 1, -1)
+            m = m_all.mean(0)
+        share = jac * self._weight
+        part = m * share
+        mass = self._per_cell(part)
+        log_q = np.log(mass / (self._mean(mass) * self.volume))
+        pull = self.volume * log_q
+        energy += 0.5 * float(pull @ log_q)
+        if self._component is None:
+            pull = pull / mass - pull.sum() / mass.sum()
+        else:
+            k = self._component
+            pull = pull / mass - (np.bincount(k, pull) / np.bincount(k, mass))[k]
+        pull = self._per_simplex(pull)
+        to_jac += pull * part / jac
+        to_det = to_jac * slope * self._to_jac
+        to_m = pull * share / (d + 1)
+
+        gradient = np.empty((self.n_points, d))
+        if self.rule == "vertices":
+            nodal = np.bincount(self._flat, np.tile(to_m, d + 1), self.n_points)
+        for c in range(d):
+            force = np.empty(self._nodes.shape)
+            for k in range(d):
+                force[k + 1] = to_dual * dual[k][c] + to_det * cof[k][c]
+            force[0] = -force[1:].sum(0)
+            if nodal is None:
+                force += self._rule.T @ (to_m * dm_all[c].reshape(d + 1, -1))
+            gradient[:, c] = np.bincount(self._flat, force.ravel(), self.n_points)
+            if nodal is not None:
+                gradient[:, c] += nodal * dm_node[c]
+        return energy, gradient
+
+
+def _cross(a: list[Array], b: list[Array]) -> list[Array]:
+    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]

@@ -1,0 +1,60 @@
+"""How far a mesh is from equidistribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import CellMesh
+from meshmove.geometry.quality import cell_volumes
+
+__all__ = ["cell_mass", "imbalance"]
+
+Array = NDArray[np.float64]
+
+
+def cell_mass(mesh: CellMesh, points: Array, monitor: Callable[[Array], Array], degree: int = 5) -> Array:
+    """Integral of the monitor over every moved cell (n_cells,), by quadrature of the given degree."""
+    out, first = [], 0
+    sign = np.sign(cell_volumes(mesh))
+    for block in mesh.blocks:
+        xi, w = block.kind.quadrature(degree)
+        shape, slope = block.kind.shape(xi)
+        vertices = points[block.nodes]
+        x = np.einsum("mvd,vq->dmq", vertices, shape)
+        if block.kind.is_simplex:
+            jacobian = np.linalg.det(np.einsum("mvi,vj->mij", vertices, slope[:, :, 0]))[:, None]
+        else:
+            jacobian = np.linalg.det(np.einsum("mvi,vjq->mqij", vertices, slope))
+        m = np.asarray(monitor(x.reshape(len(x), -1)), float).reshape(x.shape[1:])
+        out.append(((m * jacobian) @ w) * sign[first : first + len(block)])
+        first += len(block)
+    return np.concatenate(out)
+
+
+def imbalance(
+    mesh: CellMesh,
+    points: Array,
+    monitor: Callable[[Array], Array],
+    component: NDArray[np.int64] | None = None,
+) -> float:
+    r"""sqrt(sum |K0| (q_K - 1)^2 / sum |K0|) with q_K = int_K m dx / (theta |K0|).
+
+    Theta makes the mean of q one on every component (label of each cell). 0 is perfect equidistribution of the
+    monitor with respect to the reference mesh.
+
+    >>> square = CellMesh.single([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2], [0, 2, 3]], "triangle")
+    >>> bool(imbalance(square, square.points, lambda x: 1 + 0 * x[0]) < 1e-15)
+    True
+    >>> imbalance(square, square.points, lambda x: x[0])  # 2/3 below the diagonal, 1/3 above it
+    0.333...
+    """
+    volume = np.abs(cell_volumes(mesh))
+    mass = cell_mass(mesh, points, monitor)
+    if component is None:
+        component = np.zeros(mesh.n_cells, dtype=np.int64)
+    theta = np.bincount(component, mass) / np.bincount(component, volume)
+    q = mass / (theta[component] * volume)
+    return float(np.sqrt((volume * (q - 1) ** 2).sum() / volume.sum()))

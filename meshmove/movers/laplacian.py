@@ -1,0 +1,97 @@
+"""The mesh's own Laplacian: stiffness matrix, and fast (approximate) inverses of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix, diags, identity, kron
+from scipy.sparse.linalg import splu
+
+from meshmove.geometry import CellMesh
+from meshmove.geometry.quality import simplex_volumes
+
+__all__ = ["assemble", "corner_weights", "inverse", "per_component", "simplex_gradients", "stiffness"]
+
+Array = NDArray[np.float64]
+
+#: unknowns beyond which multigrid beats a sparse factorisation (time and memory), by dimension
+DIRECT = {2: 150_000, 3: 6_000}
+
+
+def corner_weights(mesh: CellMesh) -> Array:
+    """Weight (s,) of every corner simplex, such that those of a (parallel) cell add up to its volume.
+
+    The corners of a quadrilateral cover it twice, those of a hexahedron 4/3 times.
+    """
+    cover = [np.abs(simplex_volumes(b.kind.reference, b.kind.corners)).sum() for b in mesh.blocks]
+    weight = [b.kind.quadrature(2)[1].sum() / c for b, c in zip(mesh.blocks, cover, strict=True)]
+    return np.concatenate([np.full(len(b) * len(b.kind.corners), w) for b, w in zip(mesh.blocks, weight, strict=True)])
+
+
+def simplex_gradients(points: Array, simplices: NDArray[np.int64]) -> Array:
+    """Gradients (dim+1, dim, s) of the barycentric coordinates."""
+    x = points[simplices]
+    inverse = np.linalg.inv(x[:, 1:] - x[:, :1])  # (s, c, k): column k is the gradient of coordinate k+1
+    rest = np.moveaxis(inverse, (2, 1, 0), (0, 1, 2))
+    return np.concatenate([-rest.sum(0, keepdims=True), rest])
+
+
+def stiffness(mesh: CellMesh, weight: Array | float = 1.0) -> tuple[csr_matrix, Array]:
+    """Stiffness matrix (n, n) and lumped mass (n,), both summed over the corner simplices.
+
+    `weight` (s,) is the coefficient of the Laplacian on each of them.
+    """
+    simplices, _ = mesh.corners
+    grads = simplex_gradients(mesh.points, simplices)
+    volume = np.abs(simplex_volumes(mesh.points, simplices)) * weight
+    matrix = assemble(simplices.T, np.einsum("ics,jcs->ijs", grads, grads * volume), mesh.n_points)
+    v = mesh.dim + 1
+    return matrix, np.bincount(simplices.T.ravel(), np.tile(volume / v, v), mesh.n_points)
+
+
+def assemble(nodes: NDArray[np.int64], local: Array, n: int) -> csr_matrix:
+    """Sum local matrices (v, v, s) of simplices with vertices (v, s) into (n, n)."""
+    rows, cols = np.broadcast_to(nodes[:, None], local.shape), np.broadcast_to(nodes[None], local.shape)
+    return coo_matrix((local.ravel(), (rows.ravel(), cols.ravel())), shape=(n, n)).tocsr()
+
+
+def per_component(matrix: csr_matrix, dim: int) -> csr_matrix:
+    """The matrix (n dim, n dim) that applies `matrix` to each component of a vector field (n, dim)."""
+    return kron(matrix, identity(dim), format="csr")
+
+
+def inverse(matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Callable[[Array], Array]:
+    """An (approximate) symmetric inverse of a Laplacian restricted to `free` unknowns.
+
+    A sparse LU factorisation for small systems, one V-cycle of smoothed-aggregation multigrid for large ones.
+    A tiny multiple of the mass keeps pure Neumann problems solvable.
+    """
+    shift = 1e-9 * matrix.diagonal().sum() / mass.sum()
+    system = (matrix + diags(shift * mass)).tocsr()
+    if free is not None:
+        system = system[free][:, free]
+    if system.shape[0] <= DIRECT[dim]:
+        lu = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        solve = lu.solve
+    else:
+        import pyamg
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sweep = ("gauss_seidel", {"sweep": "symmetric"})  # symmetric, as a preconditioner of L-BFGS must be
+            levels = pyamg.smoothed_aggregation_solver(system, max_coarse=500, presmoother=sweep, postsmoother=sweep)
+        cycle = levels.aspreconditioner(cycle="V")
+        solve = cycle.matvec
+    if free is None:
+        return solve
+    ids = np.flatnonzero(free) if np.asarray(free).dtype == bool else np.asarray(free)
+
+    def restricted(rhs: Array) -> Array:
+        out = np.zeros_like(rhs)
+        out[ids] = solve(rhs[ids])
+        return out
+
+    return restricted

@@ -1,0 +1,160 @@
+"""The classical mover: relaxation of the displacement, then Gauss-Newton-preconditioned descent of E."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .functional import Functional
+from .gauss_newton import gauss_newton
+from .laplacian import inverse, stiffness
+from .minimise import minimise
+from .powers import Power
+from .problem import Move, Problem
+from .relaxation import Relaxed, divergence, relax
+
+__all__ = ["MongeAmpere"]
+
+Array = NDArray[np.float64]
+
+#: nodes beyond which factorising the Gauss-Newton matrix costs more than it saves, by dimension
+FACTORISE = {2: 40_000, 3: 2_500}
+#: softening of the determinants while untangling, one value a round
+SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
+
+
+@dataclass(frozen=True)
+class MongeAmpere:
+    """Equidistributes a monitor by minimising the functional E of `Functional`.
+
+    1. *Relaxation* of the displacement from the start; where it stalls, by way of the square root of the monitor.
+    2. Where that stalls too (slivers, re-entrant corners), descent of the softened E, which is
+       finite for inverted cells.
+    3. *Untangling*, if inverted cells are left.
+    4. *Descent* of E by L-BFGS; every iterate is valid. The preconditioner is the factorised
+       Gauss-Newton matrix on meshes up to a few ten thousand nodes, the mesh's Laplacian (multigrid) beyond.
+
+    Of all valid meshes on the way the one with the least imbalance is returned, so the result is never worse
+    than the start.
+
+    Parameters
+    ----------
+    distortion
+        Weight epsilon of the distortion term: larger keeps cells closer to their shape, at a larger imbalance.
+    steps
+        Descent steps at effort 1.
+    """
+
+    distortion: float = 0.002
+    steps: int = 60
+    name: str = "monge-ampere"
+
+    def __call__(self, problem: Problem) -> Move:
+        return _Run(self, problem).move()
+
+
+class _Run:
+    def __init__(self, mover: MongeAmpere, problem: Problem) -> None:
+        mesh = problem.mesh
+        self.problem, self.mover, self.slide = problem, mover, problem.slide
+        matrix, mass = stiffness(mesh)
+        locked = self.slide.locked
+        solvers: dict[bytes, Callable[[Array], Array]] = {}
+        for c in range(mesh.dim):  # components with the same constraints share a factorisation
+            key = locked[:, c].tobytes()
+            if key not in solvers:
+                solvers[key] = inverse(matrix, mass, mesh.dim, ~locked[:, c])
+        self._solve = [solvers[locked[:, c].tobytes()] for c in range(mesh.dim)]
+        self.iterations = 0
+        self.rule = "vertices" if problem.discrete else "interior"
+        self.full = self.functional()
+        self.best = problem.start
+        self.best_imbalance = problem.imbalance(problem.start)
+
+    def functional(self, power: float = 1.0, distortion: float | None = None, rule: str | None = None) -> Functional:
+        p = self.problem
+        density = p.density if power == 1 else Power(p.density, power)
+        eps = self.mover.distortion if distortion is None else distortion
+        return Functional(p.mesh, density, eps, rule or self.rule, p.component)
+
+    def lift(self, force: Array) -> Array:
+        return np.stack([solve(force[:, c]) for c, solve in enumerate(self._solve)], axis=1)
+
+    def consider(self, points: Array) -> None:
+        """Keep the valid mesh with the least imbalance."""
+        value = self.problem.imbalance(points)
+        if value < self.best_imbalance and self.problem.valid(points):
+            self.best, self.best_imbalance = points, value
+
+    def move(self) -> Move:
+        effort = self.problem.effort
+        points, calm = self.relaxed()
+        if not calm:
+            points = self.softened(points)
+        points = self.untangled(points)
+        tangled = points is None
+        if tangled:
+            points = self.best
+        self.consider(points)
+        points = self.descend(points, round(self.mover.steps * effort))
+        self.consider(points)
+        warnings = []
+        if tangled:
+            warnings.append("the relaxation left inverted cells that could not be untangled; restarted from rest")
+        return Move(self.best, self.iterations, tuple(warnings))
+
+    def relaxed(self) -> tuple[Array, bool]:
+        """Positions after relaxation, and whether it converged well enough to go on from."""
+        steps = round(25 * min(1.0, max(0.6, self.problem.effort)))
+        forces = [b.T.tocsr() for b in divergence(self.problem.mesh)]
+
+        def run(functional: Functional, start: Array, steps: int) -> Relaxed:
+            out = relax(functional, forces, self.lift, self.slide, start, steps=steps)
+            self.iterations += out.iterations
+            return out
+
+        direct = run(self.full, self.problem.start, steps)
+        if direct.residual < 0.2 * direct.initial:
+            return direct.points, True
+        gentle = run(self.functional(power=0.5), self.problem.start, steps // 2)
+        detour = run(self.full, gentle.points, steps // 2)
+        best = min(direct, detour, key=lambda r: r.residual)
+        return best.points, best.residual < 0.2 * direct.initial
+
+    def softened(self, points: Array) -> Array:
+        for soften in (0.3, 0.1):
+            points = self._minimise(lambda x, s=soften: self.full(x, s), self.lift, points, 15, 1e-3)
+        return points
+
+    def untangled(self, points: Array) -> Array | None:
+        for soften in SOFTENING:
+            if self.full.balance(points)[1].min() > 1e-3:
+                return points
+            points = self._minimise(lambda x, s=soften: self.full(x, s), self.lift, points, 8, 1e-3)
+        return points if self.problem.valid(points) else None
+
+    def descend(self, points: Array, steps: int) -> Array:
+        """Rounds of L-BFGS; the first with more distortion, since shapes are easier to mend before masses are right."""
+        factorise = self.problem.mesh.n_points <= FACTORISE[self.problem.mesh.dim]
+        before, first = np.inf, True
+        while steps > 0:
+            functional = self.functional(distortion=10 * self.mover.distortion) if first else self.full
+            lift = gauss_newton(functional, self.slide, points) if factorise else self.lift
+            length = min(steps, 10 if first else 25)
+            points = self._minimise(functional, lift, points, length, 1e-4)
+            steps -= length
+            if not first and before - self.energy < 0.02 * self.energy:
+                break
+            if not first:
+                before = self.energy
+            first = False
+        return points
+
+    def _minimise(self, energy, lift, points: Array, steps: int, tolerance: float) -> Array:
+        out = minimise(energy, lift, self.slide, points, steps=steps, tolerance=tolerance)
+        self.iterations += out.iterations
+        self.energy = out.energy
+        return out.points

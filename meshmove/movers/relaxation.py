@@ -1,0 +1,105 @@
+"""Accelerated relaxation of the displacement: the first, long part of a move, in a few dozen cheap steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from meshmove.geometry import CellMesh
+from meshmove.geometry.boundary import Slide
+from meshmove.geometry.quality import simplex_volumes
+
+from .functional import Functional
+from .laplacian import corner_weights, simplex_gradients
+
+__all__ = ["Relaxed", "divergence", "relax"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Positions (n, dim), the residual reached and the one at rest, steps taken."""
+
+    points: Array
+    residual: float
+    initial: float
+    iterations: int
+
+
+def divergence(mesh: CellMesh) -> list[csr_matrix]:
+    """One matrix (n_cells, n) for each component: volume-weighted divergence of a displacement on every cell."""
+    simplices, owner = mesh.corners
+    volume = np.abs(simplex_volumes(mesh.points, simplices))
+    grads = simplex_gradients(mesh.points, simplices) * (volume * corner_weights(mesh))
+    rows, cols = np.tile(owner, mesh.dim + 1), simplices.T.ravel()
+    shape = (mesh.n_cells, mesh.n_points)
+    return [csr_matrix((grads[:, c].ravel(), (rows, cols)), shape=shape) for c in range(mesh.dim)]
+
+
+def relax(
+    functional: Functional,
+    forces: list[csr_matrix],
+    lift: Callable[[Array], Array],
+    slide: Slide,
+    start: Array,
+    *,
+    steps: int = 25,
+    tolerance: float = 3e-3,
+    step_size: float = 0.3,
+    memory: int = 8,
+) -> Relaxed:
+    r"""d <- d - tau K^-1 B^T (q - 1) with Anderson acceleration (Walker & Ni 2011).
+
+    B is the divergence on the reference mesh and K the Laplacian of each component, so that
+    a step is the gradient of a potential up to the boundary: the relaxation of the Monge-Ampère equation by
+    Benamou, Froese & Oberman (2010) and Awanou (2015), written for the displacement, which lets nodes at
+    re-entrant corners stay where they are. `forces` is B^T by component. Intermediate meshes may have inverted
+    cells, and may have to; the one with the smallest residual |K^-1/2 B^T (q - 1)| is returned, inverted cells or not.
+    """
+    total = functional.volume.sum()
+
+    def residual(d: Array) -> tuple[Array, float, Array]:
+        points = slide.retract(slide.origin + d)
+        q, _ = functional.balance(points)
+        force = slide.gather(np.stack([b @ (q - 1) for b in forces], axis=1))
+        step = slide.spread(lift(force))
+        return -step_size * step, float(np.sqrt(max(np.vdot(step, force), 0.0) / total)), points
+
+    d = start - slide.origin
+    update, norm, points = residual(d)
+    initial = norm
+    best = Relaxed(points, norm, initial, 0)
+    past_d: list[Array] = []
+    past_f: list[Array] = []
+    k = 0
+    while k < steps and norm > tolerance * initial and np.isfinite(norm):
+        k += 1
+        direction = update
+        if past_d:
+            x, f = (np.stack([a.ravel() for a in past], axis=1) for past in (past_d, past_f))
+            mix = np.linalg.lstsq(f, update.ravel(), rcond=1e-10)[0]
+            direction = update - ((x + f) @ mix).reshape(update.shape)
+        length = 1.0
+        new = residual(d + direction)
+        while not new[1] < 3 * norm:  # the residual may rise, but not run away
+            length *= 0.5
+            if length < 0.05:
+                past_d, past_f = [], []
+                direction, length = update, 0.3
+                new = residual(d + length * direction)
+                break
+            new = residual(d + length * direction)
+        if not np.isfinite(new[1]):
+            break
+        past_d = [*past_d, length * direction][-memory:]
+        past_f = [*past_f, new[0] - update][-memory:]
+        d = d + length * direction
+        update, norm, points = new
+        if norm < best.residual:
+            best = Relaxed(points, norm, initial, k)
+    return Relaxed(best.points, best.residual, initial, k)

@@ -1,0 +1,6 @@
+"""Nodal fields carried from one position of a mesh to another."""
+
+from .conservative import conservative
+from .interpolate import interpolate
+
+__all__ = ["conservative", "interpolate"]

@@ -1,0 +1,1 @@
+"""Thin converters between meshmove and other mesh libraries."""
