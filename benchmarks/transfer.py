@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Callable
 
-import numpy as np
+from benchmarks.harness import main, timed
+
+import numpy as np  # isort: skip
 from numpy.typing import NDArray
 
 from meshmove.geometry.cells import KINDS
@@ -60,13 +61,6 @@ def l2_error(mesh: CellMesh, values: Array) -> float:
         exact = front(np.einsum("vq,mvd->dmq", shape, x))
         total += float(((values[block.nodes] @ shape - exact) ** 2 * volume).sum())
     return float(np.sqrt(total))
-
-
-def timed(call: Callable[[], object]) -> tuple[float, object]:
-    """Seconds and the result."""
-    start = time.perf_counter()
-    result = call()
-    return time.perf_counter() - start, result
 
 
 def peak_mb(call: Callable[[], object]) -> float:
@@ -157,18 +151,5 @@ def run(quick: bool = False) -> list[dict[str, object]]:
     return rows
 
 
-def table(rows: list[dict[str, object]]) -> str:
-    """Rows with the same columns under one head."""
-    lines: list[str] = []
-    head: list[str] = []
-    for row in rows:
-        if list(row) != head:
-            head = list(row)
-            lines += ["", f"{head[0]:36}" + "".join(f"{h:>17}" for h in head[1:])]
-        cells = [f"{v:17.3g}" if isinstance(v, float) else f"{v:>17}" for v in list(row.values())[1:]]
-        lines.append(f"{row['case']:36}" + "".join(cells))
-    return "\n".join(lines)
-
-
 if __name__ == "__main__":
-    print(table(run()))
+    main(run)

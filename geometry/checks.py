@@ -83,7 +83,11 @@ def _check_folds(mesh: CellMesh, facets: Facets) -> None:
         along = b - a
         normal = np.stack([-along[:, 1], along[:, 0]], axis=1)
     else:
-        normal = np.cross(b - a, p[nodes[:, 2]] - a)
+        # of the diagonals where there are four corners: a warped quadrilateral has no plane, but a mean one
+        c, d = p[nodes[:, 2]], p[nodes[:, -1]]
+        quad = (nodes[:, -1] >= 0)[:, None] & (nodes.shape[1] == 4)
+        normal = np.where(quad, np.cross(c - a, d - b), np.cross(b - a, c - a))
+        a = np.where(quad, (a + b + c + d) / 4, a)
     side = [np.sign(((centre[cells[:, k]] - a) * normal).sum(axis=1)) for k in (0, 1)]
     folded = np.unique(cells[side[0] * side[1] > 0])
     if len(folded):

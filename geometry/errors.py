@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
 
 __all__ = [
     "FieldError",
@@ -39,7 +42,7 @@ class MonitorError(MeshmoveError, ValueError):
     """A monitor function is not positive and finite."""
 
 
-def first_ids(ids: Sequence[int], most: int = 5) -> str:
+def first_ids(ids: Sequence[int] | NDArray[Any], most: int = 5) -> str:
     """Ids for an error message: the first few, and how many more there are.
 
     >>> first_ids([3, 1, 4, 1, 5, 9], most=3)

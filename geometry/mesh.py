@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class CellMesh:
         object.__setattr__(self, "blocks", tuple(self.blocks))
 
     @classmethod
-    def single(cls, points: NDArray, cells: NDArray, kind: str, **rest: object) -> CellMesh:
+    def single(cls, points: NDArray, cells: NDArray, kind: str, **rest: Any) -> CellMesh:
         """A mesh with cells of one kind.
 
         >>> CellMesh.single([[0, 0], [1, 0], [0, 1]], [[0, 1, 2]], "triangle")

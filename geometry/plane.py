@@ -84,8 +84,8 @@ def flatten(points: ArrayLike) -> tuple[Array, PlaneFrame]:
     tolerance = max(1e-6 * extent, 8 * max(stored, np.finfo(float).eps) * float(np.abs(p).max()))
     flat = 2 - int(np.argmin(spread[::-1]))  # of several constant columns the last: z before y before x
     if spread[flat] <= tolerance:
-        columns = tuple(c for c in range(3) if c != flat)
-        frame = PlaneFrame(np.eye(3)[list(columns)], columns)
+        first, second = (c for c in range(3) if c != flat)
+        frame = PlaneFrame(np.eye(3)[[first, second]], (first, second))
         return frame.project(p), frame
     centred = p - p.mean(axis=0)
     normal = np.linalg.svd(centred, full_matrices=False)[2][2]

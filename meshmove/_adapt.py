@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh, PointLocator, Slide, TangledMeshError, corner_volumes, facets_of, inverted_cells
+from meshmove.geometry import (
+    CellMesh,
+    InvalidMeshError,
+    PointLocator,
+    Slide,
+    TangledMeshError,
+    corner_volumes,
+    facets_of,
+    inverted_cells,
+)
 from meshmove.geometry.checks import check_cells, check_facets
 from meshmove.geometry.errors import first_ids
 
 from .adaptation import Adaptation, Report
 from .carry import Carrier
 from .inputs import Fields, Source, fixed_vertices, read_fields, same_topology
-from .monitors import CallableDensity, Monitor, NodalDensity, Recovery
+from .monitors import CallableDensity, Monitor, NodalDensity, Recovery, simplicial
 from .movers import MongeAmpere, Move, Mover, Problem, Smooth
 from .select import Chosen, Predictor, choose
 
@@ -25,7 +35,9 @@ __all__ = ["adapt"]
 
 Array = NDArray[np.float64]
 
-MOVERS: dict[str, Callable[[], Mover]] = {"auto": MongeAmpere, "monge-ampere": MongeAmpere, "smooth": Smooth}
+MOVERS: dict[str, Callable[[], Any]] = {"auto": MongeAmpere, "monge-ampere": MongeAmpere, "smooth": Smooth}
+#: nodes further from the reference's boundary than this, relative to its size, belong to another domain
+OFF = 0.01
 TRANSFERS = ("interpolate", "conservative", None)
 
 
@@ -96,15 +108,16 @@ def adapt(
     True
     """
     began = time.perf_counter()
-    chosen_mover = _mover(mover, device)
-    if not (np.isfinite(effort) and effort > 0):
-        raise ValueError(f"Expected a positive effort (got {effort})")
+    if not (isinstance(effort, Real) and np.isfinite(effort) and effort > 0):
+        raise ValueError(f"Expected a positive effort (got {effort!r})")
     if transfer not in TRANSFERS:
         raise ValueError(f"Expected transfer 'interpolate', 'conservative' or None (got {transfer!r})")
     if isinstance(monitor, str):
         monitor = Monitor(monitor)
     elif not isinstance(monitor, Monitor) and not callable(monitor):
         raise ValueError(f"Expected a monitor by name, a Monitor or a function (got {type(monitor).__name__})")
+
+    chosen_mover = _mover(mover, device, isinstance(monitor, Monitor))
 
     source = Source.of(mesh)
     check_cells(source.cells)
@@ -117,14 +130,18 @@ def adapt(
     return _finish(source, stage, fields, result, transfer, chosen_mover, began)
 
 
-def _mover(mover: str | Mover, device: str | None) -> Mover:
+def _mover(mover: str | Mover, device: str | None, for_field: bool) -> Mover:
     if isinstance(mover, str):
         if mover not in MOVERS:
             raise ValueError(f"Expected a mover of {', '.join(map(repr, MOVERS))}, or a Mover (got {mover!r})")
-        mover = MOVERS[mover]()
+        chosen: Mover = MOVERS[mover]()
+    elif callable(mover) and hasattr(mover, "name"):
+        chosen = mover
+    else:
+        raise ValueError(f"Expected a mover by name, or a Mover (got {type(mover).__name__})")
     if device not in (None, "cpu"):
-        raise ValueError(f"Expected device None or 'cpu' for the mover {mover.name!r} (got {device!r})")
-    return mover
+        raise ValueError(f"Expected device None or 'cpu' for the mover {chosen.name!r} (got {device!r})")
+    return chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +174,25 @@ class _Stage:
         self.slide = Slide(self.base, self.facets, boundary, pinned)
         self.start = self.current.points
         if reference is not None:
-            check_facets(self.current, self.facets, pinned)
             if len(inverted_cells(self.base, self.current.points)):
                 bad = inverted_cells(self.base, self.current.points)
                 raise TangledMeshError(
                     f"Expected a mesh that keeps the orientation of its reference (cells {first_ids(bad)} do not)"
                 )
+            self.slide.hold(self.current.points)
             back = self.slide.retract(self.current.points)
+            self._same_boundary(back)
             self.start = back if not len(inverted_cells(self.base, back)) else self.base.points
+
+    def _same_boundary(self, back: Array) -> None:
+        off = np.sqrt(((back - self.current.points) ** 2).sum(axis=1))
+        bad = np.flatnonzero(off > OFF)
+        if len(bad):
+            raise InvalidMeshError(
+                f"Expected a mesh on the boundary of its reference ({len(bad)} nodes are up to "
+                f"{off.max() * self.scale:.3g} off it: vertices {first_ids(bad)}). Pass the mesh from which this one "
+                "was moved, scaled and shifted as this one is."
+            )
 
     def unit(self, cells: CellMesh) -> CellMesh:
         return cells.moved((cells.points - self.centre) / self.scale)
@@ -175,28 +203,30 @@ class _Stage:
 
     def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> _Result:
         if not isinstance(monitor, Monitor):
-            density = CallableDensity(monitor, self.centre, self.scale)
+            density: Any = CallableDensity(monitor, self.centre, self.scale)
             values = density.value(self.current.points.T)
             name = getattr(monitor, "__name__", type(monitor).__name__)
             name = "a function" if name == "<lambda>" else name
             if np.ptp(values) <= 1e-12 * values.max() and self._is_constant(density):
-                return self._rest(density, values, name, "the monitor is constant: nodes are where they should be")
+                why = "the monitor is constant: nodes are where they should be"
+                return self._rest(density, values, name, why, mover, effort)
             return _Result(density, values, mover(self.problem(density, self.start, effort)), name)
 
         assert fields.values is not None
         recovery = Recovery(self.current)
         indicator = monitor.indicator(recovery, fields.values)
-        locator = PointLocator(self.current)
+        locator = PointLocator(simplicial(self.current))
         predict = Predictor(self.current, recovery, fields.values, locator)
         if predict.rest == 0.0:
-            density = NodalDensity(self.current, np.ones(self.current.n_points), locator)
+            density = NodalDensity(np.ones(self.current.n_points), locator)
             what = "constant" if np.ptp(fields.values, axis=0).max() == 0 else "linear up to rounding"
-            return self._rest(density, np.ones(len(indicator)), monitor.kind, f"the field is {what}: nothing to gain")
-        if monitor.is_automatic:
+            why = f"the field is {what}: nothing to gain"
+            return self._rest(density, np.ones(len(indicator)), monitor.kind, why, mover, effort)
+        if monitor.intensity is None:
             out = choose(monitor, indicator, self.current, locator, predict, self.problem, mover, self.start, effort)
         else:
             values = monitor.values(self.current, indicator)
-            density = NodalDensity(self.current, values, locator)
+            density = NodalDensity(values, locator)
             move = mover(self.problem(density, self.start, effort))
             out = Chosen(monitor, density, values, move, predict(move.points))
         return self._judged(out, predict)
@@ -205,20 +235,21 @@ class _Stage:
         name = f"{out.monitor.kind}, intensity {out.monitor.intensity:.3g}"
         if out.monitor.exponent is not None:
             name += f", exponent {out.monitor.exponent:.3g}"
-        result = _Result(out.density, out.values, out.move, name, predict.rest, out.error)
-        if out.move is None:
-            stay = Move(self.current.points, 0, ("no move is predicted to lower the error: the mesh stays as it is",))
-            return replace(result, move=stay)
-        return result
+        move = out.move
+        if move is None:
+            move = Move(self.current.points, 0, ("no move is predicted to lower the error: the mesh stays as it is",))
+        return _Result(out.density, out.values, move, name, predict.rest, out.error)
 
     def _is_constant(self, density: CallableDensity) -> bool:
         centres = np.concatenate([self.current.points[b.nodes].mean(axis=1) for b in self.current.blocks])
         values = density.value(centres.T)
         return bool(np.ptp(values) <= 1e-12 * values.max())
 
-    def _rest(self, density: Any, values: Array, name: str, why: str) -> _Result:
-        """Where a constant monitor takes the mesh: to the reference."""
-        return _Result(density, values, Move(self.base.points, 0, (why,)), name)
+    def _rest(self, density: Any, values: Array, name: str, why: str, mover: Mover, effort: float) -> _Result:
+        """Where a constant monitor takes the mesh: to the reference, unless nodes are held elsewhere."""
+        if np.array_equal(self.slide.home, self.base.points):
+            return _Result(density, values, Move(self.base.points, 0, (why,)), name)
+        return _Result(density, values, mover(self.problem(density, self.start, effort)), name)
 
 
 def _finish(
@@ -247,12 +278,18 @@ def _finish(
     unit = (moved.points - stage.centre) / stage.scale
     before = stage.problem(result.density, stage.current.points, 1.0)
     ratio = corner_volumes(source.cells, moved.points) / corner_volumes(source.cells)
+    rest, reached = before.imbalance(stage.current.points), before.imbalance(unit)
+    if move.iterations and reached > max(0.3, 0.5 * rest):
+        warnings.append(
+            f"the imbalance stays at {reached:.3g}: the monitor is too steep for these cells, or too many nodes are "
+            "held. Smooth or bound the monitor, refine the mesh, or raise the effort"
+        )
     report = Report(
         mover=mover.name,
         iterations=move.iterations,
         inverted_cells=0,
-        imbalance_before=before.imbalance(stage.current.points),
-        imbalance_after=before.imbalance(unit),
+        imbalance_before=rest,
+        imbalance_after=reached,
         min_volume_ratio=float(ratio.min()),
         max_displacement=float(np.sqrt((displacement**2).sum(axis=1)).max()),
         seconds=time.perf_counter() - began,

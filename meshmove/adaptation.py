@@ -21,7 +21,8 @@ class Report:
     """How a move went; prints as a small table.
 
     `imbalance_*` is the spread of monitor mass over cells (0: perfect equidistribution), `predicted_error_*` the L2
-    error of linear interpolation of the field that its recovered Hessian predicts (None with a callable monitor),
+    error of linear finite elements that the field's recovered Hessian predicts, up to a constant (None with a callable
+    monitor),
     `min_volume_ratio` the smallest corner volume after the move over that before, `max_displacement` the longest
     step of a node in the mesh's unit of length.
     """
@@ -48,7 +49,7 @@ class Report:
         if self.predicted_error_before is not None and self.predicted_error_after is not None:
             before, after = self.predicted_error_before, self.predicted_error_after
             gain = f"  ({before / after:.3g} times less)" if 0 < after < before else ""
-            rows.append(("predicted L2 error", f"{before:.3g} -> {after:.3g}{gain}"))
+            rows.append(("predicted error", f"{before:.3g} -> {after:.3g}{gain}"))
         rows += [
             ("inverted cells", str(self.inverted_cells)),
             ("smallest volume ratio", f"{self.min_volume_ratio:.3g}"),

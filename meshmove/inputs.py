@@ -122,6 +122,8 @@ def _checked(source: Source, values: NDArray, name: str) -> Array:
     if np.iscomplexobj(at):
         at = np.concatenate([at.real, at.imag], axis=1)
     at = at.astype(float)
+    if not at.shape[1]:
+        raise FieldError(f"Expected {name} with at least one column (got shape {values.shape})")
     bad = np.flatnonzero(~np.isfinite(at).all(axis=1))
     if len(bad):
         nodes = source.vertex_nodes[bad]
@@ -137,7 +139,7 @@ def fixed_vertices(source: Source, fixed: Iterable[int] | NDArray | None) -> NDA
     cells = source.cells
     mask = np.zeros(cells.n_nodes, dtype=bool)
     if fixed is not None:
-        ids = np.asarray(fixed if isinstance(fixed, np.ndarray) else list(fixed))
+        ids = np.atleast_1d(np.asarray(list(fixed) if np.iterable(fixed) and not isinstance(fixed, str) else fixed))
         if ids.dtype == bool and ids.shape != mask.shape:
             raise ValueError(f"Expected a mask of shape {mask.shape} for `fixed` (got {ids.shape})")
         if ids.dtype != bool and ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= len(mask)):

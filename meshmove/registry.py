@@ -61,6 +61,7 @@ class Converter(Protocol):
 
 _registered: dict[str, Converter] = {}
 _loaded: dict[EntryPoint, Converter] = {}
+_by_class: dict[type, Converter] = {}  # reading the metadata of all installed packages takes milliseconds
 
 
 def register(name: str, converter: Converter) -> None:
@@ -82,6 +83,7 @@ def register(name: str, converter: Converter) -> None:
         raise TypeError(f"Expected the name of a top-level module, such as 'mylib' (got {name!r})")
     _check(converter, f"the converter registered for {name!r}")
     _registered[name] = converter
+    _by_class.clear()
 
 
 def known() -> list[str]:
@@ -108,6 +110,12 @@ def converter_for(mesh: Any) -> Converter:
     >>> converter_for(mesh).read(mesh)
     CellMesh(2-D: 3 points, 1 triangle)
     """
+    if type(mesh) not in _by_class:
+        _by_class[type(mesh)] = _find(mesh)
+    return _by_class[type(mesh)]
+
+
+def _find(mesh: Any) -> Converter:
     roots = list(dict.fromkeys(c.__module__.partition(".")[0] for c in type(mesh).__mro__ if c is not object))
     for root in roots:
         if root in _registered:

@@ -1,4 +1,4 @@
-"""Choosing the monitor: of a few candidates, the mesh on which the field's interpolant is predicted to be best."""
+"""Choosing the monitor: of a few candidates, the mesh on which the solution is predicted to be best."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, PointLocator
 
-from .monitors import Monitor, NodalDensity, Recovery, interpolation_error, optimal_exponent
+from .monitors import Monitor, NodalDensity, Recovery, optimal_exponent, solution_error
 from .monitors.monitor import smoother
 from .movers import Move, Mover, Problem
 
-__all__ = ["Chosen", "Predictor", "candidates", "choose"]
+__all__ = ["Chosen", "Predictor", "choose"]
 
 Array = NDArray[np.float64]
 
+#: intensities in rising order, and where the search among them begins
+INTENSITIES = (0.4, 1.0, 2.5, 6.0, 15.0, 40.0)
+FIRST = 2
+#: exponents of the Hessian's norm relative to the optimal one: recovered Hessians of steep fields want less contrast
+EXPONENTS = (0.6, 1.0)
+#: effort of a trial relative to that of the final move
+TRIAL = 0.4
+
 
 class Predictor:
-    """Predicted L2 error of the (multi)linear interpolant of fields (n, k) on a mesh with the same cells elsewhere.
+    """Predicted L2 error of (multi)linear finite elements for fields (n, k), on the same cells elsewhere.
 
     Several fields count alike: each error is taken relative to that at rest.
     """
@@ -28,8 +36,9 @@ class Predictor:
     def __init__(self, mesh: CellMesh, recovery: Recovery, fields: Array, locator: PointLocator) -> None:
         self._mesh, self._locator = mesh, locator
         self._hessians = [recovery.hessian(u) for u in fields.T]
-        rest = np.array([interpolation_error(mesh, h)[0] for h in self._hessians])
-        keep = rest > 1e-12 * np.abs(fields).max(initial=1e-300)
+        rest = np.array([solution_error(mesh, h) for h in self._hessians])
+        size = np.sqrt(np.abs(mesh.extent) ** mesh.dim)
+        keep = rest > 1e-12 * size * np.abs(fields).max(axis=0, initial=1e-300)
         self._hessians = [h for h, k in zip(self._hessians, keep, strict=True) if k]
         self._scale = rest[keep] if len(self._hessians) > 1 else np.ones(len(self._hessians))
         self.rest = self._norm(rest[keep])
@@ -43,7 +52,7 @@ class Predictor:
         errors = []
         for h in self._hessians:
             at = where.interpolate(h.reshape(d * d, -1).T).T.reshape(d, d, -1)
-            errors.append(interpolation_error(self._mesh, at, points, cellwise=False)[0])
+            errors.append(solution_error(self._mesh, at, points))
         return self._norm(np.array(errors))
 
 
@@ -58,13 +67,58 @@ class Chosen:
     error: float
 
 
-def candidates(monitor: Monitor, dim: int) -> list[Monitor]:
-    """What to try where the user left parameters open, from gentle to strong."""
-    exponents: tuple[float | None, ...] = (monitor.exponent,)
-    if monitor.exponent is None and monitor.kind == "hessian":
-        exponents = (0.5, optimal_exponent(dim))
-    intensities = (2.0, 5.0, 10.0, 20.0)
-    return [replace(monitor, exponent=p, intensity=a) for p in exponents for a in intensities]
+class _Search:
+    """Trial moves for candidate monitors, each starting from the best mesh so far."""
+
+    def __init__(
+        self,
+        indicator: Array,
+        mesh: CellMesh,
+        locator: PointLocator,
+        predict: Predictor,
+        problem: Callable[[NodalDensity, Array, float], Problem],
+        mover: Mover,
+        start: Array,
+        effort: float,
+    ) -> None:
+        self._indicator, self._mesh, self._locator, self._predict = indicator, mesh, locator, predict
+        self._problem, self._mover, self._start, self._effort = problem, mover, start, effort
+        self._smooth = smoother(mesh)
+        self.best: Chosen | None = None
+
+    def trial(self, monitor: Monitor) -> float:
+        values = monitor.values(self._mesh, self._indicator, self._smooth)
+        density = NodalDensity(values, self._locator)
+        start = self._start if self.best is None or self.best.move is None else self.best.move.points
+        move = self._mover(self._problem(density, start, TRIAL * self._effort))
+        error = self._predict(move.points)
+        if self.best is None or error < self.best.error:
+            self.best = Chosen(monitor, density, values, move, error)
+        return error
+
+    def along_intensity(self, monitor: Monitor) -> None:
+        """From the middle of the list up while it gets better, else down."""
+        errors = {FIRST: self.trial(replace(monitor, intensity=INTENSITIES[FIRST]))}
+        for step in (1, -1):
+            k = FIRST + step
+            while 0 <= k < len(INTENSITIES):
+                errors[k] = self.trial(replace(monitor, intensity=INTENSITIES[k]))
+                if errors[k] >= errors[k - step]:
+                    break
+                k += step
+            if k != FIRST + 1:  # going up has helped: no need to look below
+                break
+
+    def finished(self) -> Chosen:
+        """The best candidate once more, with full effort; no move where even that is predicted to be worse."""
+        best = self.best
+        if best is None or best.move is None:
+            raise ValueError("Expected at least one trial before the choice")
+        final = self._mover(self._problem(best.density, best.move.points, self._effort))
+        error = self._predict(final.points)
+        if error < best.error:
+            best = replace(best, move=final, error=error)
+        return best if best.error < self._predict.rest else replace(best, move=None, error=self._predict.rest)
 
 
 def choose(
@@ -78,29 +132,19 @@ def choose(
     start: Array,
     effort: float,
 ) -> Chosen:
-    """Move quickly for every candidate, and once more with full effort for the best.
+    """Fill in what a `Monitor` leaves open by trial moves, judged by the predicted error.
 
-    `problem(density, start, effort)` states the problem of one candidate. Each exponent's intensities rise until the
-    prediction has got worse, every move starting from the last one.
+    `problem(density, start, effort)` states the problem of one candidate.
     """
-    smooth = smoother(mesh)
-    best: Chosen | None = None
-    options = candidates(monitor, mesh.dim)
-    for exponent in dict.fromkeys(option.exponent for option in options):
-        points, last = start, np.inf
-        for option in (o for o in options if o.exponent == exponent):
-            values = option.values(mesh, indicator, smooth)
-            density = NodalDensity(mesh, values, locator)
-            move = mover(problem(density, points, 0.4 * effort))
-            points, error = move.points, predict(move.points)
-            if best is None or error < best.error:
-                best = Chosen(option, density, values, move, error)
-            if error > 1.02 * last:
-                break
-            last = error
-    assert best is not None and best.move is not None  # there is always a candidate
-    final = mover(problem(best.density, best.move.points, effort))
-    error = predict(final.points)
-    if error < best.error:
-        best = replace(best, move=final, error=error)
-    return best if best.error < predict.rest else replace(best, move=None, error=predict.rest)
+    search = _Search(indicator, mesh, locator, predict, problem, mover, start, effort)
+    open_exponent = monitor.kind == "hessian" and monitor.exponent is None
+    optimum = optimal_exponent(mesh.dim)
+    smoothing = 0 if monitor.smoothing is None else monitor.smoothing
+    exponent = EXPONENTS[0] * optimum if open_exponent else monitor.exponent
+    first = replace(monitor, exponent=exponent, smoothing=smoothing)
+    search.along_intensity(first)
+    if open_exponent:
+        for factor in EXPONENTS[1:]:
+            for intensity in INTENSITIES[1:3]:
+                search.trial(replace(first, exponent=factor * optimum, intensity=intensity))
+    return search.finished()

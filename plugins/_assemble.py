@@ -180,7 +180,7 @@ def assemble(
         pairs = np.unique(pairs[(pairs >= 0).all(axis=1) & (pairs[:, 0] != pairs[:, 1])], axis=0)
     return CellMesh(
         frame.project(points[ids]) if frame else points[ids],
-        tuple(CellBlock(KINDS[blocks[i].linear], number[blocks[i].corners]) for i in top),
+        tuple(CellBlock(KINDS[blocks[i].linear or ""], number[blocks[i].corners]) for i in top),
         facets=named,
         regions=_regions(blocks, top, sets or {}, labels),
         periodic=pairs if pairs is not None and len(pairs) else None,

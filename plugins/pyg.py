@@ -108,7 +108,7 @@ def _positions(mesh: Any) -> NDArray:
 
     if not hasattr(type(mesh), "is_node_attr"):
         raise UnsupportedMeshError(f"Expected a torch_geometric.data.Data (got {type(mesh).__name__})")
-    pos = getattr(mesh, "pos", None)
+    pos: Any = getattr(mesh, "pos", None)
     if not torch.is_tensor(pos) or pos.ndim != 2 or pos.shape[1] not in (2, 3) or not pos.is_floating_point():
         got = f"{pos.dtype} of shape {tuple(pos.shape)}" if torch.is_tensor(pos) else type(pos).__name__
         raise InvalidMeshError(f"Expected node positions data.pos, floating point of shape (n, 2 or 3) (got {got})")

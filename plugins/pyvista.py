@@ -147,7 +147,9 @@ def _blocks(mesh: Any) -> tuple[list[Block], list[NDArray]]:
 
 def _polydata_cells(mesh: Any) -> tuple[NDArray, NDArray, NDArray]:
     """Types, connectivity and offsets of a `PolyData`, in VTK's order: points, lines, polygons, strips."""
-    types, connectivity, sizes = [], [], []
+    types: list[NDArray] = []
+    connectivity: list[NDArray] = []
+    sizes: list[NDArray] = []
     for array, by_size in (
         (mesh.GetVerts(), {1: 1}),
         (mesh.GetLines(), {2: 3}),

@@ -157,7 +157,7 @@ class SkfemConverter:
 def _kind(mesh: Any) -> str:
     refdom = getattr(getattr(mesh, "elem", None), "refdom", None)
     name = _KINDS.get(getattr(refdom, "name", ""))
-    if name is None or mesh.p.shape[0] != refdom.dim():
+    if name is None or refdom is None or mesh.p.shape[0] != refdom.dim():
         raise UnsupportedMeshError(
             "Expected a scikit-fem mesh of triangles, quadrilaterals, tetrahedra, hexahedra or wedges in its own "
             f"dimension (got {type(mesh).__name__}). 1-D meshes and surfaces in 3-D are not moved"

@@ -173,7 +173,7 @@ def _sum(
     """The problem u = offset + the sum of g(s(x)), from g -> (g, g', g'') and s -> (s, |grad s|^2, Laplace(s))."""
 
     def exact(x: Array) -> Array:
-        return offset + sum(g(s(x)[0])[0] for g, s in terms)
+        return offset + np.sum([g(s(x)[0])[0] for g, s in terms], axis=0)
 
     def source(x: Array) -> Array:
         total = np.zeros(np.shape(x)[1:])

@@ -19,8 +19,10 @@ __all__ = ["Chains", "CurveProjector", "trace"]
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-#: a turn sharper than this is a corner (radians)
+#: a turn sharper than this is a corner (radians), also on an arc and between facets of a surface
 SHARP = np.deg2rad(40)
+#: a turn sharper than this is a corner unless it is on an arc: gliding round it would cut it off
+BEND = np.deg2rad(15)
 #: so is one above NOTICEABLE that exceeds its neighbours' turns by this factor: a kink in an otherwise smooth line
 KINK, NOTICEABLE = 2.5, 1e-3
 #: relative tolerance for "on one line", "in one plane", "on one circle"
@@ -68,6 +70,7 @@ def trace(points: Array, edges: Ids, label: Ids) -> Chains:
     turn = np.zeros(n)
     turn[two] = _turning(points, neighbours, two)
     corner |= turn > SHARP
+    corner |= (turn > BEND) & ~_on_arc(points, edges, np.where(corner[:, None], -1, neighbours))[0]
     calm = np.where(corner, 0.0, turn)
     kink = turn[two] > np.maximum(KINK * calm[neighbours[two]].max(1), NOTICEABLE)
     corner[two] |= kink
@@ -79,12 +82,14 @@ def trace(points: Array, edges: Ids, label: Ids) -> Chains:
     return Chains(edges, chain.astype(np.int64), corner, neighbours)
 
 
-def _circles(points: Array, chains: Chains) -> tuple[Array, Array]:
-    """Centre and radius of the circle of each edge (e, 2), (e,); radius 0 marks a straight edge."""
-    n = len(points)
-    centre, radius = np.zeros((n, 2)), np.zeros(n)
-    mid = np.flatnonzero(chains.neighbours[:, 0] >= 0)
-    a, b, c = points[chains.neighbours[mid, 0]], points[mid], points[chains.neighbours[mid, 1]]
+def _on_arc(points: Array, edges: Ids, neighbours: Ids) -> tuple[NDArray[np.bool_], Array, Array]:
+    """Which nodes (n,) lie on an arc of at least four vertices, and centre (n, 2) and radius (n,) of their circles."""
+    n, dim = points.shape
+    centre, radius, on_arc = np.zeros((n, 2)), np.zeros(n), np.zeros(n, bool)
+    if dim != 2:
+        return on_arc, centre, radius
+    mid = np.flatnonzero(neighbours[:, 0] >= 0)
+    a, b, c = points[neighbours[mid, 0]], points[mid], points[neighbours[mid, 1]]
     u, v = a - b, c - b
     cross = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
     uu, vv = (u * u).sum(1), (v * v).sum(1)
@@ -94,14 +99,19 @@ def _circles(points: Array, chains: Chains) -> tuple[Array, Array]:
     centre[mid], radius[mid] = points[mid] + offset, np.linalg.norm(offset, axis=1)
 
     # two neighbouring nodes with one circle: it holds for the edges on either side of them as well
-    i, j = chains.edges.T
+    i, j = edges.T
     same = (radius[i] > 0) & (radius[j] > 0)
     near = np.maximum(radius[i], radius[j])
     same &= np.linalg.norm(centre[i] - centre[j], axis=1) + np.abs(radius[i] - radius[j]) <= 1e-5 * near
-    on_arc = np.zeros(n, bool)
     on_arc[i[same]] = on_arc[j[same]] = True
-    edge_centre, edge_radius = np.zeros((len(i), 2)), np.zeros(len(i))
-    for node in (j, i):
+    return on_arc, centre, radius
+
+
+def _circles(points: Array, chains: Chains) -> tuple[Array, Array]:
+    """Centre and radius of the circle of each edge (e, 2), (e,); radius 0 marks a straight edge."""
+    on_arc, centre, radius = _on_arc(points, chains.edges, chains.neighbours)
+    edge_centre, edge_radius = np.zeros((len(chains.edges), 2)), np.zeros(len(chains.edges))
+    for node in chains.edges.T[::-1]:
         use = on_arc[node]
         edge_centre[use], edge_radius[use] = centre[node[use]], radius[node[use]]
     return edge_centre, edge_radius
@@ -141,16 +151,13 @@ class CurveProjector:
 
     def project(self, x: Array, chain: Ids) -> tuple[Array, Array]:
         """Closest points (m, dim) on the given chains (m,), and the unit tangents there (m, dim)."""
-        _, found = self._tree.query(np.c_[x, chain * self._apart], k=min(4, len(self._edge)))
-        found = self._edge[found.reshape(len(x), -1)]
-        best, tangent = np.empty_like(x), np.empty_like(x)
-        distance = np.full(len(x), np.inf)
-        for edge in found.T:
-            closest, along = self._on_edge(x, edge)
-            d = ((closest - x) ** 2).sum(1)
-            better = d < distance
-            best[better], tangent[better], distance[better] = closest[better], along[better], d[better]
-        return best, tangent
+        k = min(3, len(self._edge))
+        _, found = self._tree.query(np.c_[x, chain * self._apart], k=k)
+        edge = self._edge[found.reshape(-1)]
+        closest, along = self._on_edge(np.repeat(x, k, axis=0), edge)
+        distance = ((closest - np.repeat(x, k, axis=0)) ** 2).sum(1).reshape(-1, k)
+        best = distance.argmin(1) + k * np.arange(len(x))
+        return closest[best], along[best]
 
     def _on_edge(self, x: Array, edge: Ids) -> tuple[Array, Array]:
         a, b = self._a[edge], self._b[edge]

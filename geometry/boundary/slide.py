@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +55,15 @@ class Slide:
         for ids in _fixed_facets(facets, boundary):
             nodes = facets.nodes[ids]
             self.fixed[nodes[nodes >= 0]] = True
+        self._held = np.flatnonzero(self.fixed)
+        self.home = self.origin  #: where fixed nodes stay
 
         self._projector = np.zeros((n, d, d))  # of nodes on straight lines and planes
         self._flat = np.zeros(n, bool)
         self._curve_node = np.zeros(0, np.int64)
         self._surface_node = np.zeros(0, np.int64)
+        #: edges (e, 2) on curved lines and surfaces: stretched far, they would cut off what they span
+        self.curved_edges = np.zeros((0, 2), np.int64)
         nodes = facets.nodes[facets.constrained]
         label = facets.label[facets.constrained]
         if d == 2:
@@ -95,6 +100,7 @@ class Slide:
         self._curve_group = of_node[self._curve_node]
         if len(self._curve_node):
             self._curves = CurveProjector(p, chains, curved[chains.chain])
+            self.curved_edges = np.concatenate([self.curved_edges, chains.edges[curved[chains.chain]]])
 
     def _add_surfaces(self, surface, on_edge: NDArray[np.bool_]) -> None:
         p = self.origin
@@ -121,6 +127,8 @@ class Slide:
         self._surface_group = of_node[self._surface_node]
         if len(self._surface_node):
             self._surfaces = SurfaceProjector(p, surface, curved[surface.patch])
+            sides = surface.triangles[curved[surface.patch]][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+            self.curved_edges = np.concatenate([self.curved_edges, np.unique(np.sort(sides, axis=1), axis=0)])
 
     def _tie(self, periodic: Ids | None) -> None:
         """Periodic images become slaves of one master that obeys the constraints of all of them."""
@@ -146,15 +154,18 @@ class Slide:
             self._projector[slaves] = self._projector[self._master[slaves]]
             self._flat[slaves] = self._flat[self._master[slaves]]
             keep = ~self.fixed
-            self._curve_group = self._curve_group[keep[self._curve_node]] if len(self._curve_node) else None
+            if len(self._curve_node):
+                self._curve_group = self._curve_group[keep[self._curve_node]]
             self._curve_node = self._curve_node[keep[self._curve_node]]
-            self._surface_group = self._surface_group[keep[self._surface_node]] if len(self._surface_node) else None
+            if len(self._surface_node):
+                self._surface_group = self._surface_group[keep[self._surface_node]]
             self._surface_node = self._surface_node[keep[self._surface_node]]
         self._slaves = np.flatnonzero(self._master != np.arange(n))
         self._flat &= ~self.fixed
         self._flat_node = np.flatnonzero(self._flat)
         self._flat_projector = self._projector[self._flat_node]
         del self._projector
+        self._retracted: Array | None = None
         self.refresh(self.origin)
 
     # -- using ------------------------------------------------------------------------------------------------------
@@ -177,12 +188,16 @@ class Slide:
         """Periodic slaves, and the master of each."""
         return self._slaves, self._master[self._slaves]
 
+    def hold(self, points: Array) -> None:
+        """Keep the nodes that the caller fixed where `points` (n, dim) have them, instead of at their origin."""
+        self.home = self.origin.copy()
+        self.home[self._held] = points[self._held]
+
     def refresh(self, points: Array) -> None:
         """Take the tangents of curved boundaries at `points`."""
-        if len(self._curve_node):
-            self._curve_tangent = self._curves.project(points[self._curve_node], self._curve_group)[1]
-        if len(self._surface_node):
-            self._surface_normal = self._surfaces.project(points[self._surface_node], self._surface_group)[1]
+        if points is not self._retracted:
+            self.retract(points)
+        self._curve_tangent, self._surface_normal = self._found
 
     def tangent(self, vectors: Array) -> Array:
         """Admissible part of displacements or forces (n, dim) at the points last refreshed."""
@@ -251,18 +266,22 @@ class Slide:
     def retract(self, points: Array) -> Array:
         """Admissible positions (n, dim) closest to `points`."""
         out, f = points.copy(), self._flat_node
-        out[self.fixed] = self.origin[self.fixed]
+        out[self.fixed] = self.home[self.fixed]
         shift = np.einsum("nij,nj->ni", self._flat_projector, points[f] - self.origin[f])
         out[f] = self.origin[f] + shift
+        tangent: Any = None
+        normal: Any = None
         if len(self._curve_node):
             c = self._curve_node
-            out[c] = self._curves.project(points[c], self._curve_group)[0]
+            out[c], tangent = self._curves.project(points[c], self._curve_group)
         if len(self._surface_node):
             s = self._surface_node
-            out[s] = self._surfaces.project(points[s], self._surface_group)[0]
+            out[s], normal = self._surfaces.project(points[s], self._surface_group)
         if len(self._slaves):
             m = self._master[self._slaves]
             out[self._slaves] = self.origin[self._slaves] + (out[m] - self.origin[m])
+        # the way back comes with the tangents there, which the caller may want next
+        self._retracted, self._found = out, (tangent, normal)
         return out
 
 
@@ -286,6 +305,8 @@ def _fixed_facets(facets: Facets, boundary: str | Mapping[str, str]) -> list[Ids
         if boundary not in modes:
             raise ValueError(f"Expected boundary 'slide', 'fixed' or a dict of them by name (got {boundary!r})")
         return [np.flatnonzero(facets.exterior)] if boundary == "fixed" else []
+    if not isinstance(boundary, Mapping):
+        raise ValueError(f"Expected boundary 'slide', 'fixed' or a dict of them by name (got {boundary!r})")
     out = []
     for name, mode in boundary.items():
         if name not in facets.names:

@@ -57,7 +57,7 @@ class Boundary:
         middle = self.bounds.mean(0)
         ends = self.ends - middle[:, None, None]
         chords = 0.5 * (ends[0, 0] * ends[1, 1] - ends[1, 0] * ends[0, 1]).sum()
-        caps = sum(_cap(p) for p in self.pieces if not p.straight)
+        caps = sum(_cap(p) for p in self.pieces if isinstance(p, Arc))
         return float(chords + caps)
 
     @cached_property
@@ -81,7 +81,7 @@ class Boundary:
 
     @cached_property
     def _curved(self) -> list[tuple[int, Arc]]:
-        return [(i, p) for i, p in enumerate(self.pieces) if not p.straight]
+        return [(i, p) for i, p in enumerate(self.pieces) if isinstance(p, Arc)]
 
     def _chunks(self, n: int) -> Iterable[slice]:
         step = max(1, CHUNK // max(1, len(self)))
@@ -181,13 +181,13 @@ def _trimmed(mine: Boundary, other: Boundary, inside: bool, shared: int) -> list
     # judge a part where it is farthest from the other boundary: a touch in the middle says nothing
     trial = np.array([0.5, 0.2871, 0.7394])
     x = np.concatenate([p.point(trial) for p in parts], axis=1)
-    distance, piece, s = other.nearest(x)
+    distance, closest, s = other.nearest(x)
     distance = distance.reshape(-1, len(trial))
     at = np.arange(len(parts)) * len(trial) + distance.argmax(1)
     within = other.encloses(x[:, at])
     coincide = distance.max(1) <= ON * extent
     t = np.stack([p.tangent(trial[[j % len(trial)]])[:, 0] for p, j in zip(parts, at, strict=True)], axis=1)
-    normal = other.evaluate(piece[at], s[at])[1]
+    normal = other.evaluate(closest[at], s[at])[1]
     agree = np.sign(normal[0] * t[1] - normal[1] * t[0])
     keep = np.where(coincide, (agree == shared) & (shared != 0), within == inside)
     return kept + [p for p, wanted in zip(parts, keep, strict=True) if wanted]

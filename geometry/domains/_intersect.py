@@ -21,9 +21,9 @@ SLACK = 1e-9
 
 def cuts(piece: Piece, others: Sequence[Piece], tolerance: float) -> Array:
     """Sorted parameters in (0, 1) at which `piece` meets `others`: crossings, touches and ends of overlaps."""
-    segments = [p for p in others if p.straight]
+    segments = [p for p in others if isinstance(p, Segment)]
     found = [_with_segments(piece, segments)] if segments else []
-    found += [_with_arc(piece, arc) for arc in others if not arc.straight]
+    found += [_with_arc(piece, arc) for arc in others if isinstance(arc, Arc)]
     ends = np.concatenate([p.ends for p in others], axis=1) if others else np.empty((2, 0))
     distance, s = piece.nearest(ends)
     found.append(s[distance <= tolerance])
@@ -33,7 +33,7 @@ def cuts(piece: Piece, others: Sequence[Piece], tolerance: float) -> Array:
 def _with_segments(piece: Piece, segments: Sequence[Segment]) -> Array:
     a = np.array([p.start for p in segments]).T
     e = np.array([p.end for p in segments]).T - a
-    if piece.straight:
+    if isinstance(piece, Segment):
         start = np.array(piece.start)[:, None]
         d = np.array(piece.end)[:, None] - start
         w = a - start
@@ -63,7 +63,7 @@ def _line_angles(arc: Arc, a: Array, e: Array) -> tuple[Array, Array]:
 
 
 def _with_arc(piece: Piece, arc: Arc) -> Array:
-    if piece.straight:
+    if isinstance(piece, Segment):
         a = np.array(piece.start)[:, None]
         t, u = _line_angles(arc, a, np.array(piece.end)[:, None] - a)
         return np.array([s for angle, s in zip(t, u, strict=True) if arc.parameters(np.array([angle]), SLACK).size])

@@ -110,7 +110,7 @@ class Arc:
         # exact at both ends, so that neighbouring arcs share them to the last bit
         return (1 - np.asarray(s, float)) * self.t0 + np.asarray(s, float) * self.t1
 
-    def _length_to(self, t: Array) -> Array:
+    def _length_to(self, t: Array | float) -> Array:
         a, b = self.axes
         return b * ellipeinc(t, 1 - (a / b) ** 2)
 

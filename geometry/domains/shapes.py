@@ -77,7 +77,7 @@ class _Sides(Domain):
     def _build(self) -> Boundary:
         corners = self.vertices
         names = self.names or (self.name,) * len(corners)
-        sides = [Segment(*ends, n) for *ends, n in zip(corners, (*corners[1:], corners[0]), names, strict=True)]
+        sides = [Segment(a, b, n) for a, b, n in zip(corners, (*corners[1:], corners[0]), names, strict=True)]
         if _shoelace(np.array(corners)) < 0:  # given clockwise: keep the names of the sides
             sides = [side.reversed() for side in sides]
         return Boundary(tuple(sides))
@@ -131,7 +131,7 @@ class Rectangle(_Sides):
         self._check()
 
     @property
-    def vertices(self) -> tuple[Point, ...]:
+    def vertices(self) -> tuple[Point, ...]:  # type: ignore[override]
         (x0, y0), (x1, y1) = self.lower, self.upper
         return (x0, y0), (x1, y0), (x1, y1), (x0, y1)
 
@@ -226,7 +226,7 @@ class Triangle(_Sides):
             raise DomainError(f"Expected corners that are not on one line (got {_show(self.vertices)})")
 
     @property
-    def vertices(self) -> tuple[Point, ...]:
+    def vertices(self) -> tuple[Point, ...]:  # type: ignore[override]
         return self.a, self.b, self.c
 
     def __repr__(self) -> str:

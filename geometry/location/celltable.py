@@ -50,12 +50,12 @@ class CellTable:
     def _sort_cells(self, mesh: CellMesh) -> None:
         blocks = mesh.blocks
         nodes = np.zeros((mesh.n_cells, max(k.vertices for k in self.kinds)), np.int64)
-        centre, kind, first = [], np.repeat(np.arange(len(blocks)), [len(b) for b in blocks]), 0
+        centres, kind, first = [], np.repeat(np.arange(len(blocks)), [len(b) for b in blocks]), 0
         for block in blocks:
             nodes[first : first + len(block), : block.kind.vertices] = block.nodes
-            centre.append(sum(self.points[column] for column in block.nodes.T) / block.kind.vertices)
+            centres.append(sum(self.points[column] for column in block.nodes.T) / block.kind.vertices)
             first += len(block)
-        centre = np.concatenate(centre)
+        centre = np.concatenate(centres)
         self.low = self.points.min(0)
         self.span = np.maximum(np.ptp(self.points, axis=0), 1e-300)
         codes = self.curve(centre)

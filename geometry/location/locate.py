@@ -159,29 +159,30 @@ class PointLocator:
         for _ in range(steps):
             record = table.record[cell]
             shift = y - record[:, -dim - 1 : -1]
-            value = np.empty((len(y), width))
+            value = np.empty((width, len(y)))  # a row a facet: reductions over facets run along memory
+            columns, shift = record.T, shift.T
             for f in range(width):
-                column = 1 + shift[:, 0] * record[:, f * dim]
+                value[f] = 1 + shift[0] * columns[f * dim]
                 for d in range(1, dim):
-                    column += shift[:, d] * record[:, f * dim + d]
-                value[:, f] = column
-            arrived = value.min(1) >= -record[:, -1]
+                    value[f] += shift[d] * columns[f * dim + d]
+            arrived = value.min(0) >= -columns[-1]
             if table.simplicial:
-                inside = np.maximum(value[arrived], 0)
-                weights[active[arrived]] = inside / inside.sum(1, keepdims=True)
+                inside = np.maximum(value[:, arrived], 0)
+                weights[active[arrived]] = (inside / inside.sum(0)).T
             elif arrived.any():
                 rows = np.flatnonzero(arrived)
-                weights[active[rows]], value[rows], arrived[rows] = table.invert(y[rows], cell[rows])
+                weights[active[rows]], inverted, arrived[rows] = table.invert(y[rows], cell[rows])
+                value[:, rows] = inverted.T
             final[active] = cell
             go = np.flatnonzero(~arrived)
             if not len(go):
                 active = go
                 break
-            value, behind = value[go], table.neighbours[cell[go]]
-            value[behind < 0] = np.inf
-            facet = value.argmin(1)
+            value, behind = value[:, go], table.neighbours[cell[go]]
+            value[behind.T < 0] = np.inf
+            facet = value.argmin(0)
             each = np.arange(len(go))
-            free = value[each, facet] < 0
+            free = value[facet, each] < 0
             lost.append(active[go[~free]])
             go = go[free]
             active, y, cell = active[go], y[go], behind[each[free], facet[free]]
@@ -222,7 +223,7 @@ class PointLocator:
             vertices, w = table.points[table.nodes[cell[rows], : kind.vertices]], weights[rows, : kind.vertices]
             closest = np.einsum("mv,mvd->md", w, vertices)
             shape, done = reference_weights(kind, vertices, closest, w @ kind.reference)
-            done &= shape.min(1) > -1e-3
+            done = done & (shape.min(1) > -1e-3)
             shape = np.maximum(shape[done], 0)
             rows = rows[done]
             weights[rows, : kind.vertices] = shape / shape.sum(1, keepdims=True)

@@ -1,6 +1,7 @@
 """Monitors: derivative recovery, monitor functions, and the error that a mesh is predicted to have."""
 
-from .density import CallableDensity, NodalDensity
+from .density import CallableDensity, NodalDensity, simplicial
+from .duality import dual_error, solution_error
 from .monitor import Monitor, optimal_exponent
 from .predict import hessian_norm, interpolation_error
 from .recovery import Recovery, recover_gradient, recover_hessian
@@ -10,9 +11,12 @@ __all__ = [
     "Monitor",
     "NodalDensity",
     "Recovery",
+    "dual_error",
     "hessian_norm",
     "interpolation_error",
     "optimal_exponent",
     "recover_gradient",
     "recover_hessian",
+    "simplicial",
+    "solution_error",
 ]

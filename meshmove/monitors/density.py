@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh, MonitorError, PointLocator
+from meshmove.geometry import CellMesh, Location, MonitorError, PointLocator
 from meshmove.geometry.errors import first_ids
 
-__all__ = ["CallableDensity", "NodalDensity"]
+__all__ = ["CallableDensity", "NodalDensity", "simplicial"]
 
 Array = NDArray[np.float64]
 
@@ -61,45 +61,45 @@ class CallableDensity:
 
 
 class NodalDensity:
-    """Interpolant of positive vertex values (n,) on a mesh; constant beyond its boundary.
+    """Piecewise linear interpolant of positive vertex values (n,); constant beyond the boundary.
 
     Points are looked up from the cell where they were last time, since a mover's nodes creep.
+
+    Parameters
+    ----------
+    values
+        One value a vertex of the locator's mesh.
+    locator
+        Of a mesh of simplices (see `simplicial`).
     """
 
-    def __init__(self, mesh: CellMesh, values: Array, locator: PointLocator | None = None) -> None:
+    def __init__(self, values: Array, locator: PointLocator) -> None:
         bad = np.flatnonzero(~((values > 0) & np.isfinite(values)))
         if len(bad):
             raise MonitorError(f"Expected positive, finite monitor values (got others at vertices {first_ids(bad)})")
-        self._values = values
-        self._locator = locator or PointLocator(mesh)
+        self._values, self._locator = values, locator
         self._guess: dict[int, NDArray[np.int64]] = {}
-        self._slope = _slopes(mesh, values) if all(b.kind.is_simplex for b in mesh.blocks) else None
+        simplices, _ = locator.mesh.corners
+        x, u = locator.mesh.points[simplices], values[simplices]
+        edges, rise = x[:, 1:] - x[:, :1], u[:, 1:] - u[:, :1]
+        self._slope = np.linalg.solve(edges, rise[:, :, None])[:, :, 0].T
 
     def value(self, x: Array) -> Array:
         return self._find(x).interpolate(self._values)
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
         where = self._find(x)
-        m = where.interpolate(self._values)
-        if self._slope is not None:
-            return m, self._slope[:, where.cells]
-        gradient = np.empty_like(x)
-        for c in range(len(x)):
-            shifted = x.copy()
-            shifted[c] += STEP
-            near = self._locator.find(shifted, guess=where.cells)
-            gradient[c] = (near.interpolate(self._values) - m) / (shifted[c] - x[c])
-        return m, gradient
+        return where.interpolate(self._values), self._slope[:, where.cells]
 
-    def _find(self, x: Array):
+    def _find(self, x: Array) -> Location:
         where = self._locator.find(x, guess=self._guess.get(x.shape[1]))
         self._guess[x.shape[1]] = where.cells
         return where
 
 
-def _slopes(mesh: CellMesh, values: Array) -> Array:
-    """Gradients (dim, n_cells) of the linear interpolant on simplices."""
-    simplices, _ = mesh.corners
-    x, u = mesh.points[simplices], values[simplices]
-    edges, rise = x[:, 1:] - x[:, :1], u[:, 1:] - u[:, :1]
-    return np.linalg.solve(edges, rise[:, :, None])[:, :, 0].T
+def simplicial(mesh: CellMesh) -> CellMesh:
+    """The mesh with every cell split into simplices: on these a nodal field is linear, and looked up fastest."""
+    if all(b.kind.is_simplex for b in mesh.blocks):
+        return mesh
+    parts = [b.nodes[:, b.kind.simplices].reshape(-1, mesh.dim + 1) for b in mesh.blocks]
+    return CellMesh.single(mesh.points, np.concatenate(parts), "triangle" if mesh.dim == 2 else "tetra")

@@ -22,6 +22,7 @@ from scipy.sparse import csr_matrix
 from meshmove.geometry import CellMesh
 from meshmove.geometry.quality import simplex_volumes
 
+from .edges import EdgeLimit
 from .laplacian import assemble, corner_weights
 
 __all__ = ["Density", "Functional"]
@@ -53,6 +54,8 @@ class Functional:
         (dim+1 points in every corner simplex, exact for quadratic monitors).
     component
         Label of each cell (n_cells,): theta is taken for each component by itself.
+    curved_edges
+        Edges (e, 2) of curved boundaries, whose stretching is limited (see `EdgeLimit`).
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Functional:
         distortion: float = 0.01,
         rule: str = "interior",
         component: NDArray[np.int64] | None = None,
+        curved_edges: NDArray[np.int64] | None = None,
     ) -> None:
         self.density, self.distortion, self.rule = density, distortion, rule
         self.dim, self.n_points = mesh.dim, mesh.n_points
@@ -84,6 +88,9 @@ class Functional:
         else:
             self._component = component
             self._total = np.bincount(component, self.volume)[component]
+        self.limit = None
+        if curved_edges is not None and len(curved_edges):
+            self.limit = EdgeLimit(mesh.points, curved_edges, float(self.volume.mean()))
         d = self.dim
         if d == 2:
             self._rule = np.array([[2 / 3, 1 / 6, 1 / 6], [1 / 6, 2 / 3, 1 / 6], [1 / 6, 1 / 6, 2 / 3]])
@@ -199,7 +206,7 @@ class Functional:
         shape = norm2 / (2 * jac) if d == 2 else norm2 * np.sqrt(norm2) / (27**0.5 * jac)
         scaled = eps * self._share
         energy = float(scaled @ shape) - eps * float(self._share.sum())
-        to_dual = scaled * shape * d / norm2
+        to_dual = scaled * shape * d / np.maximum(norm2, 1e-300)
         to_jac = -scaled * shape / jac
 
         # Monge-Ampère residual
@@ -240,6 +247,10 @@ class Functional:
             gradient[:, c] = np.bincount(self._flat, force.ravel(), self.n_points)
             if nodal is not None:
                 gradient[:, c] += nodal * dm_node[c]
+        if self.limit is not None:
+            excess, force = self.limit(points)
+            energy += excess
+            gradient += force
         return energy, gradient
 
 

@@ -30,6 +30,9 @@ def gauss_newton(functional: Functional, slide: Slide, points: Array) -> Callabl
     n, d = points.shape
     b = coo_matrix((values, (rows, columns)), shape=(functional.n_cells, n * d)).tocsr()
     matrix = b.T @ diags(functional.volume) @ b + per_component(laplacian, d)
+    if functional.limit is not None:
+        matrix = matrix + functional.limit.gauss_newton(points)
+    slide.refresh(points)
     basis = slide.basis()
     reduced = (basis.T @ matrix @ basis).tocsc()
     shift = 1e-10 * reduced.diagonal().max(initial=1e-300)

@@ -14,7 +14,7 @@ from .laplacian import inverse, stiffness
 from .minimise import minimise
 from .powers import Power
 from .problem import Move, Problem
-from .relaxation import Relaxed, divergence, relax
+from .relaxation import divergence, relax
 
 __all__ = ["MongeAmpere"]
 
@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 #: nodes beyond which factorising the Gauss-Newton matrix costs more than it saves, by dimension
 FACTORISE = {2: 40_000, 3: 2_500}
 #: softening of the determinants while untangling, one value a round
+POWERS = (0.5, 0.75)
+STEPS = 12
 SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
 
 
@@ -68,6 +70,7 @@ class _Run:
             if key not in solvers:
                 solvers[key] = inverse(matrix, mass, mesh.dim, ~locked[:, c])
         self._solve = [solvers[locked[:, c].tobytes()] for c in range(mesh.dim)]
+        self.forces = [b.T.tocsr() for b in divergence(mesh)]
         self.iterations = 0
         self.rule = "vertices" if problem.discrete else "interior"
         self.full = self.functional()
@@ -78,7 +81,7 @@ class _Run:
         p = self.problem
         density = p.density if power == 1 else Power(p.density, power)
         eps = self.mover.distortion if distortion is None else distortion
-        return Functional(p.mesh, density, eps, rule or self.rule, p.component)
+        return Functional(p.mesh, density, eps, rule or self.rule, p.component, p.slide.curved_edges)
 
     def lift(self, force: Array) -> Array:
         return np.stack([solve(force[:, c]) for c, solve in enumerate(self._solve)], axis=1)
@@ -90,63 +93,64 @@ class _Run:
             self.best, self.best_imbalance = points, value
 
     def move(self) -> Move:
-        effort = self.problem.effort
-        points, calm = self.relaxed()
-        if not calm:
-            points = self.softened(points)
-        points = self.untangled(points)
-        tangled = points is None
-        if tangled:
+        points, warnings = self.relaxed(), []
+        hard = points is None
+        if points is None:
+            points = self.continued()
+        if points is None:
             points = self.best
+            warnings.append("the relaxation left inverted cells that could not be untangled; went on from rest")
         self.consider(points)
-        points = self.descend(points, round(self.mover.steps * effort))
-        self.consider(points)
-        warnings = []
-        if tangled:
-            warnings.append("the relaxation left inverted cells that could not be untangled; restarted from rest")
+        self.consider(self.descend(points, hard))
         return Move(self.best, self.iterations, tuple(warnings))
 
-    def relaxed(self) -> tuple[Array, bool]:
-        """Positions after relaxation, and whether it converged well enough to go on from."""
-        steps = round(25 * min(1.0, max(0.6, self.problem.effort)))
-        forces = [b.T.tocsr() for b in divergence(self.problem.mesh)]
+    def relaxed(self) -> Array | None:
+        """Valid positions after relaxation; None where it stalls."""
+        points, ratio = self._relax(self.full, round(25 * min(1.0, max(0.6, self.problem.effort))))
+        return self.untangled(points, self.full) if ratio < 0.2 else None
 
-        def run(functional: Functional, start: Array, steps: int) -> Relaxed:
-            out = relax(functional, forces, self.lift, self.slide, start, steps=steps)
-            self.iterations += out.iterations
-            return out
-
-        direct = run(self.full, self.problem.start, steps)
-        if direct.residual < 0.2 * direct.initial:
-            return direct.points, True
-        gentle = run(self.functional(power=0.5), self.problem.start, steps // 2)
-        detour = run(self.full, gentle.points, steps // 2)
-        best = min(direct, detour, key=lambda r: r.residual)
-        return best.points, best.residual < 0.2 * direct.initial
-
-    def softened(self, points: Array) -> Array:
-        for soften in (0.3, 0.1):
-            points = self._minimise(lambda x, s=soften: self.full(x, s), self.lift, points, 15, 1e-3)
+    def continued(self) -> Array | None:
+        """The same by way of powers of the monitor: relaxation for its square root, then descent of E up to it."""
+        gentle = self.functional(power=POWERS[0])
+        points = self.untangled(self._relax(gentle, 12)[0], gentle)
+        if points is None:
+            return None
+        for power in POWERS:
+            functional = self.functional(power, 10 * self.mover.distortion)
+            points = self._minimise(functional, self.preconditioner(functional, points), points, STEPS, 1e-3)
         return points
 
-    def untangled(self, points: Array) -> Array | None:
+    def _relax(self, functional: Functional, steps: int) -> tuple[Array, float]:
+        out = relax(functional, self.forces, self.lift, self.slide, self.problem.start, steps=steps)
+        self.iterations += out.iterations
+        return out.points, out.residual / max(out.initial, 1e-300)
+
+    def untangled(self, points: Array, functional: Functional) -> Array | None:
+        """Descent of the softened E, to which inverted cells are finite, until there are none."""
         for soften in SOFTENING:
-            if self.full.balance(points)[1].min() > 1e-3:
+            if functional.balance(points)[1].min() > 1e-3:
                 return points
-            points = self._minimise(lambda x, s=soften: self.full(x, s), self.lift, points, 8, 1e-3)
+            points = self._minimise(lambda x, s=soften: functional(x, s), self.lift, points, 8, 1e-3)
         return points if self.problem.valid(points) else None
 
-    def descend(self, points: Array, steps: int) -> Array:
-        """Rounds of L-BFGS; the first with more distortion, since shapes are easier to mend before masses are right."""
-        factorise = self.problem.mesh.n_points <= FACTORISE[self.problem.mesh.dim]
+    def preconditioner(self, functional: Functional, points: Array) -> Callable[[Array], Array]:
+        if self.problem.mesh.n_points <= FACTORISE[self.problem.mesh.dim]:
+            return gauss_newton(functional, self.slide, points)
+        return self.lift
+
+    def descend(self, points: Array, hard: bool) -> Array:
+        """Rounds of L-BFGS; the first with more distortion, since shapes are easier to mend before masses are right.
+
+        Far from the minimum (`hard`) the preconditioner ages quickly: rounds are short, and there are more of them.
+        """
+        steps = round(self.mover.steps * self.problem.effort * (1.5 if hard else 1.0))
         before, first = np.inf, True
         while steps > 0:
             functional = self.functional(distortion=10 * self.mover.distortion) if first else self.full
-            lift = gauss_newton(functional, self.slide, points) if factorise else self.lift
-            length = min(steps, 10 if first else 25)
-            points = self._minimise(functional, lift, points, length, 1e-4)
+            length = min(steps, 10 if first else 8 if hard else 25)
+            points = self._minimise(functional, self.preconditioner(functional, points), points, length, 1e-4)
             steps -= length
-            if not first and before - self.energy < 0.02 * self.energy:
+            if not first and before - self.energy < 0.03 * self.energy:
                 break
             if not first:
                 before = self.energy

@@ -20,6 +20,9 @@ __all__ = ["Relaxed", "divergence", "relax"]
 
 Array = NDArray[np.float64]
 
+#: give up when the residual is still above this share of the initial one after so many steps
+HOPELESS, PATIENCE = 0.8, 15
+
 
 @dataclass(frozen=True)
 class Relaxed:
@@ -66,7 +69,10 @@ def relax(
     def residual(d: Array) -> tuple[Array, float, Array]:
         points = slide.retract(slide.origin + d)
         q, _ = functional.balance(points)
-        force = slide.gather(np.stack([b @ (q - 1) for b in forces], axis=1))
+        force = np.stack([b @ (q - 1) for b in forces], axis=1)
+        if functional.limit is not None:
+            force += functional.limit(points)[1]
+        force = slide.gather(force)
         step = slide.spread(lift(force))
         return -step_size * step, float(np.sqrt(max(np.vdot(step, force), 0.0) / total)), points
 
@@ -94,7 +100,7 @@ def relax(
                 new = residual(d + length * direction)
                 break
             new = residual(d + length * direction)
-        if not np.isfinite(new[1]):
+        if not np.isfinite(new[1]) or (k >= PATIENCE and best.residual > HOPELESS * initial):
             break
         past_d = [*past_d, length * direction][-memory:]
         past_f = [*past_f, new[0] - update][-memory:]

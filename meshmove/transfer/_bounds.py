@@ -75,7 +75,7 @@ def _widened(lo: Array, hi: Array, least: Array, most: Array, m: Array, group: I
     """Local bounds, moved towards the global ones by the fraction of the way that makes the goal feasible."""
 
     def total(x: Array) -> Array:
-        return np.bincount(group, m * x, len(goal))
+        return np.asarray(np.bincount(group, m * x, len(goal)), float)
 
     lowest, highest = total(lo), total(hi)
     excess, lack = np.maximum(lowest - goal, 0), np.maximum(goal - highest, 0)
@@ -90,7 +90,7 @@ def _shifted(v: Array, lo: Array, hi: Array, m: Array, group: Ids, goal: Array) 
     """clip(v + lambda, lo, hi) with sum(m clip) = goal in each group, by Newton's method between brackets."""
 
     def total(x: Array) -> Array:
-        return np.bincount(group, x, len(goal))
+        return np.asarray(np.bincount(group, x, len(goal)), float)
 
     left, right = np.full(len(goal), np.inf), np.full(len(goal), -np.inf)
     np.minimum.at(left, group, lo - v)

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it in a clean environment outside the repository, and runs the README's quick start there.
+set -euo pipefail
+python=$1
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# from a copy, so that nothing stale in build/ gets in, and nothing new is left behind
+mkdir "$work/source"
+(cd "$root" && cp -r geometry meshmove solvers plugins pyproject.toml README.md LICENSE "$work/source/")
+"$python" -m build --outdir "$work/dist" "$work/source" >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
+ls "$work/dist"
+
+"$python" -m venv "$work/venv"
+# shellcheck disable=SC2086  # PIP_ARGS is a list of words
+"$work/venv/bin/python" -m pip install --quiet ${PIP_ARGS:-} -c "$root/constraints.txt" \
+  "meshmove[pyvista] @ file://$(ls "$work"/dist/*.whl)"
+
+mkdir "$work/run"
+cp "$root"/examples/data/channel.msh "$work/run/"
+cd "$work/run"
+"$work/venv/bin/python" -c 'import meshmove; assert "site-packages" in meshmove.__file__, meshmove.__file__'
+"$work/venv/bin/python" "$root/.ci/quick_start.py" "$root/README.md"

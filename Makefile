@@ -1,0 +1,85 @@
+# Everything runs in $(VENV), which is made on first use and again when pyproject.toml or constraints.txt change.
+PYTHON ?= python3
+VENV ?= .venv
+# For example PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu", where the plain index has only
+# builds of torch for GPUs.
+PIP_ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
+SOURCES = $(shell find geometry meshmove solvers plugins -name '*.py')
+
+.PHONY: help install demo test lint format layers types doctest wheel docs bench check clean distclean
+
+help:
+	@echo "make demo     move a mesh that ships in examples/data; the result and a picture go to out/"
+	@echo "make test     the tests"
+	@echo "make lint     ruff: rules and format"
+	@echo "make check    lint, layers, types, doctests, and the wheel in a clean environment"
+	@echo "make docs     the documentation, to build/site"
+	@echo "make bench    the benchmarks"
+	@echo "make clean    remove what was built (make distclean: the environment too)"
+
+install: $(VENV)/.installed
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "meshmove needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(PIP) -e ".[test]"
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) -e ".[docs]"
+	@touch $@
+
+# Type checker, layer check and documentation do not follow the editable mapping of four folders to one package.
+build/.copied: $(SOURCES) pyproject.toml $(VENV)/.installed
+	rm -rf build/lib build/bdist.* build/installed
+	$(PIP) --no-deps --target build/installed .
+	@touch $@
+
+demo: install
+	$(BIN)/python examples/cylinder_channel.py
+	@ls out
+
+test: install
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+layers: build/.copied
+	$(BIN)/python .ci/layers.py build/installed
+
+types: build/.copied
+	cd build/installed && $(abspath $(BIN))/python -m mypy --config-file ../../pyproject.toml --cache-dir ../mypy
+
+doctest: install
+	$(BIN)/python -m pytest --doctest-modules geometry meshmove solvers plugins
+
+wheel: install
+	bash .ci/wheel.sh $(abspath $(BIN))/python
+
+check: lint layers types doctest wheel
+	$(BIN)/python .ci/import_time.py
+
+docs: $(VENV)/.installed-docs build/.copied
+	$(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
+
+bench: install
+	$(BIN)/meshmove bench
+
+clean:
+	rm -rf build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)

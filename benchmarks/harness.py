@@ -1,0 +1,151 @@
+"""What the benchmarks share: one thread, medians, rows with targets, a table, JSON."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+for _name in THREADS:  # before NumPy is imported
+    os.environ.setdefault(_name, "1")
+
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+__all__ = ["CPU", "imbalance", "inverted", "main", "ring", "row", "square", "table", "timed"]
+
+Array = NDArray[np.float64]
+CPU = time.process_time
+Rows = list[dict[str, object]]
+
+_A, _B = (6 - 15**0.5) / 21, (6 + 15**0.5) / 21  # Radon's rule with seven points, degree 5
+_Q = np.array(
+    [[1 / 3] * 3, [_A, _A, 1 - 2 * _A], [_A, 1 - 2 * _A, _A], [1 - 2 * _A, _A, _A]]
+    + [[_B, _B, 1 - 2 * _B], [_B, 1 - 2 * _B, _B], [1 - 2 * _B, _B, _B]]
+)
+_W = np.array([0.225] + [(155 - 15**0.5) / 1200] * 3 + [(155 + 15**0.5) / 1200] * 3)
+
+
+def timed(
+    call: Callable[[], Any], repeats: int = 1, clock: Callable[[], float] = time.perf_counter
+) -> tuple[float, Any]:
+    """Median of the seconds that a call takes, and its last result.
+
+    With one thread `CPU` is what the wall clock says on an idle machine, and does not mind a busy one.
+    """
+    seconds = []
+    for _ in range(repeats):
+        start = clock()
+        result = call()
+        seconds.append(clock() - start)
+    return statistics.median(seconds), result
+
+
+def row(name: str, measured: object, target: object = None, met: bool | None = None, **more: object) -> dict:
+    """A line of a table: what was measured, against which target, and whether it was met (None: no target)."""
+    return {"name": name, "measured": measured, "target": target, "met": met, **more}
+
+
+# -- measures that owe nothing to the code they judge ---------------------------------------------------------------
+
+
+def _signed(p: Array, t: NDArray) -> Array:
+    x, y, z = p[:, t[0]], p[:, t[1]], p[:, t[2]]
+    return 0.5 * ((y[0] - x[0]) * (z[1] - x[1]) - (z[0] - x[0]) * (y[1] - x[1]))
+
+
+def imbalance(p0: Array, p1: Array, t: NDArray, m: Callable[[Array], Array]) -> float:
+    """Weighted deviation of monitor mass over triangles t (3, c) that moved from nodes p0 (2, n) to p1."""
+    before, after = _signed(p0, t), _signed(p1, t)
+    x = np.einsum("qk,dkc->dqc", _Q, p1[:, t])
+    q = _W @ m(x.reshape(2, -1)).reshape(7, -1) * after / before
+    w = np.abs(before) / np.abs(before).sum()
+    q = q / (w * q).sum()
+    return float(np.sqrt((w * (q - 1) ** 2).sum()))
+
+
+def inverted(p0: Array, p1: Array, t: NDArray) -> int:
+    """Number of triangles whose area has not the sign that it had."""
+    return int((~(_signed(p0, t) * _signed(p1, t) > 0)).sum())
+
+
+def square(n: int) -> Any:
+    """Uniform triangles on the unit square, n to a side."""
+    import skfem
+
+    return skfem.MeshTri.init_tensor(*[np.linspace(0, 1, n + 1)] * 2)
+
+
+def ring(amplitude: float, r2: float) -> Callable[[Array], Array]:
+    """1 + amplitude sech^2(200 (r^2 - r2)), r from the middle of the unit square."""
+    return lambda x: (
+        1 + amplitude / np.cosh(np.clip(200 * ((x[0] - 0.5) ** 2 + (x[1] - 0.5) ** 2 - r2), -300, 300)) ** 2
+    )
+
+
+# -- output ---------------------------------------------------------------------------------------------------------
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def table(rows: Rows) -> str:
+    """Rows with the same columns under one head."""
+    lines: list[str] = []
+    start = 0
+    while start < len(rows):
+        head = list(rows[start])
+        end = start
+        while end < len(rows) and list(rows[end]) == head:
+            end += 1
+        texts = [[_shown(r[h]) for h in head] for r in rows[start:end]]
+        widths = [max(len(h), *(len(t[k]) for t in texts)) for k, h in enumerate(head)]
+        for cells in [head, *texts]:
+            padded = [c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(cells, widths, strict=True))]
+            lines.append("  ".join(padded).rstrip())
+        lines.append("")
+        start = end
+    return "\n".join(lines).rstrip()
+
+
+def machine() -> Mapping[str, object]:
+    """Where the figures come from."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": os.environ.get(THREADS[0]),
+    }
+
+
+def has(module: str) -> bool:
+    """Whether an optional package is there."""
+    return importlib.util.find_spec(module) is not None
+
+
+def main(run: Callable[[bool], Rows]) -> None:
+    """Command line of a benchmark file: ``python -m benchmarks.NAME [--quick] [--json FILE]``."""
+    doc = sys.modules[run.__module__].__doc__
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer cases")
+    parser.add_argument("--json", metavar="FILE", help="write the rows to this file as well")
+    args = parser.parse_args()
+    rows = run(args.quick)
+    print(table(rows), flush=True)
+    if args.json:
+        Path(args.json).write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, default=str) + "\n")

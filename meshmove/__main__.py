@@ -1,0 +1,6 @@
+"""``python -m meshmove``: the command line."""
+
+from meshmove.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The examples: each runs, reaches its number, and leaves its pictures."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyvista")
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PNG = b"\x89PNG"
+
+# what the error must at least be divided by, and the pictures; figures as measured are in examples/README.md
+WANTED = {
+    "poisson_steep": (3.8, ["poisson_steep"]),
+    "cylinder_channel": (3.0, ["cylinder_channel", "cylinder_channel_zoom"]),
+    "reentrant_corner": (2.2, ["reentrant_corner"]),
+    "elastic_bracket": (2.5, ["elastic_bracket"]),
+    "ball_tets": (2.0, ["ball_tets"]),
+    "hexbeam": (2.5, ["hexbeam"]),
+}
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory):
+    """Each example is run once."""
+    done = {}
+
+    def run(name):
+        if name not in done:
+            out = tmp_path_factory.mktemp(name)
+            done[name] = runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](out=out), out
+        return done[name]
+
+    return run
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_the_error_falls_and_the_picture_is_there(name, numbers):
+    found, out = numbers(name)
+    factor, pictures = WANTED[name]
+    assert found["factor"] == pytest.approx(found["uniform"] / found["adapted"])
+    assert found["factor"] >= factor
+    for picture in pictures:
+        content = (out / f"{picture}.png").read_bytes()
+        assert content.startswith(PNG) and len(content) > 20_000
+
+
+def test_every_example_is_listed():
+    scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"demo"}
+    assert scripts == set(WANTED)
+    table = (EXAMPLES / "README.md").read_text()
+    assert all(f"`{name}.py`" in table for name in scripts)
+
+
+def test_the_steep_problem_takes_fewer_than_ten_added_lines():
+    lines = (EXAMPLES / "poisson_steep.py").read_text().splitlines()
+    added = [line for line in lines if line.endswith("# <- meshmove")]
+    assert 3 <= len(added) < 10
+    rest = [line for line in lines if line not in added]
+    assert not any(
+        "meshmove" in line or "adapt_loop" in line for line in rest[rest.index("from pathlib import Path") :]
+    )
+
+
+def test_the_channel_keeps_its_groups_and_gives_the_heat_more_exactly(numbers):
+    found, out = numbers("cylinder_channel")
+    assert found["tags kept"] == 5
+    assert found["adapted heat"] < 0.8 * found["uniform heat"] < 0.01
+    assert (out / "cylinder_channel.vtu").stat().st_size > 10_000
+
+
+def test_nodes_of_the_fillet_stay_on_it(numbers):
+    found, _ = numbers("elastic_bracket")
+    assert found["off the arc"] < 1e-12
+    assert found["adapted"] < 0.08  # of the peak stress
+    assert found["adapted energy"] < 1.1 * found["uniform energy"]
+
+
+def test_the_beam_keeps_its_hexahedra(numbers):
+    assert numbers("hexbeam")[0]["cells"] == 40 * 8**2
