@@ -135,6 +135,9 @@ def _mover(mover: str | Mover, device: str | None, for_field: bool) -> Mover:
         if mover not in MOVERS:
             raise ValueError(f"Expected a mover of {', '.join(map(repr, MOVERS))}, or a Mover (got {mover!r})")
         chosen: Mover = MOVERS[mover]()
+        if mover == "auto" and for_field:
+            # a field's monitor is only a guess of what is best, so the cells' shapes count for more
+            chosen = MongeAmpere(distortion=0.05)
     elif callable(mover) and hasattr(mover, "name"):
         chosen = mover
     else:
@@ -169,9 +172,11 @@ class _Stage:
         pinned = fixed_vertices(source, fixed)
         self.current = self.unit(cells)
         self.base = self.unit(base) if reference is not None else self.current
+        self.box = self.base.points.min(axis=0), self.base.points.max(axis=0)
         self.facets = facets_of(self.base)
         check_facets(self.base, self.facets, pinned)
         self.slide = Slide(self.base, self.facets, boundary, pinned)
+        self.workspace: dict[Any, Any] = {}
         self.start = self.current.points
         if reference is not None:
             if len(inverted_cells(self.base, self.current.points)):
@@ -197,13 +202,15 @@ class _Stage:
     def unit(self, cells: CellMesh) -> CellMesh:
         return cells.moved((cells.points - self.centre) / self.scale)
 
-    def problem(self, density: Any, start: Array, effort: float) -> Problem:
+    def problem(
+        self, density: Any, start: Array, effort: float, predict: Callable[[Array], float] | None = None
+    ) -> Problem:
         discrete = isinstance(density, NodalDensity)
-        return Problem(self.base, self.facets, self.slide, density, start, effort, discrete)
+        return Problem(self.base, self.facets, self.slide, density, start, effort, discrete, predict, self.workspace)
 
     def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> _Result:
         if not isinstance(monitor, Monitor):
-            density: Any = CallableDensity(monitor, self.centre, self.scale)
+            density: Any = CallableDensity(monitor, self.centre, self.scale, self.box)
             values = density.value(self.current.points.T)
             name = getattr(monitor, "__name__", type(monitor).__name__)
             name = "a function" if name == "<lambda>" else name
@@ -227,7 +234,7 @@ class _Stage:
         else:
             values = monitor.values(self.current, indicator)
             density = NodalDensity(values, locator)
-            move = mover(self.problem(density, self.start, effort))
+            move = mover(self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
         return self._judged(out, predict)
 

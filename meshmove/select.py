@@ -76,7 +76,7 @@ class _Search:
         mesh: CellMesh,
         locator: PointLocator,
         predict: Predictor,
-        problem: Callable[[NodalDensity, Array, float], Problem],
+        problem: Callable[[NodalDensity, Array, float, Predictor], Problem],
         mover: Mover,
         start: Array,
         effort: float,
@@ -90,7 +90,7 @@ class _Search:
         values = monitor.values(self._mesh, self._indicator, self._smooth)
         density = NodalDensity(values, self._locator)
         start = self._start if self.best is None or self.best.move is None else self.best.move.points
-        move = self._mover(self._problem(density, start, TRIAL * self._effort))
+        move = self._mover(self._problem(density, start, TRIAL * self._effort, self._predict))
         error = self._predict(move.points)
         if self.best is None or error < self.best.error:
             self.best = Chosen(monitor, density, values, move, error)
@@ -103,7 +103,7 @@ class _Search:
             k = FIRST + step
             while 0 <= k < len(INTENSITIES):
                 errors[k] = self.trial(replace(monitor, intensity=INTENSITIES[k]))
-                if errors[k] >= errors[k - step]:
+                if errors[k] >= 0.98 * errors[k - step]:
                     break
                 k += step
             if k != FIRST + 1:  # going up has helped: no need to look below
@@ -114,7 +114,7 @@ class _Search:
         best = self.best
         if best is None or best.move is None:
             raise ValueError("Expected at least one trial before the choice")
-        final = self._mover(self._problem(best.density, best.move.points, self._effort))
+        final = self._mover(self._problem(best.density, best.move.points, self._effort, self._predict))
         error = self._predict(final.points)
         if error < best.error:
             best = replace(best, move=final, error=error)
@@ -127,14 +127,14 @@ def choose(
     mesh: CellMesh,
     locator: PointLocator,
     predict: Predictor,
-    problem: Callable[[NodalDensity, Array, float], Problem],
+    problem: Callable[[NodalDensity, Array, float, Predictor], Problem],
     mover: Mover,
     start: Array,
     effort: float,
 ) -> Chosen:
     """Fill in what a `Monitor` leaves open by trial moves, judged by the predicted error.
 
-    `problem(density, start, effort)` states the problem of one candidate.
+    `problem(density, start, effort, predict)` states the problem of one candidate.
     """
     search = _Search(indicator, mesh, locator, predict, problem, mover, start, effort)
     open_exponent = monitor.kind == "hessian" and monitor.exponent is None

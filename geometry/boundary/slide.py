@@ -60,6 +60,7 @@ class Slide:
 
         self._projector = np.zeros((n, d, d))  # of nodes on straight lines and planes
         self._flat = np.zeros(n, bool)
+        self._lines: tuple[Any, ...] | None = None  # nodes on straight lines: ids, directions, reach to both ends
         self._curve_node = np.zeros(0, np.int64)
         self._surface_node = np.zeros(0, np.int64)
         #: edges (e, 2) on curved lines and surfaces: stretched far, they would cut off what they span
@@ -86,6 +87,7 @@ class Slide:
         curved = np.zeros(chains.chain.max(initial=-1) + 1, bool)
         order = np.argsort(chains.chain, kind="stable")
         stops = np.searchsorted(chains.chain[order], np.arange(len(curved) + 1))
+        lines: list[tuple[Any, ...]] = []
         for k in range(len(curved)):
             x = p[np.unique(chains.edges[order[stops[k] : stops[k + 1]]])]
             along = x[np.argmax(((x - x[0]) ** 2).sum(1))] - x[0]
@@ -96,6 +98,10 @@ class Slide:
                 members = gliding[of_node[gliding] == k]
                 self._projector[members] = np.outer(along, along)
                 self._flat[members] = True
+                # a re-entrant corner does not stop a node that has slid past it by inverting a cell
+                reach = (x @ along).min() - p[members] @ along, (x @ along).max() - p[members] @ along
+                lines.append((members, np.broadcast_to(along, (len(members), p.shape[1])), *reach))
+        self._lines = tuple(np.concatenate(column) for column in zip(*lines, strict=True)) if lines else None
         self._curve_node = gliding[curved[of_node[gliding]] & ~self.fixed[gliding]]
         self._curve_group = of_node[self._curve_node]
         if len(self._curve_node):
@@ -266,9 +272,13 @@ class Slide:
     def retract(self, points: Array) -> Array:
         """Admissible positions (n, dim) closest to `points`."""
         out, f = points.copy(), self._flat_node
-        out[self.fixed] = self.home[self.fixed]
         shift = np.einsum("nij,nj->ni", self._flat_projector, points[f] - self.origin[f])
         out[f] = self.origin[f] + shift
+        if self._lines is not None:
+            node, along, low, high = self._lines
+            t = np.clip(((points[node] - self.origin[node]) * along).sum(1), low, high)
+            out[node] = self.origin[node] + t[:, None] * along
+        out[self.fixed] = self.home[self.fixed]
         tangent: Any = None
         normal: Any = None
         if len(self._curve_node):

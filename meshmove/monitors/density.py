@@ -27,13 +27,23 @@ class CallableDensity:
         Positive, vectorised.
     centre, scale
         The coordinates in use are (x - centre) / scale.
+    box
+        Lower and upper corner of the mesh in these coordinates: a mover may look beyond, the function need not.
     """
 
-    def __init__(self, function: Callable[[Array], Array], centre: Array, scale: float) -> None:
+    def __init__(
+        self, function: Callable[[Array], Array], centre: Array, scale: float, box: tuple[Array, Array] | None = None
+    ) -> None:
         self._function, self._centre, self._scale = function, centre[:, None], scale
+        low, high = box if box is not None else (np.full(len(centre), -np.inf), np.full(len(centre), np.inf))
+        self._low, self._high = low[:, None], high[:, None]
 
     def value(self, x: Array) -> Array:
-        m = np.asarray(self._function(self._centre + self._scale * x), dtype=float)
+        x = np.clip(x, self._low, self._high)
+        m = np.asarray(self._function(self._centre + self._scale * x))
+        if m.dtype.kind not in "fiub":
+            raise MonitorError(f"Expected real monitor values (got {m.dtype})")
+        m = m.astype(float, copy=False)
         if m.shape == ():
             m = np.full(x.shape[1], float(m))
         if m.shape != (x.shape[1],):
@@ -55,7 +65,8 @@ class CallableDensity:
         gradient = np.empty_like(x)
         for c in range(len(x)):
             shifted = x.copy()
-            shifted[c] += STEP
+            # inwards where the mesh ends
+            shifted[c] += np.where(x[c] + STEP > self._high[c], -STEP, STEP)
             gradient[c] = (self.value(shifted) - m) / (shifted[c] - x[c])
         return m, gradient
 

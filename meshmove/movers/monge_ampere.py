@@ -39,8 +39,8 @@ class MongeAmpere:
     4. *Descent* of E by L-BFGS; every iterate is valid. The preconditioner is the factorised
        Gauss-Newton matrix on meshes up to a few ten thousand nodes, the mesh's Laplacian (multigrid) beyond.
 
-    Of all valid meshes on the way the one with the least imbalance is returned, so the result is never worse
-    than the start.
+    Of all valid meshes on the way the best one is returned (`Problem.merit`: the least imbalance, or the least
+    predicted error where a field is known), so the result is never worse than the start.
 
     Parameters
     ----------
@@ -62,20 +62,15 @@ class _Run:
     def __init__(self, mover: MongeAmpere, problem: Problem) -> None:
         mesh = problem.mesh
         self.problem, self.mover, self.slide = problem, mover, problem.slide
-        matrix, mass = stiffness(mesh)
-        locked = self.slide.locked
-        solvers: dict[bytes, Callable[[Array], Array]] = {}
-        for c in range(mesh.dim):  # components with the same constraints share a factorisation
-            key = locked[:, c].tobytes()
-            if key not in solvers:
-                solvers[key] = inverse(matrix, mass, mesh.dim, ~locked[:, c])
-        self._solve = [solvers[locked[:, c].tobytes()] for c in range(mesh.dim)]
-        self.forces = [b.T.tocsr() for b in divergence(mesh)]
+        if "laplacian" not in problem.workspace:
+            problem.workspace["laplacian"] = _solvers(problem)
+            problem.workspace["forces"] = [b.T.tocsr() for b in divergence(mesh)]
+        self._solve, self.forces = problem.workspace["laplacian"], problem.workspace["forces"]
         self.iterations = 0
         self.rule = "vertices" if problem.discrete else "interior"
         self.full = self.functional()
         self.best = problem.start
-        self.best_imbalance = problem.imbalance(problem.start)
+        self.best_merit = problem.merit(problem.start)
 
     def functional(self, power: float = 1.0, distortion: float | None = None, rule: str | None = None) -> Functional:
         p = self.problem
@@ -86,11 +81,13 @@ class _Run:
     def lift(self, force: Array) -> Array:
         return np.stack([solve(force[:, c]) for c, solve in enumerate(self._solve)], axis=1)
 
-    def consider(self, points: Array) -> None:
-        """Keep the valid mesh with the least imbalance."""
-        value = self.problem.imbalance(points)
-        if value < self.best_imbalance and self.problem.valid(points):
-            self.best, self.best_imbalance = points, value
+    def consider(self, points: Array) -> bool:
+        """Keep the valid mesh with the best merit; tell whether this one is it."""
+        merit = self.problem.merit(points)
+        better = merit < self.best_merit and self.problem.valid(points)
+        if better:
+            self.best, self.best_merit = points, merit
+        return better
 
     def move(self) -> Move:
         points, warnings = self.relaxed(), []
@@ -101,12 +98,12 @@ class _Run:
             points = self.best
             warnings.append("the relaxation left inverted cells that could not be untangled; went on from rest")
         self.consider(points)
-        self.consider(self.descend(points, hard))
+        self.descend(points, hard)
         return Move(self.best, self.iterations, tuple(warnings))
 
     def relaxed(self) -> Array | None:
         """Valid positions after relaxation; None where it stalls."""
-        points, ratio = self._relax(self.full, round(25 * min(1.0, max(0.6, self.problem.effort))))
+        points, ratio = self._relax(self.full, 25)
         return self.untangled(points, self.full) if ratio < 0.2 else None
 
     def continued(self) -> Array | None:
@@ -150,6 +147,9 @@ class _Run:
             length = min(steps, 10 if first else 8 if hard else 25)
             points = self._minimise(functional, self.preconditioner(functional, points), points, length, 1e-4)
             steps -= length
+            better = self.consider(points)
+            if self.problem.predict is not None and not better:
+                break  # the monitor is only a means to a small error
             if not first and before - self.energy < 0.03 * self.energy:
                 break
             if not first:
@@ -162,3 +162,14 @@ class _Run:
         self.iterations += out.iterations
         self.energy = out.energy
         return out.points
+
+
+def _solvers(problem: Problem) -> list[Callable[[Array], Array]]:
+    """Inverse Laplacian of each component; components with the same constraints share one."""
+    matrix, mass = stiffness(problem.mesh)
+    locked = problem.slide.locked
+    solvers: dict[bytes, Callable[[Array], Array]] = {}
+    for column in locked.T:
+        if column.tobytes() not in solvers:
+            solvers[column.tobytes()] = inverse(matrix, mass, problem.mesh.dim, ~column)
+    return [solvers[column.tobytes()] for column in locked.T]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from meshmove.geometry.boundary import Facets, Slide
 from meshmove.geometry.quality import corner_volumes
 
 from .functional import Density
+from .imbalance import imbalance
 
 __all__ = ["Move", "Mover", "Problem"]
 
@@ -27,6 +29,8 @@ class Problem:
     `mesh`: the reference (computational) mesh. `density`: the monitor as a positive function of space.
     `start`: positions (n, dim) to begin with, admissible and without inverted cells.
     `discrete`: the density comes from nodal values, so that sampling it at vertices suffices.
+    `predict`: predicted error at node positions; where it is known, it judges meshes instead of the imbalance.
+    `workspace`: where movers keep what depends on the mesh and its constraints alone, such as factorisations.
     """
 
     mesh: CellMesh
@@ -36,6 +40,8 @@ class Problem:
     start: Array
     effort: float = 1.0
     discrete: bool = False
+    predict: Callable[[Array], float] | None = None
+    workspace: dict[Any, Any] = field(default_factory=dict)
 
     @cached_property
     def component(self) -> NDArray[np.int64]:
@@ -51,9 +57,11 @@ class Problem:
 
     def imbalance(self, points: Array) -> float:
         """Relative spread of monitor mass over cells, at node positions (n, dim); see `imbalance`."""
-        from .imbalance import imbalance
-
         return imbalance(self.mesh, points, self.density.value, self.component)
+
+    def merit(self, points: Array) -> float:
+        """What a move is to make small: the predicted error, or else the imbalance."""
+        return self.imbalance(points) if self.predict is None else self.predict(points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +76,7 @@ class Move:
 class Mover(Protocol):
     """Anything with a name that moves the nodes of a `Problem`."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def __call__(self, problem: Problem) -> Move: ...

@@ -67,6 +67,10 @@ def relax(
     total = functional.volume.sum()
 
     def residual(d: Array) -> tuple[Array, float, Array]:
+        with np.errstate(all="ignore"):  # a step may go astray; its norm then says so
+            return _residual(d)
+
+    def _residual(d: Array) -> tuple[Array, float, Array]:
         points = slide.retract(slide.origin + d)
         q, _ = functional.balance(points)
         force = np.stack([b @ (q - 1) for b in forces], axis=1)
@@ -74,7 +78,8 @@ def relax(
             force += functional.limit(points)[1]
         force = slide.gather(force)
         step = slide.spread(lift(force))
-        return -step_size * step, float(np.sqrt(max(np.vdot(step, force), 0.0) / total)), points
+        square = float(np.vdot(step, force))
+        return -step_size * step, np.sqrt(max(square, 0.0) / total) if np.isfinite(square) else np.inf, points
 
     d = start - slide.origin
     update, norm, points = residual(d)

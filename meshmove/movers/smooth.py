@@ -18,7 +18,7 @@ class Smooth:
     """Solves div(m grad x) = 0 for the positions, with m frozen between a few passes (Winslow 1966, 1981).
 
     Cells shrink where m is large, but are not equidistributed: fast and very robust, a rival for the others.
-    Each pass is shortened until no cell is inverted; of all passes the one with the least imbalance is kept.
+    Each pass is shortened until no cell is inverted; of all passes the best one is kept (`Problem.merit`).
     """
 
     passes: int = 5
@@ -27,7 +27,7 @@ class Smooth:
     def __call__(self, problem: Problem) -> Move:
         slide, mesh = problem.slide, problem.mesh
         points = best = problem.start
-        least = problem.imbalance(points)
+        least = problem.merit(points)
         simplices, _ = mesh.corners
         k = 0
         for k in range(1, max(1, round(self.passes * problem.effort)) + 1):  # noqa: B007
@@ -44,7 +44,7 @@ class Smooth:
             if length <= 1e-3:
                 break
             points = slide.retract(points + length * step)
-            value = problem.imbalance(points)
+            value = problem.merit(points)
             if value < least:
                 best, least = points, value
         return Move(best, k)
