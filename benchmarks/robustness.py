@@ -164,15 +164,13 @@ def _valid(case: Case, facets: Facets, out: Adaptation, at: Array) -> str | None
 
 def _better(case: Case, facets: Facets, out: Adaptation, at: Array) -> str | None:
     report = out.report
-    if not report.imbalance_after <= report.imbalance_before * (1 + 1e-9) + 1e-12:
-        automatic = isinstance(case.options["monitor"], Monitor) and case.options["monitor"].is_automatic
-        lower = automatic and report.predicted_error_after is not None
-        if not (lower and report.predicted_error_after < report.predicted_error_before):
+    # a move is judged by the predicted error where a field is known, by the imbalance else; at the worst it is none
+    before, after = report.predicted_error_before, report.predicted_error_after
+    if before is None or after is None:
+        if not report.imbalance_after <= report.imbalance_before * (1 + 1e-9) + 1e-12:
             return f"imbalance {report.imbalance_before:.4g} -> {report.imbalance_after:.4g}"
-    if report.predicted_error_after is not None and isinstance(case.options["monitor"], Monitor):
-        before, after = report.predicted_error_before, report.predicted_error_after
-        if case.options["monitor"].is_automatic and after > before * (1 + 1e-9):
-            return f"predicted error {before:.4g} -> {after:.4g}"
+    elif not after <= before * (1 + 1e-9):
+        return f"predicted error {before:.4g} -> {after:.4g}"
     return None
 
 

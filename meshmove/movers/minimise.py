@@ -32,8 +32,12 @@ def minimise(
     steps: int = 80,
     tolerance: float = 1e-5,
     memory: int = 8,
+    scaled: bool = True,
 ) -> Minimum:
     """Nocedal's two-loop recursion with K^-1 per component as the initial inverse Hessian.
+
+    `scaled`: rescale the initial inverse Hessian by the last step, at the price of one more lift; not needed where the
+    lift is a model of the Hessian in size, too.
 
     Every iterate has finite energy, so that no cell is inverted in it; the energy never rises.
     """
@@ -53,7 +57,7 @@ def minimise(
             coefficients.append(a)
             direction -= a * y
         direction = slide.spread(lift(direction))
-        if past:
+        if past and scaled:
             direction *= past[-1][2] / past[-1][3]
         for (s, y, sy, _), a in zip(past, reversed(coefficients), strict=True):
             direction += s * (a - np.vdot(y, direction) / sy)
@@ -90,7 +94,7 @@ def minimise(
             s[slide.tied[0]] = 0
         sy = float(np.vdot(s, y))
         if sy > 1e-14 * np.sqrt(np.vdot(s, s) * np.vdot(y, y)):
-            past = [*past, (s, y, sy, float(np.vdot(y, lift(y))))][-memory:]
+            past = [*past, (s, y, sy, float(np.vdot(y, lift(y))) if scaled else 1.0)][-memory:]
         drop = value - new
         points, value, gradient = trial, new, force
         if drop < tolerance * max(value, 1e-8):

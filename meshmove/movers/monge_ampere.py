@@ -23,8 +23,11 @@ Array = NDArray[np.float64]
 #: nodes beyond which factorising the Gauss-Newton matrix costs more than it saves, by dimension
 FACTORISE = {2: 40_000, 3: 2_500}
 #: softening of the determinants while untangling, one value a round
+#: powers of the monitor on the way to it, and descent steps for each
 POWERS = (0.5, 0.75)
 STEPS = 12
+#: up to so many steps the Laplacian at hand is a better bargain than a factorisation
+CHEAP = 7
 SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
 
 
@@ -66,6 +69,7 @@ class _Run:
             problem.workspace["laplacian"] = _solvers(problem)
             problem.workspace["forces"] = [b.T.tocsr() for b in divergence(mesh)]
         self._solve, self.forces = problem.workspace["laplacian"], problem.workspace["forces"]
+        self.factorise = mesh.n_points <= FACTORISE[mesh.dim]
         self.iterations = 0
         self.rule = "vertices" if problem.discrete else "interior"
         self.full = self.functional()
@@ -114,7 +118,7 @@ class _Run:
             return None
         for power in POWERS:
             functional = self.functional(power, 10 * self.mover.distortion)
-            points = self._minimise(functional, self.preconditioner(functional, points), points, STEPS, 1e-3)
+            points = self.preconditioned(functional, points, STEPS, 1e-3)
         return points
 
     def _relax(self, functional: Functional, steps: int) -> tuple[Array, float]:
@@ -130,10 +134,12 @@ class _Run:
             points = self._minimise(lambda x, s=soften: functional(x, s), self.lift, points, 8, 1e-3)
         return points if self.problem.valid(points) else None
 
-    def preconditioner(self, functional: Functional, points: Array) -> Callable[[Array], Array]:
-        if self.problem.mesh.n_points <= FACTORISE[self.problem.mesh.dim]:
-            return gauss_newton(functional, self.slide, points)
-        return self.lift
+    def preconditioned(self, functional: Functional, points: Array, steps: int, tolerance: float) -> Array:
+        """Descent with the best preconditioner that pays for so many steps."""
+        if self.factorise and steps > CHEAP:
+            lift = gauss_newton(functional, self.slide, points)
+            return self._minimise(functional, lift, points, steps, tolerance, scaled=False)
+        return self._minimise(functional, self.lift, points, steps, tolerance)
 
     def descend(self, points: Array, hard: bool) -> Array:
         """Rounds of L-BFGS; the first with more distortion, since shapes are easier to mend before masses are right.
@@ -145,20 +151,20 @@ class _Run:
         while steps > 0:
             functional = self.functional(distortion=10 * self.mover.distortion) if first else self.full
             length = min(steps, 10 if first else 8 if hard else 25)
-            points = self._minimise(functional, self.preconditioner(functional, points), points, length, 1e-4)
+            points = self.preconditioned(functional, points, length, 1e-4)
             steps -= length
             better = self.consider(points)
             if self.problem.predict is not None and not better:
                 break  # the monitor is only a means to a small error
-            if not first and before - self.energy < 0.03 * self.energy:
+            if not first and before - self.energy < (0.03 if hard else 0.1) * self.energy:
                 break
             if not first:
                 before = self.energy
             first = False
         return points
 
-    def _minimise(self, energy, lift, points: Array, steps: int, tolerance: float) -> Array:
-        out = minimise(energy, lift, self.slide, points, steps=steps, tolerance=tolerance)
+    def _minimise(self, energy, lift, points: Array, steps: int, tolerance: float, scaled: bool = True) -> Array:
+        out = minimise(energy, lift, self.slide, points, steps=steps, tolerance=tolerance, scaled=scaled)
         self.iterations += out.iterations
         self.energy = out.energy
         return out.points
