@@ -52,6 +52,8 @@ class CellMesh:
     lift
         Sparse (n_nodes, n): carries vertex displacements to all nodes of the library's mesh (mid-side nodes,
         nodes that no cell uses). None: nodes are the vertices, in order.
+    nodes
+        Coordinates (n_nodes, dim) of all nodes where some are mid-side nodes, else None.
     """
 
     points: NDArray[np.float64]
@@ -60,6 +62,7 @@ class CellMesh:
     regions: Ids | None = None
     periodic: Ids | None = None
     lift: csr_matrix | None = None
+    nodes: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))

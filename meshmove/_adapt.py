@@ -22,6 +22,7 @@ from meshmove.geometry import (
     inverted_cells,
 )
 from meshmove.geometry.checks import check_cells, check_facets
+from meshmove.geometry.curved import MidNodes
 from meshmove.geometry.errors import first_ids
 
 from .adaptation import Adaptation, Report
@@ -264,17 +265,23 @@ def _finish(
 ) -> Adaptation:
     """Write the mesh, check it once more as it was written, carry the fields, and report."""
     move = result.move
-    step = (move.points - stage.current.points) * stage.scale
-    step[np.abs(step) <= 1e-15 * stage.scale] = 0  # nodes that stayed are bit for bit where they were
+    points, middle = move.points, MidNodes(source.cells)
     warnings = list(move.warnings)
     for _ in range(30):
+        step = (points - stage.current.points) * stage.scale
+        step[np.abs(step) <= 1e-15 * stage.scale] = 0  # nodes that stayed are bit for bit where they were
         displacement = source.cells.lifted(step)
+        if middle.curved:
+            displacement = displacement + middle.displacement(source.cells.points + step)
         mesh = source.converter.write(source.mesh, displacement)
         moved = source.converter.read(mesh)
-        if not len(inverted_cells(source.cells, moved.points)):
+        tangled = len(inverted_cells(source.cells, moved.points)) > 0
+        if not tangled and not len(middle.folded(moved.points, moved.nodes)):
             break
-        step = step / 2  # only rounding to the mesh's own precision can get here
-        warnings.append("the step was halved, for the mesh's coordinates are too coarse to hold it")
+        # straight cells were valid before: it takes rounding to the mesh's precision, or curved cells, to get here
+        points = stage.slide.retract((points + stage.current.points) / 2)
+        why = "the mesh's coordinates are too coarse" if tangled else "second-order cells would fold"
+        warnings.append(f"the step was halved: {why}")
     else:
         raise TangledMeshError("Expected coordinates precise enough to hold the moved mesh; use float64")
     carrier = Carrier(source, moved, displacement)

@@ -185,7 +185,12 @@ def assemble(
         regions=_regions(blocks, top, sets or {}, labels),
         periodic=pairs if pairs is not None and len(pairs) else None,
         lift=_lift(blocks, top, number, len(ids), n),
+        nodes=_nodes(points, frame) if any(blocks[i].name in QUADRATIC for i in top) else None,
     )
+
+
+def _nodes(points: NDArray, frame: PlaneFrame | None) -> NDArray[np.float64]:
+    return np.asarray(frame.project(points) if frame else points, float)
 
 
 def _has(members: NDArray | None) -> bool:

@@ -63,6 +63,7 @@ class SkfemConverter:
             regions=_regions(mesh),
             periodic=periodic,
             lift=lift,
+            nodes=None if lift is None or periodic is not None else mesh.p.T,
         )
 
     def write(self, mesh: skfem.Mesh, displacement: NDArray[np.float64]) -> skfem.Mesh:

@@ -15,7 +15,7 @@ WANTED = {
     "poisson_steep": (3.8, ["poisson_steep"]),
     "cylinder_channel": (3.0, ["cylinder_channel", "cylinder_channel_zoom"]),
     "reentrant_corner": (2.2, ["reentrant_corner"]),
-    "elastic_bracket": (2.5, ["elastic_bracket"]),
+    "elastic_bracket": (1.4, ["elastic_bracket"]),
     "ball_tets": (2.0, ["ball_tets"]),
     "hexbeam": (2.5, ["hexbeam"]),
 }
@@ -73,7 +73,7 @@ def test_the_channel_keeps_its_groups_and_gives_the_heat_more_exactly(numbers):
 def test_nodes_of_the_fillet_stay_on_it(numbers):
     found, _ = numbers("elastic_bracket")
     assert found["off the arc"] < 1e-12
-    assert found["adapted"] < 0.08  # of the peak stress
+    assert found["adapted"] < 0.14  # of the peak stress
     assert found["adapted energy"] < 1.1 * found["uniform energy"]
 
 
