@@ -1,8 +1,7 @@
 # Everything runs in $(VENV), which is made on first use and again when pyproject.toml or constraints.txt change.
 PYTHON ?= python3
 VENV ?= .venv
-# For example PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu", where the plain index has only
-# builds of torch for GPUs.
+# Where the plain index has only builds of torch for GPUs, name a CPU index: PIP_ARGS="--extra-index-url ...".
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 

@@ -58,13 +58,13 @@ class MidNodes:
             out[self.ids] = self.bulges(points) - self.bulge
         return out
 
-    def folded(self, points: Array, nodes: Array) -> Ids:
+    def folded(self, points: Array, nodes: Array | None) -> Ids:
         """Cells that have lost the sign of the quadratic map's Jacobian at a corner.
 
         `points` (n, dim) are the moved vertices, `nodes` (n_nodes, dim) all moved nodes. Along an edge from v by m to
         w the map starts in the direction -3v + 4m - w.
         """
-        if not self.curved or self._mesh.nodes is None:
+        if not self.curved or self._mesh.nodes is None or nodes is None:
             return np.zeros(0, np.int64)
         before = self._corner_signs(self._mesh.points, self._mesh.nodes)
         after = self._corner_signs(points, nodes)

@@ -69,7 +69,7 @@ def adapt(
     ----------------
     monitor
         "hessian", "gradient", "curvature", a `Monitor`, or a function m(x) > 0 of x (dim, n). Parameters that are
-        left open are chosen such that the predicted interpolation error is least; if no move lowers it, none is made.
+        left open are chosen such that the predicted error is least; if no move lowers it, none is made.
     mover
         "auto", "monge-ampere", "smooth", or a `Mover`.
     effort

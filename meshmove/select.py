@@ -23,8 +23,8 @@ INTENSITIES = (0.4, 1.0, 2.5, 6.0, 15.0, 40.0)
 FIRST = 2
 #: exponents of the Hessian's norm relative to the optimal one: recovered Hessians of steep fields want less contrast
 EXPONENTS = (0.6, 1.0)
-#: effort of a trial relative to that of the final move
-TRIAL = 0.4
+#: effort of a trial relative to that of the final move: little more than the relaxation on meshes above LARGE nodes
+TRIAL, TRIAL_LARGE, LARGE = 0.4, 0.1, 20_000
 
 
 class Predictor:
@@ -83,6 +83,7 @@ class _Search:
     ) -> None:
         self._indicator, self._mesh, self._locator, self._predict = indicator, mesh, locator, predict
         self._problem, self._mover, self._start, self._effort = problem, mover, start, effort
+        self._trial_effort = effort * (TRIAL if mesh.n_points <= LARGE else TRIAL_LARGE)
         self._smooth = smoother(mesh)
         self.best: Chosen | None = None
 
@@ -90,7 +91,7 @@ class _Search:
         values = monitor.values(self._mesh, self._indicator, self._smooth)
         density = NodalDensity(values, self._locator)
         start = self._start if self.best is None or self.best.move is None else self.best.move.points
-        move = self._mover(self._problem(density, start, TRIAL * self._effort, self._predict))
+        move = self._mover(self._problem(density, start, self._trial_effort, self._predict))
         error = self._predict(move.points)
         if self.best is None or error < self.best.error:
             self.best = Chosen(monitor, density, values, move, error)
