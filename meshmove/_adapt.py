@@ -173,7 +173,6 @@ class _Stage:
         pinned = fixed_vertices(source, fixed)
         self.current = self.unit(cells)
         self.base = self.unit(base) if reference is not None else self.current
-        self.box = self.base.points.min(axis=0), self.base.points.max(axis=0)
         self.facets = facets_of(self.base)
         check_facets(self.base, self.facets, pinned)
         self.slide = Slide(self.base, self.facets, boundary, pinned)
@@ -211,7 +210,7 @@ class _Stage:
 
     def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> _Result:
         if not isinstance(monitor, Monitor):
-            density: Any = CallableDensity(monitor, self.centre, self.scale, self.box)
+            density: Any = CallableDensity(monitor, self.centre, self.scale)
             values = density.value(self.current.points.T)
             name = getattr(monitor, "__name__", type(monitor).__name__)
             name = "a function" if name == "<lambda>" else name

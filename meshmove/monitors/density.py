@@ -27,19 +27,12 @@ class CallableDensity:
         Positive, vectorised.
     centre, scale
         The coordinates in use are (x - centre) / scale.
-    box
-        Lower and upper corner of the mesh in these coordinates: a mover may look beyond, the function need not.
     """
 
-    def __init__(
-        self, function: Callable[[Array], Array], centre: Array, scale: float, box: tuple[Array, Array] | None = None
-    ) -> None:
+    def __init__(self, function: Callable[[Array], Array], centre: Array, scale: float) -> None:
         self._function, self._centre, self._scale = function, centre[:, None], scale
-        low, high = box if box is not None else (np.full(len(centre), -np.inf), np.full(len(centre), np.inf))
-        self._low, self._high = low[:, None], high[:, None]
 
     def value(self, x: Array) -> Array:
-        x = np.clip(x, self._low, self._high)
         m = np.asarray(self._function(self._centre + self._scale * x))
         if m.dtype.kind not in "fiub":
             raise MonitorError(f"Expected real monitor values (got {m.dtype})")
@@ -51,7 +44,7 @@ class CallableDensity:
                 f"Expected the monitor to return one value a point, shape ({x.shape[1]},), for x of shape {x.shape} "
                 f"(got {m.shape})"
             )
-        if not (m > 0).all() or not np.isfinite(m).all():
+        if m.size and not (m.min() > 0 and m.max() < np.inf):  # NaN fails both
             bad = np.flatnonzero(~((m > 0) & np.isfinite(m)))
             at = self._centre[:, 0] + self._scale * x[:, bad[0]]
             raise MonitorError(
@@ -65,8 +58,7 @@ class CallableDensity:
         gradient = np.empty_like(x)
         for c in range(len(x)):
             shifted = x.copy()
-            # inwards where the mesh ends
-            shifted[c] += np.where(x[c] + STEP > self._high[c], -STEP, STEP)
+            shifted[c] -= np.copysign(STEP, x[c])  # towards the centre, never out of the mesh's box
             gradient[c] = (self.value(shifted) - m) / (shifted[c] - x[c])
         return m, gradient
 

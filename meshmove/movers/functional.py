@@ -88,6 +88,7 @@ class Functional:
         else:
             self._component = component
             self._total = np.bincount(component, self.volume)[component]
+        self._box = mesh.points.min(axis=0)[:, None], mesh.points.max(axis=0)[:, None]
         self.limit = None
         if curved_edges is not None and len(curved_edges):
             self.limit = EdgeLimit(mesh.points, curved_edges, float(self.volume.mean()))
@@ -131,7 +132,7 @@ class Functional:
         if self.rule == "vertices":
             m = self.density.value(points.T)[self._nodes].mean(0)
         else:
-            m = self.density.value(self._sample()).reshape(self.dim + 1, -1).mean(0)
+            m = self.density.value(self._sample(astray=True)).reshape(self.dim + 1, -1).mean(0)
         mass = self._per_cell(m * jac * self._weight)
         with np.errstate(divide="ignore", invalid="ignore"):  # a wholly inverted mesh has no mean
             return mass / (self._mean(mass) * self.volume), jac
@@ -171,9 +172,13 @@ class Functional:
             return mass.sum() / self._total
         return np.bincount(self._component, mass)[self._component] / self._total
 
-    def _sample(self) -> Array:
-        """Sample points (dim, (dim+1) s) of the simplices last visited by `_edges`."""
-        return np.stack([(self._rule @ x).ravel() for x in self._x])
+    def _sample(self, astray: bool = False) -> Array:
+        """Sample points (dim, (dim+1) s) of the simplices last visited by `_edges`.
+
+        Where cells may be inverted (`astray`) they are kept in the mesh's box: the monitor need not exist beyond.
+        """
+        x = np.stack([(self._rule @ x).ravel() for x in self._x])
+        return np.clip(x, *self._box, out=x) if astray else x
 
     # -- the functional ---------------------------------------------------------------------------------------------
 
@@ -215,7 +220,10 @@ class Functional:
             m_node, dm_node = self.density.value_and_gradient(points.T)
             m = m_node[self._nodes].mean(0)
         else:
-            m_all, dm_all = self.density.value_and_gradient(self._sample())
+            x = self._sample(astray=soften > 0)
+            m_all, dm_all = self.density.value_and_gradient(x)
+            if soften:
+                dm_all = dm_all * (x == self._sample())  # no slope where the box holds a point back
             m_all = m_all.reshape(d + 1, -1)
             m = m_all.mean(0)
         share = jac * self._weight

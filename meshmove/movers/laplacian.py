@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags, identity, kron
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import cg, splu
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.quality import simplex_volumes
 
-__all__ = ["assemble", "corner_weights", "inverse", "per_component", "simplex_gradients", "stiffness"]
+__all__ = ["Inverse", "assemble", "corner_weights", "inverse", "per_component", "simplex_gradients", "stiffness"]
 
 Array = NDArray[np.float64]
 
@@ -63,35 +64,52 @@ def per_component(matrix: csr_matrix, dim: int) -> csr_matrix:
     return kron(matrix, identity(dim), format="csr")
 
 
-def inverse(matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Callable[[Array], Array]:
-    """An (approximate) symmetric inverse of a Laplacian restricted to `free` unknowns.
+@dataclass(frozen=True)
+class Inverse:
+    """Inverse of a Laplacian on its free unknowns, zero elsewhere.
 
-    A sparse LU factorisation for small systems, one V-cycle of smoothed-aggregation multigrid for large ones.
+    Calling it costs little and is symmetric and linear, as a preconditioner must be: a solve with the factors of a
+    small system, a V-cycle for a large one. `solve` is accurate to about a percent at least.
+    """
+
+    free: NDArray[np.int64] | None
+    once: Callable[[Array], Array]
+    accurate: Callable[[Array], Array]
+
+    def __call__(self, rhs: Array) -> Array:
+        return self._restricted(self.once, rhs)
+
+    def solve(self, rhs: Array) -> Array:
+        return self._restricted(self.accurate, rhs)
+
+    def _restricted(self, solver: Callable[[Array], Array], rhs: Array) -> Array:
+        if self.free is None:
+            return solver(rhs)
+        out = np.zeros_like(rhs)
+        out[self.free] = solver(rhs[self.free])
+        return out
+
+
+def inverse(matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse:
+    """Inverse of a Laplacian restricted to `free` unknowns (mask or ids).
+
+    A sparse LU factorisation for small systems, smoothed-aggregation multigrid for large ones.
     A tiny multiple of the mass keeps pure Neumann problems solvable.
     """
     shift = 1e-9 * matrix.diagonal().sum() / mass.sum()
     system = (matrix + diags(shift * mass)).tocsr()
+    ids = None
     if free is not None:
-        system = system[free][:, free]
+        ids = np.flatnonzero(free) if np.asarray(free).dtype == bool else np.asarray(free)
+        system = system[ids][:, ids]
     if system.shape[0] <= DIRECT[dim]:
         lu = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-        solve = lu.solve
-    else:
-        import pyamg
+        return Inverse(ids, lu.solve, lu.solve)
+    import pyamg
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            sweep = ("gauss_seidel", {"sweep": "symmetric"})  # symmetric, as a preconditioner of L-BFGS must be
-            levels = pyamg.smoothed_aggregation_solver(system, max_coarse=500, presmoother=sweep, postsmoother=sweep)
-        cycle = levels.aspreconditioner(cycle="V")
-        solve = cycle.matvec
-    if free is None:
-        return solve
-    ids = np.flatnonzero(free) if np.asarray(free).dtype == bool else np.asarray(free)
-
-    def restricted(rhs: Array) -> Array:
-        out = np.zeros_like(rhs)
-        out[ids] = solve(rhs[ids])
-        return out
-
-    return restricted
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sweep = ("gauss_seidel", {"sweep": "symmetric"})  # one-way sweeps made L-BFGS and the relaxation stall
+        levels = pyamg.smoothed_aggregation_solver(system, max_coarse=500, presmoother=sweep, postsmoother=sweep)
+    cycle = levels.aspreconditioner(cycle="V").matvec
+    return Inverse(ids, cycle, lambda rhs: cg(system, rhs, rtol=1e-2, maxiter=8, M=levels.aspreconditioner())[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from .functional import Functional
 from .gauss_newton import gauss_newton
-from .laplacian import inverse, stiffness
+from .laplacian import Inverse, inverse, stiffness
 from .minimise import minimise
 from .powers import Power
 from .problem import Move, Problem
@@ -22,12 +21,12 @@ Array = NDArray[np.float64]
 
 #: nodes beyond which factorising the Gauss-Newton matrix costs more than it saves, by dimension
 FACTORISE = {2: 40_000, 3: 2_500}
-#: softening of the determinants while untangling, one value a round
 #: powers of the monitor on the way to it, and descent steps for each
 POWERS = (0.5, 0.75)
 STEPS = 12
 #: up to so many steps the Laplacian at hand is a better bargain than a factorisation
 CHEAP = 7
+#: softening of the determinants while untangling, one value a round
 SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
 
 
@@ -35,7 +34,7 @@ SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
 class MongeAmpere:
     """Equidistributes a monitor by minimising the functional E of `Functional`.
 
-    1. *Relaxation* of the displacement from the start; where it stalls, by way of the square root of the monitor.
+    1. *Relaxation* of the displacement from the start; where it stalls, by way of powers of the monitor.
     2. Where that stalls too (slivers, re-entrant corners), descent of the softened E, which is
        finite for inverted cells.
     3. *Untangling*, if inverted cells are left.
@@ -68,7 +67,7 @@ class _Run:
         if "laplacian" not in problem.workspace:
             problem.workspace["laplacian"] = _solvers(problem)
             problem.workspace["forces"] = [b.T.tocsr() for b in divergence(mesh)]
-        self._solve, self.forces = problem.workspace["laplacian"], problem.workspace["forces"]
+        self._inverse, self.forces = problem.workspace["laplacian"], problem.workspace["forces"]
         self.factorise = mesh.n_points <= FACTORISE[mesh.dim]
         self.iterations = 0
         self.rule = "vertices" if problem.discrete else "interior"
@@ -83,7 +82,10 @@ class _Run:
         return Functional(p.mesh, density, eps, rule or self.rule, p.component, p.slide.curved_edges)
 
     def lift(self, force: Array) -> Array:
-        return np.stack([solve(force[:, c]) for c, solve in enumerate(self._solve)], axis=1)
+        return np.stack([inverse(force[:, c]) for c, inverse in enumerate(self._inverse)], axis=1)
+
+    def solve(self, force: Array) -> Array:
+        return np.stack([inverse.solve(force[:, c]) for c, inverse in enumerate(self._inverse)], axis=1)
 
     def consider(self, points: Array) -> bool:
         """Keep the valid mesh with the best merit; tell whether this one is it."""
@@ -122,7 +124,7 @@ class _Run:
         return points
 
     def _relax(self, functional: Functional, steps: int) -> tuple[Array, float]:
-        out = relax(functional, self.forces, self.lift, self.slide, self.problem.start, steps=steps)
+        out = relax(functional, self.forces, self.solve, self.slide, self.problem.start, steps=steps)
         self.iterations += out.iterations
         return out.points, out.residual / max(out.initial, 1e-300)
 
@@ -170,11 +172,11 @@ class _Run:
         return out.points
 
 
-def _solvers(problem: Problem) -> list[Callable[[Array], Array]]:
+def _solvers(problem: Problem) -> list[Inverse]:
     """Inverse Laplacian of each component; components with the same constraints share one."""
     matrix, mass = stiffness(problem.mesh)
     locked = problem.slide.locked
-    solvers: dict[bytes, Callable[[Array], Array]] = {}
+    solvers: dict[bytes, Inverse] = {}
     for column in locked.T:
         if column.tobytes() not in solvers:
             solvers[column.tobytes()] = inverse(matrix, mass, problem.mesh.dim, ~column)
