@@ -14,7 +14,7 @@ from .monitors import Monitor, NodalDensity, Recovery, optimal_exponent, solutio
 from .monitors.monitor import smoother
 from .movers import Move, Mover, Problem
 
-__all__ = ["Chosen", "Predictor", "choose"]
+__all__ = ["Chosen", "Predictor", "Trials", "choose"]
 
 Array = NDArray[np.float64]
 
@@ -67,8 +67,11 @@ class Chosen:
     error: float
 
 
-class _Search:
-    """Trial moves for candidate monitors, each starting from the best mesh so far."""
+class Trials:
+    """Trial moves for candidate monitors, each starting from the best mesh so far.
+
+    `problem(density, start, effort, predict)` states the problem of one candidate.
+    """
 
     def __init__(
         self,
@@ -122,30 +125,16 @@ class _Search:
         return best if best.error < self._predict.rest else replace(best, move=None, error=self._predict.rest)
 
 
-def choose(
-    monitor: Monitor,
-    indicator: Array,
-    mesh: CellMesh,
-    locator: PointLocator,
-    predict: Predictor,
-    problem: Callable[[NodalDensity, Array, float, Predictor], Problem],
-    mover: Mover,
-    start: Array,
-    effort: float,
-) -> Chosen:
-    """Fill in what a `Monitor` leaves open by trial moves, judged by the predicted error.
-
-    `problem(density, start, effort, predict)` states the problem of one candidate.
-    """
-    search = _Search(indicator, mesh, locator, predict, problem, mover, start, effort)
+def choose(monitor: Monitor, trials: Trials, dim: int) -> Chosen:
+    """Fill in what a `Monitor` leaves open by trial moves, judged by the predicted error."""
     open_exponent = monitor.kind == "hessian" and monitor.exponent is None
-    optimum = optimal_exponent(mesh.dim)
+    optimum = optimal_exponent(dim)
     smoothing = 0 if monitor.smoothing is None else monitor.smoothing
     exponent = EXPONENTS[0] * optimum if open_exponent else monitor.exponent
     first = replace(monitor, exponent=exponent, smoothing=smoothing)
-    search.along_intensity(first)
+    trials.along_intensity(first)
     if open_exponent:
         for factor in EXPONENTS[1:]:
             for intensity in INTENSITIES[1:3]:
-                search.trial(replace(first, exponent=factor * optimum, intensity=intensity))
-    return search.finished()
+                trials.trial(replace(first, exponent=factor * optimum, intensity=intensity))
+    return trials.finished()

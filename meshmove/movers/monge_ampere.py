@@ -158,7 +158,7 @@ class _Run:
             better = self.consider(points)
             if self.problem.predict is not None and not better:
                 break  # the monitor is only a means to a small error
-            if not first and before - self.energy < (0.03 if hard else 0.1) * self.energy:
+            if not first and before - self.energy < (0.08 if hard else 0.1) * self.energy:
                 break
             if not first:
                 before = self.energy
