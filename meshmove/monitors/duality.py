@@ -8,8 +8,9 @@ duality (Aubin-Nitsche) the L2 error of the solution is at most
 where rho_K^2 is the mean square of grad(w - Iw) on K for a field w of unit isotropic Hessian: about h^2 on a regular
 cell, the longest edge squared on a stretched one, more on an obtuse one. On regular meshes eta and the
 interpolation error agree up to a constant; on distorted ones eta is pessimistic, as it supposes the worst dual field
-on every cell, and the interpolation error optimistic. A geometric mean with a third of eta ranked the meshes of
-`benchmarks/fem.py` by intensity as their true errors do, and does not shy at the slivers that a long domain needs.
+on every cell, and the interpolation error optimistic. In a geometric mean, a third of eta was
+enough to find the best intensity for the ring of `benchmarks/fem.py`, where the interpolation error alone goes on to
+fall while the solution gets worse, and little enough to accept the slivers that a long domain needs.
 """
 
 from __future__ import annotations

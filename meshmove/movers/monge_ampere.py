@@ -34,10 +34,10 @@ SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
 class MongeAmpere:
     """Equidistributes a monitor by minimising the functional E of `Functional`.
 
-    1. *Relaxation* of the displacement from the start; where it stalls, by way of powers of the monitor.
-    2. Where that stalls too (slivers, re-entrant corners), descent of the softened E, which is
-       finite for inverted cells.
-    3. *Untangling*, if inverted cells are left.
+    1. *Relaxation* of the displacement from the start.
+    2. Where that stalls (slivers, re-entrant corners), *continuation*: relaxation for the square root of the monitor,
+       then descent of E for rising powers of it.
+    3. *Untangling* after either: descent of the softened E, which is finite for inverted cells.
     4. *Descent* of E by L-BFGS; every iterate is valid. The preconditioner is the factorised
        Gauss-Newton matrix on meshes up to a few ten thousand nodes, the mesh's Laplacian (multigrid) beyond.
 
