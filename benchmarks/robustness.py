@@ -190,7 +190,7 @@ def _on_boundary(case: Case, facets: Facets, out: Adaptation, at: Array) -> str 
     # nor may edges between nodes on the boundary cut it short
     chord = np.abs(_off(sample, outer, s, moved[outer].mean(axis=1))).max()
     usual = max(np.abs(_off(sample, outer, s, s[outer].mean(axis=1))).max(), 0.005)
-    if chord > 5 * usual:
+    if chord > 4 * usual:
         return f"the boundary is cut by {chord:.1e} of the mesh's size"
     sharp = _sharp(sample.mesh.points, outer)
     left = sharp[(at[sharp] != sample.mesh.points[sharp]).any(axis=1)]

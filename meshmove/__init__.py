@@ -9,19 +9,23 @@ __version__ = "0.1.0"
 #: public name -> module that holds it; imported on first use, so that `import meshmove` costs next to nothing
 _WHERE = {
     "Adaptation": "meshmove.adaptation",
+    "DMM": "meshmove.neural",
     "FieldError": "meshmove.geometry.errors",
     "InvalidMeshError": "meshmove.geometry.errors",
     "LoopResult": "meshmove.loop",
+    "MeshBatch": "meshmove.neural",
     "MeshFileError": "meshmove.io",
     "MeshmoveError": "meshmove.geometry.errors",
     "MongeAmpere": "meshmove.movers",
     "Monitor": "meshmove.monitors",
     "MonitorError": "meshmove.geometry.errors",
     "MovingMesh": "meshmove.loop",
+    "Neural": "meshmove.neural",
     "Report": "meshmove.adaptation",
     "Smooth": "meshmove.movers",
     "TangledMeshError": "meshmove.geometry.errors",
     "UnsupportedMeshError": "meshmove.geometry.errors",
+    "WeightsError": "meshmove.neural",
     "adapt": "meshmove._adapt",
     "adapt_loop": "meshmove.loop",
     "load": "meshmove.io",
@@ -49,6 +53,10 @@ if TYPE_CHECKING:
     from meshmove.monitors import Monitor as Monitor
     from meshmove.movers import MongeAmpere as MongeAmpere
     from meshmove.movers import Smooth as Smooth
+    from meshmove.neural import DMM as DMM
+    from meshmove.neural import MeshBatch as MeshBatch
+    from meshmove.neural import Neural as Neural
+    from meshmove.neural import WeightsError as WeightsError
 
 
 def __getattr__(name: str) -> object:

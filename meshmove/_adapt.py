@@ -29,7 +29,9 @@ __all__ = ["adapt"]
 
 Array = NDArray[np.float64]
 
-MOVERS: dict[str, Callable[[], Any]] = {"auto": MongeAmpere, "monge-ampere": MongeAmpere, "smooth": Smooth}
+MOVERS = ("auto", "dmm", "monge-ampere", "smooth")
+#: a field's monitor is only a guess of what is best, so the cells' shapes count for more
+FIELD_DISTORTION = 0.05
 TRANSFERS = ("interpolate", "conservative", None)
 
 
@@ -62,7 +64,7 @@ def adapt(
         "hessian", "gradient", "curvature", a `Monitor`, or a function m(x) > 0 of x (dim, n). Parameters that are
         left open are chosen such that the predicted error is least; if no move lowers it, none is made.
     mover
-        "auto", "monge-ampere", "smooth", or a `Mover`.
+        "auto", "dmm" (the trained network), "monge-ampere", "smooth", or a `Mover`.
     effort
         Budget relative to the default: 0.3 for a quick move, 3 for the best mesh.
     boundary
@@ -123,17 +125,23 @@ def adapt(
 
 
 def _mover(mover: str | Mover, device: str | None, for_field: bool) -> Mover:
-    if isinstance(mover, str):
-        if mover not in MOVERS:
-            raise ValueError(f"Expected a mover of {', '.join(map(repr, MOVERS))}, or a Mover (got {mover!r})")
-        chosen: Mover = MOVERS[mover]()
-        if mover == "auto" and for_field:
-            # a field's monitor is only a guess of what is best, so the cells' shapes count for more
-            chosen = MongeAmpere(distortion=0.05)
-    elif callable(mover) and hasattr(mover, "name"):
-        chosen = mover
+    if not isinstance(mover, str):
+        if callable(mover) and hasattr(mover, "name"):
+            chosen: Mover = mover
+        else:
+            raise ValueError(f"Expected a mover by name, or a Mover (got {type(mover).__name__})")
+    elif mover not in MOVERS:
+        raise ValueError(f"Expected a mover of {', '.join(map(repr, MOVERS))}, or a Mover (got {mover!r})")
+    elif mover == "dmm":
+        from .neural import Neural  # torch, only where it is asked for
+
+        return Neural(device=device, distortion=FIELD_DISTORTION if for_field else MongeAmpere.distortion)
+    elif mover == "smooth":
+        chosen = Smooth()
+    elif mover == "auto" and for_field:
+        chosen = MongeAmpere(distortion=FIELD_DISTORTION)
     else:
-        raise ValueError(f"Expected a mover by name, or a Mover (got {type(mover).__name__})")
+        chosen = MongeAmpere()
     if device not in (None, "cpu"):
         raise ValueError(f"Expected device None or 'cpu' for the mover {chosen.name!r} (got {device!r})")
     return chosen
@@ -190,6 +198,8 @@ def _finish(
         predicted_error_before=result.error_before,
         predicted_error_after=result.error_after,
         warnings=tuple(warnings),
+        step_cut=move.step_cut,
+        polish=move.polish,
     )
     return Adaptation(
         mesh=mesh,

@@ -27,6 +27,9 @@ NAMES = {
     "random": ("robustness", "random meshes and monitors"),
     "transfer": ("transfer", "point location and field transfer"),
     "imports": ("imports", "import time"),
+    "dmm": ("dmm", "the neural mover on the held-out suite"),
+    "dmm-fem": ("dmm_fem", "finite element error with the neural mover"),
+    "published": ("dmm_published", "the published neural mover on its own two data sets"),
     "peers": ("peers", "MMG, MFEM's TMOP and Movement on the same meshes"),
 }
 

@@ -24,7 +24,9 @@ class Report:
     error of linear finite elements that the field's recovered Hessian predicts, up to a constant (None with a callable
     monitor),
     `min_volume_ratio` the smallest corner volume after the move over that before, `max_displacement` the longest
-    step of a node in the mesh's unit of length.
+    step of a node in the mesh's unit of length. Of a neural mover `step_cut` is the share of a proposed step that the
+    guard let through at worst (1: it never had to shorten one), and `polish` the number of classical steps afterwards;
+    None for others.
     """
 
     mover: str
@@ -39,6 +41,8 @@ class Report:
     predicted_error_before: float | None = None
     predicted_error_after: float | None = None
     warnings: tuple[str, ...] = ()
+    step_cut: float | None = None
+    polish: int | None = None
 
     def __str__(self) -> str:
         rows = [
@@ -55,6 +59,12 @@ class Report:
             ("smallest volume ratio", f"{self.min_volume_ratio:.3g}"),
             ("largest displacement", f"{self.max_displacement:.3g}"),
         ]
+        if self.step_cut is not None:
+            rows.append(
+                ("guard", "no step was cut" if self.step_cut == 1 else f"steps cut to {self.step_cut:.3g} at worst")
+            )
+        if self.polish is not None:
+            rows.append(("classical polish", f"{self.polish} steps" if self.polish else "none"))
         rows += [("warning", w) for w in self.warnings]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

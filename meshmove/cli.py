@@ -1,4 +1,4 @@
-"""The command line: ``meshmove adapt | info | demo | bench``."""
+"""The command line: ``meshmove adapt | info | demo | train | bench``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from meshmove.geometry.errors import MeshmoveError
 
+from . import _train
+
 if TYPE_CHECKING:
     from meshmove import Adaptation
 
@@ -29,6 +31,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+app.add_typer(_train.app, name="train")
 
 
 def main() -> None:
@@ -43,7 +46,7 @@ def adapt(
     field: Annotated[str, typer.Option(help="Name of the point data to adapt to.")],
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the mesh before and after.")] = None,
     monitor: Annotated[str, typer.Option(help="hessian, gradient or curvature.")] = "hessian",
-    mover: Annotated[str, typer.Option(help="auto, monge-ampere or smooth.")] = "auto",
+    mover: Annotated[str, typer.Option(help="auto, dmm, monge-ampere or smooth.")] = "auto",
     effort: Annotated[float, typer.Option(help="0.3 for a quick move, 3 for the best mesh.")] = 1.0,
     transfer: Annotated[
         str, typer.Option(help="How point data are carried along: interpolate, conservative or none.")
@@ -124,7 +127,8 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes, fewer cases.")] = False,
     file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all rows as JSON.")] = None,
 ) -> None:
-    """Run the benchmarks of the repository: fem, ring, suite, growth, cube, random, transfer, imports, peers."""
+    """Run the benchmarks of the repository: fem, ring, suite, growth, cube, random, transfer, imports, dmm, dmm-fem,
+    published, peers."""
     from meshmove import _bench
 
     with _errors():

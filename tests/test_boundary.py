@@ -306,3 +306,46 @@ def test_volume_is_kept_by_gliding_on_polygons():
         x = glide(slide_of(mesh), mesh, 0.02)
         sign = np.sign(cell_volumes(mesh))
         assert (sign * cell_volumes(mesh, x)).sum() == pytest.approx(1, rel=1e-12)
+
+
+# -- coarse bends -----------------------------------------------------------------------------------------------------
+
+
+def wavy(n):
+    """A square, its sides waves of n segments each that never turn sharply."""
+    s = np.arange(n) / n
+    wave = 0.045 * np.sin(2 * np.pi * s)
+    sides = [np.c_[s, wave], np.c_[1 + wave, s], np.c_[1 - s, 1 + wave], np.c_[wave, 1 - s]]
+    return fan(np.concatenate(sides))
+
+
+@pytest.mark.parametrize("stretch", [1.0, 100.0])
+def test_bends_that_edges_would_cut_off_are_corners_on_coarse_lines_only(stretch):
+    matrix = turn(0.3) @ np.diag([stretch, 1.0])
+    for n, top, held in ((7, 2, True), (60, 15, False)):
+        mesh = wavy(n)
+        fixed = slide_of(mesh.moved(mesh.points @ matrix.T)).fixed
+        assert fixed[[0, n, 2 * n, 3 * n]].all()
+        assert bool(fixed[top]) == held
+
+
+@pytest.mark.parametrize("n", [12, 24])
+def test_sag_is_how_far_the_middles_of_edges_are_off_their_curve(n):
+    a = 2 * np.pi * np.arange(n) / n
+    mesh = fan(np.c_[np.cos(a), np.sin(a)])
+    size = slide_of(mesh).sag(mesh.points) / (1 - np.cos(np.pi / n))
+    assert size == pytest.approx(1 / np.sqrt(3), rel=0.05)  # a disk and a square of side sqrt(3) have equal inertia
+
+
+def test_straight_sides_have_no_sag():
+    square = box("triangle", 3)
+    assert slide_of(square).sag(square.points) == 0
+
+
+@pytest.mark.parametrize("matrix", [1e6 * np.eye(2), turn(0.4), 1e-6 * turn(2.0)])
+def test_sag_does_not_depend_on_units_or_direction(matrix):
+    mesh = wavy(60)
+    points = glide(slide_of(mesh), mesh, 0.01)
+    there = slide_of(mesh).sag(points)
+    assert there > 0
+    assert slide_of(mesh.moved(mesh.points @ matrix.T)).sag(points @ matrix.T) == pytest.approx(there, rel=1e-6)

@@ -25,6 +25,8 @@ SHARP = np.deg2rad(40)
 BEND = np.deg2rad(15)
 #: so is one above NOTICEABLE that exceeds its neighbours' turns by this factor: a kink in an otherwise smooth line
 KINK, NOTICEABLE = 2.5, 1e-3
+#: so is one across which an edge would cut off more than this share of the mesh's size
+COARSE = 0.008
 #: relative tolerance for "on one line", "in one plane", "on one circle"
 FLAT = 1e-6
 
@@ -50,10 +52,19 @@ def _turning(points: Array, neighbours: Ids, nodes: Ids) -> Array:
     return np.arctan2(across, area)
 
 
-def trace(points: Array, edges: Ids, label: Ids) -> Chains:
+def _height(points: Array, neighbours: Ids, nodes: Ids) -> Array:
+    """Distance of nodes from the line through their two neighbours."""
+    a, base = points[neighbours[:, 0]], points[neighbours[:, 1]] - points[neighbours[:, 0]]
+    u = points[nodes] - a
+    return np.abs(u[:, 0] * base[:, 1] - u[:, 1] * base[:, 0]) / np.maximum(np.linalg.norm(base, axis=1), 1e-300)
+
+
+def trace(points: Array, edges: Ids, label: Ids, frame: Array | None = None) -> Chains:
     """Split a network of edges (e, 2) into chains at corners.
 
-    A node is a corner where the number of edges is not two, the label (e,) changes, or the line has a kink.
+    A node is a corner where the number of edges is not two, the label (e,) changes, or the line has a kink; in two
+    dimensions also where a coarse line bends so far that an edge across the bend would cut off more than `COARSE`
+    of the mesh's size, measured in coordinates points @ frame (dim, dim) in which the mesh is about one in size.
     """
     n, e = len(points), len(edges)
     degree = np.bincount(edges.ravel(), minlength=n)
@@ -71,6 +82,11 @@ def trace(points: Array, edges: Ids, label: Ids) -> Chains:
     turn[two] = _turning(points, neighbours, two)
     corner |= turn > SHARP
     corner |= (turn > BEND) & ~_on_arc(points, edges, np.where(corner[:, None], -1, neighbours))[0]
+    if frame is not None:
+        free = two[~corner[two]]
+        cut = _height(points @ frame, neighbours[free], free) / 2
+        on_arc = _on_arc(points, edges, np.where(corner[:, None], -1, neighbours))[0]
+        corner[free] |= (cut > COARSE) & ~on_arc[free]
     calm = np.where(corner, 0.0, turn)
     kink = turn[two] > np.maximum(KINK * calm[neighbours[two]].max(1), NOTICEABLE)
     corner[two] |= kink

@@ -11,6 +11,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..mesh import CellMesh
+from ..quality import simplex_volumes
 from .curves import FLAT, Chains, CurveProjector, trace
 from .facets import Facets
 from .surfaces import SurfaceProjector, split_surface
@@ -65,10 +66,12 @@ class Slide:
         self._surface_node = np.zeros(0, np.int64)
         #: edges (e, 2) on curved lines and surfaces: stretched far, they would cut off what they span
         self.curved_edges = np.zeros((0, 2), np.int64)
+        self._chords = np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
         nodes = facets.nodes[facets.constrained]
         label = facets.label[facets.constrained]
+        self._size = _frame(mesh)
         if d == 2:
-            self._add_curves(trace(mesh.points, nodes[:, :2], label))
+            self._add_curves(trace(mesh.points, nodes[:, :2], label, self._size))
         elif len(nodes):
             surface = split_surface(mesh.points, nodes, label)
             curves = trace(mesh.points, surface.edges, surface.edge_label)
@@ -106,6 +109,8 @@ class Slide:
         self._curve_group = of_node[self._curve_node]
         if len(self._curve_node):
             self._curves = CurveProjector(p, chains, curved[chains.chain])
+            if p.shape[1] == 2:
+                self._chords = chains.edges[curved[chains.chain]], chains.chain[curved[chains.chain]]
             self.curved_edges = np.concatenate([self.curved_edges, chains.edges[curved[chains.chain]]])
 
     def _add_surfaces(self, surface, on_edge: NDArray[np.bool_]) -> None:
@@ -269,6 +274,18 @@ class Slide:
             basis = basis[copy.ravel()]
         return basis
 
+    def sag(self, points: Array) -> float:
+        """Largest distance of the middle of an edge from the curve that its ends (n, 2) glide on, in two dimensions.
+
+        In parts of the mesh's size; 0 for straight boundaries. The moved boundary is made of such chords.
+        """
+        edges, chain = self._chords
+        if not len(edges) or not len(self._curve_node):
+            return 0.0
+        middle = points[edges].mean(axis=1)
+        off = (self._curves.project(middle, chain)[0] - middle) @ self._size
+        return float(np.sqrt((off**2).sum(axis=1)).max())
+
     def retract(self, points: Array) -> Array:
         """Admissible positions (n, dim) closest to `points`."""
         out, f = points.copy(), self._flat_node
@@ -293,6 +310,24 @@ class Slide:
         # the way back comes with the tangents there, which the caller may want next
         self._retracted, self._found = out, (tangent, normal)
         return out
+
+
+def _frame(mesh: CellMesh) -> Array:
+    """Linear map (dim, dim) to coordinates in which the domain has the moments of inertia of the unit cube.
+
+    However a mesh is stretched, it is about one in size there, in all directions.
+    """
+    simplices, owner = mesh.corners
+    volume = np.abs(simplex_volumes(mesh.points, simplices))
+    centre = mesh.points[simplices].mean(axis=1)
+    mean = volume @ centre / volume.sum()
+    offset = mesh.points[simplices] - mean
+    d = mesh.dim
+    # second moments of a simplex: its vertices and its centre, weighted
+    moments = np.einsum("s,sva,svb->ab", volume, offset, offset) / ((d + 1) * (d + 2))
+    moments += np.einsum("s,sa,sb->ab", volume, centre - mean, centre - mean) * (d + 1) / (d + 2)
+    values, vectors = np.linalg.eigh(moments / volume.sum())
+    return vectors / np.sqrt(12 * np.maximum(values, 1e-300))
 
 
 def _axis(direction: Array) -> Array:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellMesh, kind_of
 from meshmove.geometry.quality import simplex_volumes
 
 from .edges import EdgeLimit
@@ -51,7 +51,8 @@ class Functional:
         The weight epsilon of the distortion term.
     rule
         Where the monitor is sampled: "vertices" (cheap; right for monitors given by nodal values) or "interior"
-        (dim+1 points in every corner simplex, exact for quadratic monitors).
+        (dim+1 points in every corner simplex, exact for quadratic monitors), or "fine" (degree 5, for monitors that
+        are thin beside a cell: between few points they can hide).
     component
         Label of each cell (n_cells,): theta is taken for each component by itself.
     curved_edges
@@ -92,12 +93,7 @@ class Functional:
         self.limit = None
         if curved_edges is not None and len(curved_edges):
             self.limit = EdgeLimit(mesh.points, curved_edges, float(self.volume.mean()))
-        d = self.dim
-        if d == 2:
-            self._rule = np.array([[2 / 3, 1 / 6, 1 / 6], [1 / 6, 2 / 3, 1 / 6], [1 / 6, 1 / 6, 2 / 3]])
-        else:
-            a, b = 0.1381966011250105, 0.5854101966249685
-            self._rule = np.full((4, 4), a) + (b - a) * np.eye(4)
+        self._rule, self._rule_weight = _rule(self.dim, rule)
 
     # -- small pieces -----------------------------------------------------------------------------------------------
 
@@ -132,7 +128,7 @@ class Functional:
         if self.rule == "vertices":
             m = self.density.value(points.T)[self._nodes].mean(0)
         else:
-            m = self.density.value(self._sample(astray=True)).reshape(self.dim + 1, -1).mean(0)
+            m = self._averaged(self.density.value(self._sample(astray=True)))
         mass = self._per_cell(m * jac * self._weight)
         with np.errstate(divide="ignore", invalid="ignore"):  # a wholly inverted mesh has no mean
             return mass / (self._mean(mass) * self.volume), jac
@@ -146,19 +142,17 @@ class Functional:
         det = sum(e[0][c] * cof[0][c] for c in range(d))
         m, dm = self.density.value_and_gradient(points.T if self.rule == "vertices" else self._sample())
         if self.rule == "vertices":
-            m, dm = m[self._nodes], dm[:, self._nodes]  # (dim+1, s), (dim, dim+1, s)
+            m, dm = m[self._nodes].mean(0), dm[:, self._nodes] / (d + 1)  # (s,), (dim, dim+1, s)
         else:
-            m, dm = m.reshape(d + 1, -1), dm.reshape(d, d + 1, -1)
-            dm = np.einsum("qi,cqs->cis", self._rule, dm)
+            m, dm = self._averaged(m), self._by_vertex(dm)
         grads = np.empty((d + 1, d, len(det)))
         for k in range(d):
             for c in range(d):
                 grads[k + 1, c] = cof[k][c] / det
         grads[0] = -grads[1:].sum(0)
-        m = m.mean(0)
         part = m * det * self._to_jac * self._weight
         share = part / self._per_simplex(self._per_cell(part))
-        values = (grads + np.moveaxis(dm, 0, 1) / (m * (d + 1))) * share
+        values = (grads + np.moveaxis(dm, 0, 1) / m) * share
         owner = np.arange(self.n_cells) if self._owner is None else self._owner
         rows = np.broadcast_to(owner, values.shape)
         columns = self._nodes[:, None] * d + np.arange(d)[None, :, None]
@@ -173,12 +167,40 @@ class Functional:
         return np.bincount(self._component, mass)[self._component] / self._total
 
     def _sample(self, astray: bool = False) -> Array:
-        """Sample points (dim, (dim+1) s) of the simplices last visited by `_edges`.
+        """Sample points (dim, q s) of the simplices last visited by `_edges`.
 
         Where cells may be inverted (`astray`) they are kept in the mesh's box: the monitor need not exist beyond.
         """
         x = np.stack([(self._rule @ x).ravel() for x in self._x])
         return np.clip(x, *self._box, out=x) if astray else x
+
+    def _averaged(self, m: Array) -> Array:
+        """Means (s,) over simplices of values at their sample points."""
+        return self._rule_weight @ m.reshape(len(self._rule), -1)
+
+    def _by_vertex(self, dm: Array) -> Array:
+        """How those means change as a vertex carries the sample points along: (dim, dim+1, s)."""
+        shares = (self._rule * self._rule_weight[:, None]).T
+        return np.stack([shares @ slope.reshape(len(self._rule), -1) for slope in dm])
+
+    def reach(self, points: Array, step: Array, left: float = 0.1) -> float:
+        """The largest t at which every triangle at points + t step keeps the share `left` of its area; may be inf.
+
+        In three dimensions inf: there the line search has to find out.
+        """
+        if self.dim == 3:
+            return np.inf
+        (ax, ay), (bx, by) = self._edges(points)
+        (ux, uy), (vx, vy) = self._edges(step)
+        area = ax * by - ay * bx
+        turn = np.sign(area)
+        # (1 - left) |area| + b t + c t^2 = 0
+        a = (1 - left) * np.abs(area)
+        b, c = turn * (ax * vy - ay * vx + ux * by - uy * bx), turn * (ux * vy - uy * vx)
+        square = b * b - 4 * a * c
+        root = np.sqrt(np.maximum(square, 0)) - b
+        found = (square >= 0) & (root > 0)
+        return float((2 * a[found] / root[found]).min(initial=np.inf))
 
     # -- the functional ---------------------------------------------------------------------------------------------
 
@@ -224,8 +246,7 @@ class Functional:
             m_all, dm_all = self.density.value_and_gradient(x)
             if soften:
                 dm_all = dm_all * (x == self._sample())  # no slope where the box holds a point back
-            m_all = m_all.reshape(d + 1, -1)
-            m = m_all.mean(0)
+            m, dm_vertex = self._averaged(m_all), self._by_vertex(dm_all)
         share = jac * self._weight
         part = m * share
         mass = self._per_cell(part)
@@ -240,18 +261,18 @@ class Functional:
         pull = self._per_simplex(pull)
         to_jac += pull * part / jac
         to_det = to_jac * slope * self._to_jac
-        to_m = pull * share / (d + 1)
+        to_m = pull * share
 
         gradient = np.empty((self.n_points, d))
         if self.rule == "vertices":
-            nodal = np.bincount(self._flat, np.tile(to_m, d + 1), self.n_points)
+            nodal = np.bincount(self._flat, np.tile(to_m / (d + 1), d + 1), self.n_points)
         for c in range(d):
             force = np.empty(self._nodes.shape)
             for k in range(d):
                 force[k + 1] = to_dual * dual[k][c] + to_det * cof[k][c]
             force[0] = -force[1:].sum(0)
             if nodal is None:
-                force += self._rule.T @ (to_m * dm_all[c].reshape(d + 1, -1))
+                force += to_m * dm_vertex[c]
             gradient[:, c] = np.bincount(self._flat, force.ravel(), self.n_points)
             if nodal is not None:
                 gradient[:, c] += nodal * dm_node[c]
@@ -264,3 +285,13 @@ class Functional:
 
 def _cross(a: list[Array], b: list[Array]) -> list[Array]:
     return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+
+
+def _rule(dim: int, name: str) -> tuple[Array, Array]:
+    """Barycentric coordinates (q, dim+1) of sample points, and their weights (q,), which add up to one."""
+    if name == "fine":
+        x, w = kind_of("triangle" if dim == 2 else "tetra").quadrature(5)
+        return np.concatenate([1 - x.sum(axis=0, keepdims=True), x]).T, w / w.sum()
+    # where dim+1 points integrate quadratic functions exactly
+    a, b = (1 / 6, 2 / 3) if dim == 2 else (0.1381966011250105, 0.5854101966249685)
+    return np.full((dim + 1, dim + 1), a) + (b - a) * np.eye(dim + 1), np.full(dim + 1, 1 / (dim + 1))

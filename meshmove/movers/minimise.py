@@ -14,6 +14,9 @@ __all__ = ["Minimum", "minimise"]
 
 Array = NDArray[np.float64]
 
+#: steps shorter than this lead nowhere
+SHORTEST = 1e-5
+
 
 @dataclass
 class Minimum:
@@ -21,6 +24,7 @@ class Minimum:
     energy: float
     iterations: int
     evaluations: int
+    stale: bool = False  #: a step was so short that another preconditioner should go further
 
 
 def minimise(
@@ -33,11 +37,16 @@ def minimise(
     tolerance: float = 1e-5,
     memory: int = 8,
     scaled: bool = True,
+    reach: Callable[[Array, Array], float] | None = None,
+    short: float = 0.0,
+    opening: float = 0.3,
 ) -> Minimum:
     """Nocedal's two-loop recursion with K^-1 per component as the initial inverse Hessian.
 
     `scaled`: rescale the initial inverse Hessian by the last step, at the price of one more lift; not needed where the
     lift is a model of the Hessian in size, too.
+    `reach`: how far a step (points, step) may go before a cell is (nearly) inverted, instead of halvings.
+    `opening`: length at which the first step is tried. `short`: stop after a step of less than this length.
 
     Every iterate has finite energy, so that no cell is inverted in it; the energy never rises.
     """
@@ -68,7 +77,8 @@ def minimise(
             slope = float(np.vdot(gradient, direction))
             if not slope > 0:
                 break
-        length = 1.0 if past else 0.3
+        length = 1.0 if past else opening
+        top: float | None = None
         while True:
             trial = slide.retract(points - length * direction)
             new, force = energy(trial)
@@ -77,11 +87,14 @@ def minimise(
                 break
             if np.isfinite(new):  # minimum of the parabola through both values and the slope
                 length *= min(0.5, max(0.1, slope * length / (2 * (new - value + slope * length))))
+            elif reach is not None and top is None:
+                top = reach(points, -direction)
+                length = min(0.5 * length, top)
             else:
                 length *= 0.5
-            if length < 1e-8:
+            if length < SHORTEST:
                 break
-        if length < 1e-8:
+        if length < SHORTEST:
             if not past:
                 break
             past = []  # start again from steepest descent
@@ -97,6 +110,8 @@ def minimise(
             past = [*past, (s, y, sy, float(np.vdot(y, lift(y))) if scaled else 1.0)][-memory:]
         drop = value - new
         points, value, gradient = trial, new, force
+        if length < short:
+            return Minimum(points, value, k, evaluations, stale=True)
         if drop < tolerance * max(value, 1e-8):
             break
     return Minimum(points, value, k, evaluations)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from meshmove.geometry.quality import cell_volumes
 
 from .functional import Functional
 from .gauss_newton import gauss_newton
+from .imbalance import cell_mass
 from .laplacian import Inverse, inverse, stiffness
 from .minimise import minimise
 from .powers import Power
@@ -21,11 +27,26 @@ Array = NDArray[np.float64]
 
 #: nodes beyond which factorising the Gauss-Newton matrix costs more than it saves, by dimension
 FACTORISE = {2: 40_000, 3: 2_500}
+#: relaxation that leaves more than these shares of the residual was hard, or has stalled; from a mesh that has moved
+#: before, the former says that it has nothing to add
+HARD, STALLED = 0.2, 0.45
 #: powers of the monitor on the way to it, and descent steps for each
 POWERS = (0.5, 0.75)
-STEPS = 12
+STEPS = 18
 #: up to so many steps the Laplacian at hand is a better bargain than a factorisation
 CHEAP = 7
+#: what a factorisation costs, in steps; and below this length of a step another one is worth that
+FACTORISATION, SHORT = 3, 0.6
+#: descent ends where a step lowers E by less than this share, on an average over a round (easy, hard)
+SLOW = (0.0035, 0.0075)
+#: a round ends where a step lowers E by less than this share (at effort 1)
+TOLERANCE = 1e-3
+#: on large meshes, where steps are dear, a round has to bring the predicted error to this share
+WORTH = 0.99
+#: an imbalance that much larger than E makes it, and not small, is of a monitor too thin for E's sample points
+MISSED, FINE = 1.2, 0.05
+#: and a mesh on which only this share of the monitor's rise is left to be seen is no good
+VANISHED = 0.5
 #: softening of the determinants while untangling, one value a round
 SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
 
@@ -40,6 +61,7 @@ class MongeAmpere:
     3. *Untangling* after either: descent of the softened E, which is finite for inverted cells.
     4. *Descent* of E by L-BFGS; every iterate is valid. The preconditioner is the factorised
        Gauss-Newton matrix on meshes up to a few ten thousand nodes, the mesh's Laplacian (multigrid) beyond.
+       Where cells turn out to hide a thin monitor between the sample points, more of them are taken.
 
     Of all valid meshes on the way the best one is returned (`Problem.merit`: the least imbalance, or the least
     predicted error where a field is known), so the result is never worse than the start.
@@ -64,16 +86,24 @@ class _Run:
     def __init__(self, mover: MongeAmpere, problem: Problem) -> None:
         mesh = problem.mesh
         self.problem, self.mover, self.slide = problem, mover, problem.slide
-        if "laplacian" not in problem.workspace:
-            problem.workspace["laplacian"] = _solvers(problem)
-            problem.workspace["forces"] = [b.T.tocsr() for b in divergence(mesh)]
-        self._inverse, self.forces = problem.workspace["laplacian"], problem.workspace["forces"]
         self.factorise = mesh.n_points <= FACTORISE[mesh.dim]
         self.iterations = 0
         self.rule = "vertices" if problem.discrete else "interior"
         self.full = self.functional()
         self.best = problem.start
-        self.best_merit = problem.merit(problem.start)
+        self.merit = self.best_merit = problem.merit(problem.start)
+
+    @cached_property
+    def _inverse(self) -> list[Inverse]:
+        if "laplacian" not in self.problem.workspace:
+            self.problem.workspace["laplacian"] = _solvers(self.problem)
+        return self.problem.workspace["laplacian"]
+
+    @cached_property
+    def forces(self) -> list[csr_matrix]:
+        if "forces" not in self.problem.workspace:
+            self.problem.workspace["forces"] = [b.T.tocsr() for b in divergence(self.problem.mesh)]
+        return self.problem.workspace["forces"]
 
     def functional(self, power: float = 1.0, distortion: float | None = None, rule: str | None = None) -> Functional:
         p = self.problem
@@ -89,28 +119,40 @@ class _Run:
 
     def consider(self, points: Array) -> bool:
         """Keep the valid mesh with the best merit; tell whether this one is it."""
-        merit = self.problem.merit(points)
-        better = merit < self.best_merit and self.problem.valid(points)
+        self.merit = self.problem.merit(points)
+        better = self.merit < self.best_merit and self.problem.admissible(points)
+        if better and self.problem.predict is None:
+            better = self.seen(points) >= VANISHED * self.seen(self.problem.start)
         if better:
-            self.best, self.best_merit = points, merit
+            self.best, self.best_merit = points, self.merit
         return better
+
+    def seen(self, points: Array) -> float:
+        """How much of the monitor rises above its least value, as the imbalance sees it. A move leaves that alone,
+        unless cells hide a spike between its sample points."""
+        p = self.problem
+        least = p.density.value(p.mesh.points.T).min()
+        volume = np.abs(cell_volumes(p.mesh)).sum()
+        return float(cell_mass(p.mesh, points, p.density.value).sum() - least * volume)
 
     def move(self) -> Move:
         points, warnings = self.relaxed(), []
-        hard = points is None
         if points is None:
+            self.hard = True
             points = self.continued()
         if points is None:
             points = self.best
             warnings.append("the relaxation left inverted cells that could not be untangled; went on from rest")
         self.consider(points)
-        self.descend(points, hard)
+        self.descend(points, self.hard)
         return Move(self.best, self.iterations, tuple(warnings))
 
     def relaxed(self) -> Array | None:
         """Valid positions after relaxation; None where it stalls."""
         points, ratio = self._relax(self.full, 25)
-        return self.untangled(points, self.full) if ratio < 0.2 else None
+        self.hard = bool(ratio > HARD)
+        rest = np.array_equal(self.problem.start, self.slide.origin) and self.problem.predict is None
+        return self.untangled(points, self.full) if ratio < (STALLED if rest else HARD) else None
 
     def continued(self) -> Array | None:
         """The same by way of powers of the monitor: relaxation for its square root, then descent of E up to it."""
@@ -120,7 +162,10 @@ class _Run:
             return None
         for power in POWERS:
             functional = self.functional(power, 10 * self.mover.distortion)
-            points = self.preconditioned(functional, points, STEPS, 1e-3)
+            budget, self.stale = STEPS, True
+            while budget > 0 and self.stale:
+                points, spent = self.preconditioned(functional, points, STEPS, 1e-2, SHORT)
+                budget -= spent
         return points
 
     def _relax(self, functional: Functional, steps: int) -> tuple[Array, float]:
@@ -130,45 +175,74 @@ class _Run:
 
     def untangled(self, points: Array, functional: Functional) -> Array | None:
         """Descent of the softened E, to which inverted cells are finite, until there are none."""
+        stuck = None
         for soften in SOFTENING:
             if functional.balance(points)[1].min() > 1e-3:
                 return points
-            points = self._minimise(lambda x, s=soften: functional(x, s), self.lift, points, 8, 1e-3)
+            if soften != stuck:
+                before = self.iterations
+                points = self._minimise(lambda x, s=soften: functional(x, s), self.lift, points, 8, 1e-3)
+                stuck = soften if self.iterations - before <= 1 else None
         return points if self.problem.valid(points) else None
 
-    def preconditioned(self, functional: Functional, points: Array, steps: int, tolerance: float) -> Array:
-        """Descent with the best preconditioner that pays for so many steps."""
+    def preconditioned(
+        self, functional: Functional, points: Array, steps: int, tolerance: float, short: float = 0.0
+    ) -> tuple[Array, int]:
+        """Descent with the best preconditioner that pays for so many steps, and what it cost in steps."""
+        before, reach = self.iterations, functional.reach
         if self.factorise and steps > CHEAP:
             lift = gauss_newton(functional, self.slide, points)
-            return self._minimise(functional, lift, points, steps, tolerance, scaled=False)
-        return self._minimise(functional, self.lift, points, steps, tolerance)
+            # bold first steps reach lower imbalances; for a field's monitor they led to larger errors
+            opening = 1.0 if self.problem.predict is None else 0.3
+            options = {"scaled": False, "reach": reach, "short": short, "opening": opening}
+            points = self._minimise(functional, lift, points, steps, tolerance, **options)
+            return points, self.iterations - before + (FACTORISATION if self.stale else 0)
+        points = self._minimise(functional, self.lift, points, steps, tolerance, reach=reach)
+        return points, self.iterations - before
 
     def descend(self, points: Array, hard: bool) -> Array:
         """Rounds of L-BFGS; the first with more distortion, since shapes are easier to mend before masses are right.
 
-        Far from the minimum (`hard`) the preconditioner ages quickly: rounds are short, and there are more of them.
+        Far from the minimum (`hard`) a cell that is about to invert cuts steps short, and the preconditioner ages
+        quickly: a round may be as short as one step.
         """
-        steps = round(self.mover.steps * self.problem.effort * (1.5 if hard else 1.0))
-        before, first = np.inf, True
-        while steps > 0:
-            functional = self.functional(distortion=10 * self.mover.distortion) if first else self.full
-            length = min(steps, 10 if first else 8 if hard else 25)
-            points = self.preconditioned(functional, points, length, 1e-4)
-            steps -= length
-            better = self.consider(points)
-            if self.problem.predict is not None and not better:
+        budget = round(self.mover.steps * self.problem.effort * (1.5 if hard else 1.0))
+        tolerance = TOLERANCE / max(1.0, self.problem.effort) ** 2 if self.problem.predict is None else 1e-4
+        functional = self.functional(distortion=10 * self.mover.distortion)
+        before, weak, most = np.inf, False, 10
+        while budget > 0:
+            short = SHORT if hard and not weak else 0.0
+            points, spent = self.preconditioned(functional, points, min(budget, most), tolerance, short)
+            budget -= spent
+            was = self.best_merit
+            self.consider(points)
+            if self.problem.predict is not None and not self.best_merit < (1 if self.factorise else WORTH) * was:
                 break  # the monitor is only a means to a small error
-            if not first and before - self.energy < (0.08 if hard else 0.1) * self.energy:
-                break
-            if not first:
-                before = self.energy
-            first = False
+            if functional is self.full:
+                slow = before - self.energy < SLOW[hard] * spent * self.energy
+                sharper = self.sharper(points)
+                if slow and (weak or not self.stale) and not sharper:
+                    break
+                before, weak = (np.inf, False) if sharper else (self.energy, slow)
+            functional, most = self.full, 8 if hard else 25
         return points
 
-    def _minimise(self, energy, lift, points: Array, steps: int, tolerance: float, scaled: bool = True) -> Array:
-        out = minimise(energy, lift, self.slide, points, steps=steps, tolerance=tolerance, scaled=scaled)
+    def sharper(self, points: Array) -> bool:
+        """Go over to a finer rule where E sees less imbalance than there is; tell whether that was done."""
+        if self.rule != "interior" or self.problem.predict is not None:
+            return False
+        spread = self.full.balance(points)[0] - 1
+        seen = np.sqrt((self.full.volume * spread**2).sum() / self.full.volume.sum())
+        if self.merit <= max(MISSED * seen, FINE):
+            return False
+        self.rule = "fine"
+        self.full = self.functional()
+        return True
+
+    def _minimise(self, energy, lift, points: Array, steps: int, tolerance: float, **options: Any) -> Array:
+        out = minimise(energy, lift, self.slide, points, steps=steps, tolerance=tolerance, **options)
         self.iterations += out.iterations
-        self.energy = out.energy
+        self.energy, self.stale = out.energy, out.stale
         return out.points
 
 

@@ -21,6 +21,10 @@ __all__ = ["Move", "Mover", "Problem"]
 
 Array = NDArray[np.float64]
 
+#: an edge may stray from its curve by this share of the mesh's size, or this many times as far as at the start (2-D):
+#: on a circle, edges 1.5 times as long stray 2.25 times as far
+SAG, SAG_GROWTH = 0.015, 2.5
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -55,6 +59,15 @@ class Problem:
         """Whether no corner has lost its sign."""
         return bool((self.signs * corner_volumes(self.mesh, points) > 0).all())
 
+    def admissible(self, points: Array) -> bool:
+        """Whether the mesh is valid, and its boundary edges cut off little of the curves that they stand for."""
+        return self.valid(points) and (self.slide.sag(points) <= max(SAG, SAG_GROWTH * self.rest_sag))
+
+    @cached_property
+    def rest_sag(self) -> float:
+        """How far the mesh's own boundary edges stray from its curves."""
+        return self.slide.sag(self.mesh.points)
+
     def imbalance(self, points: Array) -> float:
         """Relative spread of monitor mass over cells, at node positions (n, dim); see `imbalance`."""
         return imbalance(self.mesh, points, self.density.value, self.component)
@@ -66,11 +79,17 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """Positions (n, dim) that a mover found: admissible, and without inverted cells."""
+    """Positions (n, dim) that a mover found: admissible, and without inverted cells.
+
+    `step_cut`: of a mover that proposes, the share of a step that its guard let through at worst; `polish`: steps of
+    classical descent after it.
+    """
 
     points: Array
     iterations: int
     warnings: tuple[str, ...] = field(default=())
+    step_cut: float | None = None
+    polish: int | None = None
 
 
 class Mover(Protocol):

@@ -21,7 +21,7 @@ __all__ = ["Relaxed", "divergence", "relax"]
 Array = NDArray[np.float64]
 
 #: give up when the residual is still above this share of the initial one after so many steps
-HOPELESS, PATIENCE = 0.8, 15
+HOPELESS, PATIENCE = 0.8, 9
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Smooth:
             reduced = (basis.T @ matrix @ basis).tocsc()
             step = (basis @ np.atleast_1d(spsolve(reduced, -(basis.T @ residual)))).reshape(points.shape)
             length = 1.0
-            while length > 1e-3 and not problem.valid(slide.retract(points + length * step)):
+            while length > 1e-3 and not problem.admissible(slide.retract(points + length * step)):
                 length /= 2
             if length <= 1e-3:
                 break

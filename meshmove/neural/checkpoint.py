@@ -1,0 +1,55 @@
+"""Checkpoints of a training run as safetensors: weights, their running average, and the optimiser's moments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .dmm import DMM
+from .weights import read_weights, write_weights
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+
+def save_checkpoint(
+    path: Path, model: DMM, average: DMM, optimizer: torch.optim.Optimizer, facts: dict[str, str]
+) -> None:
+    """Everything that the run needs to go on as if it had not stopped."""
+    tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
+    for number, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{k}": v.clone() for k, v in moments.items()}
+    write_weights(path, "dmm-checkpoint", facts, tensors)
+
+
+def load_checkpoint(
+    path: Path, model: DMM, average: DMM, optimizer: torch.optim.Optimizer, config: str
+) -> dict[str, Any]:
+    """Restore what `save_checkpoint` wrote; gives back its facts.
+
+    Raises
+    ------
+    ValueError
+        If it belongs to another configuration.
+    """
+    facts, tensors = read_weights(path, "dmm-checkpoint")
+    if facts["config"] != config:
+        raise ValueError(
+            f"Expected a checkpoint of this configuration in {path.parent} (got one of {facts['config']}): "
+            "name another folder, or the same configuration"
+        )
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+    for name, value in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = value
+    model.load_state_dict(parts["model"])
+    average.load_state_dict(parts["average"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in parts["optimizer"].items():
+        number, _, moment = name.partition(".")
+        state.setdefault(int(number), {})[moment] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return facts

@@ -1,0 +1,217 @@
+"""The neural mover of `adapt`: one trained network for any mesh, under guard."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem
+from meshmove.movers.gauss_newton import gauss_newton
+from meshmove.movers.minimise import minimise
+
+from .batch import MeshBatch
+from .dmm import DMM
+
+__all__ = ["Neural", "pretrained"]
+
+Array = NDArray[np.float64]
+
+#: contrast max m / min m and imbalance at rest beyond those of training
+CONTRAST, IMBALANCE = 300.0, 2.5
+#: an imbalance above, and above this share of that at the start, is worth a try with the classical mover
+POOR = 0.2, 0.4
+#: so many steps of polish are a better bargain than the second round of the forward phase
+WORTH = 15
+#: steps for one factorisation, and the length of a step below which another one is due
+ROUND, SHORT = 25, 0.3
+#: the polish ends when such a round lowers E by less than this share
+WEAK = 0.002
+
+
+@dataclass(frozen=True)
+class Neural:
+    """Moves a mesh by a trained `DMM`.
+
+    The network proposes, and checks decide: a step is shortened until no corner flattens, and of the positions at
+    hand the best by `Problem.merit` is returned. For a monitor far outside the training range, or where the
+    network does not help, the classical mover takes over, with a warning.
+
+    Parameters
+    ----------
+    model
+        None: the shipped model of the mesh's dimension.
+    polish
+        Steps of classical descent of E afterwards, at effort 1.
+    device
+        Where the network runs: None or "cpu", "cuda", "cuda:1", ...
+
+    Raises
+    ------
+    ValueError
+        For a device that this machine does not have, and for a model of the other dimension.
+    """
+
+    model: DMM | None = None
+    polish: int = 10
+    device: str | None = None
+    distortion: float = 0.002
+    name: str = "dmm"
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+
+    def __call__(self, problem: Problem) -> Move:
+        dim = problem.mesh.dim
+        model = pretrained(dim) if self.model is None else self.model
+        if model.settings.dim != dim:
+            raise ValueError(
+                f"Expected a model for {dim}-D meshes (got one for {model.settings.dim}-D): leave `model` out, or load "
+                f"the one named 'dmm-{dim}d'"
+            )
+        strange = self._strange(problem)
+        if strange:
+            return self._classical(problem, f"{strange}: moved by the classical mover instead")
+        steps = round(self.polish * problem.effort)
+        points, cut, rounds = self._proposal(model, problem, 1 if steps >= WORTH else None)
+        if not problem.admissible(points):  # edges cut off a curved boundary: E with its limit brings them back
+            steps = max(steps, 10)
+        found = [(points, 0)]
+        if steps and problem.valid(points):
+            found.append(self._polished(problem, points, steps))
+        fitting = [(p, k) for p, k in found if problem.admissible(p)]
+        if not fitting:
+            share = _drawn_back(problem, found[-1][0])
+            cut, fitting = min(cut, share[1]), [(share[0], 0)]
+        best, steps = min(fitting, key=lambda entry: problem.merit(entry[0]))
+        if not problem.merit(best) < problem.merit(problem.start):
+            return self._classical(problem, "the network found nothing better: moved by the classical mover instead")
+        move = Move(best, rounds + steps, step_cut=cut, polish=steps)
+        reached, rest = problem.imbalance(best), problem.imbalance(problem.start)
+        if reached > max(POOR[0], POOR[1] * rest):
+            other = self._classical(
+                problem, f"the network left an imbalance of {reached:.3g}: moved by the classical mover"
+            )
+            move = other if problem.merit(other.points) < problem.merit(best) else move
+        return move
+
+    def _polished(self, problem: Problem, points: Array, steps: int) -> tuple[Array, int]:
+        """Positions after a few steps of classical descent, and how many they were."""
+        functional = Functional(
+            problem.mesh,
+            problem.density,
+            self.distortion,
+            "vertices" if problem.discrete else "interior",
+            problem.component,
+            problem.slide.curved_edges,
+        )
+        done, reach = 0, functional.reach
+        options: dict[str, Any] = {"tolerance": 1e-5, "scaled": False, "reach": reach, "short": SHORT}
+        while done < steps:
+            lift = gauss_newton(functional, problem.slide, points)
+            before, _ = functional(points)
+            out = minimise(functional, lift, problem.slide, points, steps=min(ROUND, steps - done), **options)
+            points, done = out.points, done + max(out.iterations, 1)
+            if before - out.energy < WEAK * before:
+                break
+        return points, done
+
+    def _strange(self, problem: Problem) -> str | None:
+        """What sets the problem apart from those of training, if anything does."""
+        m = problem.density.value(problem.mesh.points.T)
+        if m.max() > CONTRAST * m.min():
+            return f"the monitor's contrast is {m.max() / m.min():.3g}, above the {CONTRAST:.3g} of training"
+        rest = problem.imbalance(problem.start)
+        if rest > IMBALANCE:
+            return f"the imbalance is {rest:.3g} at the start, above the {IMBALANCE:.3g} of training"
+        return None
+
+    def _classical(self, problem: Problem, why: str) -> Move:
+        move = MongeAmpere(distortion=self.distortion)(problem)
+        return replace(move, warnings=(why, *move.warnings))
+
+    def _proposal(self, model: DMM, problem: Problem, forward_rounds: int | None) -> tuple[Array, float, int]:
+        """Positions, the share of a step that was let through at worst, and the number of rounds."""
+        key = ("dmm batch", self.device)
+        if key not in problem.workspace:
+            batch = MeshBatch.of([problem.mesh], [problem.slide], [problem.component])
+            problem.workspace[key] = batch.to(self.device)
+        batch = problem.workspace[key]
+        density = _Sampled(problem.density, problem.mesh.points)
+        start = torch.from_numpy(problem.start).to(batch.points)
+        if next(model.parameters()).device != batch.points.device:
+            model = deepcopy(model).to(batch.points.device)  # the caller's stays where it is
+        with torch.no_grad():
+            rule = "vertices" if problem.discrete else "interior"
+            trace = model(batch, density, start, rule=rule, adaptive=True, forward_rounds=forward_rounds)
+        assert trace.points is not None and trace.cut is not None
+        points = problem.slide.retract(trace.points.cpu().double().numpy())
+        return points, float(trace.cut), trace.rounds
+
+
+def _drawn_back(problem: Problem, points: Array) -> tuple[Array, float]:
+    """Admissible positions on the way from the start to `points`, and how far along they are."""
+    share = 1.0
+    while share > 0.01:
+        share *= 0.8
+        there = problem.slide.retract(problem.start + share * (points - problem.start))
+        if problem.admissible(there):
+            return there, share
+    return problem.start, 0.0
+
+
+class _Sampled:
+    """A NumPy density as a torch function with a gradient, held in the box of points (n, dim) beyond which it need
+    not exist."""
+
+    def __init__(self, density: Density, points: Array) -> None:
+        self._density = density
+        self._box = torch.from_numpy(points.min(axis=0)), torch.from_numpy(points.max(axis=0))
+
+    def __call__(self, x: Tensor, graph: Tensor) -> Tensor:
+        low, high = (side.to(x) for side in self._box)
+        x = x.clamp(low, high)
+        if x.requires_grad:
+            return _Value.apply(x, self._density)
+        return x.new_tensor(self._density.value(_columns(x)).copy())
+
+
+class _Value(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, density: Density) -> Tensor:
+        value, slope = density.value_and_gradient(_columns(x))
+        ctx.save_for_backward(torch.from_numpy(np.ascontiguousarray(slope.T)).to(x))
+        return x.new_tensor(value.copy())  # which may be read-only
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient[:, None] * ctx.saved_tensors[0], None
+
+
+def _columns(x: Tensor) -> Array:
+    return x.detach().cpu().double().numpy().T
+
+
+def check_device(device: str | None) -> None:
+    """Refuse a device by name that this machine does not have."""
+    if device in (None, "cpu"):
+        return
+    try:
+        wanted = torch.device(str(device))
+    except RuntimeError as error:
+        raise ValueError(f"Expected device None, 'cpu' or 'cuda' (got {device!r})") from error
+    if wanted.type != "cuda" or not torch.cuda.is_available() or (wanted.index or 0) >= torch.cuda.device_count():
+        have = f"{torch.cuda.device_count()} CUDA devices" if torch.cuda.is_available() else "no CUDA device"
+        raise ValueError(f"Expected a device of this machine, which has the CPU and {have} (got {device!r})")
+
+
+@lru_cache(maxsize=2)
+def pretrained(dim: int) -> DMM:
+    """The shipped model of this dimension."""
+    return DMM.from_pretrained(f"dmm-{dim}d")

@@ -1,0 +1,99 @@
+"""Weights in safetensors files: written whole or not at all, checked when read, never unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from meshmove.geometry.errors import MeshmoveError
+
+__all__ = ["WeightsError", "read_weights", "shipped", "write_weights"]
+
+#: raised when the meaning of stored weights changes
+VERSION = 1
+FOLDER = Path(__file__).parent / "weights"
+
+
+class WeightsError(MeshmoveError, ValueError):
+    """A weight file is missing, truncated, altered, or of another kind or version."""
+
+
+def shipped() -> list[str]:
+    """Names of the models in the package."""
+    return sorted(p.stem for p in FOLDER.glob("*.safetensors"))
+
+
+def digest(tensors: Mapping[str, Tensor], settings: str) -> str:
+    """SHA-256 of the settings, and of names, shapes and values."""
+    h = hashlib.sha256(settings.encode())
+    for name in sorted(tensors):
+        t = tensors[name].detach().cpu().contiguous()
+        h.update(f"{name} {tuple(t.shape)} {t.dtype}\n".encode())
+        h.update(t.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return h.hexdigest()
+
+
+def write_weights(path: str | Path, kind: str, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Path:
+    """Write a safetensors file with its kind, version, settings and hash in the header."""
+    path = Path(path)
+    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    text = json.dumps(dict(settings))
+    header = {"kind": kind, "version": str(VERSION), "settings": text, "sha256": digest(tensors, text)}
+    # not by `tempfile` or `save_file`, whose files nobody else may read
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(save(tensors, metadata=header))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise WeightsError(f"Expected a place to write weights to (got {path}: {error})") from error
+    finally:
+        if temporary.is_file():
+            temporary.unlink()
+    return path
+
+
+def read_weights(name_or_path: str | Path, kind: str) -> tuple[dict[str, object], dict[str, Tensor]]:
+    """Settings and tensors of a shipped model, or of a file that `write_weights` wrote.
+
+    Raises
+    ------
+    WeightsError
+        With what was expected, what came, and what to try.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".safetensors" and (FOLDER / f"{name_or_path}.safetensors").is_file():
+        path = FOLDER / f"{name_or_path}.safetensors"
+    if not path.is_file():
+        raise WeightsError(
+            f"Expected the name of a shipped model ({', '.join(shipped()) or 'none'}) or a .safetensors file "
+            f"(got {str(name_or_path)!r}, which is neither)"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"Expected a safetensors file at {path} (got: {error}). It may be truncated: copy or download it again."
+        ) from error
+    if header.get("kind") != kind:
+        raise WeightsError(
+            f"Expected weights of kind {kind!r} in {path} (got {header.get('kind', 'no kind at all')!r})"
+        )
+    if header.get("version") != str(VERSION):
+        raise WeightsError(
+            f"Expected weights of version {VERSION} in {path} (got {header.get('version')}): "
+            "use the meshmove that wrote them, or train again"
+        )
+    if header.get("sha256") != digest(tensors, header.get("settings", "")):
+        raise WeightsError(f"Expected the values that were written to {path} (their hash differs): copy it again")
+    return json.loads(header["settings"]), tensors

@@ -1,0 +1,213 @@
+"""Trajectories of nodal fields on one mesh, and their file: what the neural time stepper learns from.
+
+The file is an uncompressed npz with one array for each entry, so that any tool that reads NumPy's format can fill it:
+
+==================== =============================== =========================================================
+entry                shape                           what
+==================== =============================== =========================================================
+``points``           (n_nodes, dim)                  coordinates, float64
+``cells/KIND``       (m, v)                          node ids of the cells of a meshio kind, in VTK order
+``times``            (n_frames,)                     the same for all trajectories
+``fields/NAME``      (n_trajectories, n_frames, n)   nodal values, float32 or float64
+``boundaries/NAME``  (f, k)                          node ids of the facets of a named boundary
+``attributes/NAME``  (n_trajectories,)               a number for each trajectory, such as a Reynolds number
+``about``            ()                              a JSON object: how the data were made, and ``layout``, 1
+==================== =============================== =========================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import CellBlock, CellMesh, FieldError, MeshmoveError, kind_of
+from meshmove.geometry.errors import first_ids
+
+__all__ = ["DatasetError", "Trajectories", "cached", "progress_of"]
+
+T = TypeVar("T")
+LAYOUT = 1
+_GROUPS = ("cells", "fields", "boundaries", "attributes")
+
+
+class DatasetError(MeshmoveError, ValueError):
+    """A data set is inconsistent, or a file is not one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """Nodal fields over time on one mesh; the entries are those of the file, see the module.
+
+    Raises
+    ------
+    DatasetError
+        Shapes do not fit each other, cells name nodes that are not there, or times do not increase.
+    FieldError
+        A field has values that are not finite; the message names trajectory and frame.
+
+    >>> data = Trajectories([[0, 0], [1, 0], [0, 1]], {"triangle": [[0, 1, 2]]}, [0.0, 1.0], {"u": np.ones((4, 2, 3))})
+    >>> data
+    Trajectories(4 trajectories of 2 frames, 3 nodes; fields: u)
+    >>> data[:3].fields["u"].shape
+    (3, 2, 3)
+    """
+
+    points: NDArray[np.float64]
+    cells: Mapping[str, NDArray[np.int64]]
+    times: NDArray[np.float64]
+    fields: Mapping[str, NDArray[np.floating]]
+    boundaries: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    attributes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in (("points", self.points), ("times", self.times)):
+            object.__setattr__(self, name, np.asarray(value, float))
+        for name in ("cells", "boundaries"):
+            object.__setattr__(self, name, {k: np.asarray(v, np.int64) for k, v in getattr(self, name).items()})
+        fields = {k: np.asarray(v) for k, v in self.fields.items()}
+        fields = {k: v if v.dtype == np.float32 else v.astype(float) for k, v in fields.items()}
+        object.__setattr__(self, "fields", fields)
+        object.__setattr__(self, "attributes", {k: np.asarray(v, float) for k, v in self.attributes.items()})
+        _check(self)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.fields.values())))
+
+    def __getitem__(self, which: slice | NDArray) -> Trajectories:
+        """Some of the trajectories, by a slice, ids or a mask."""
+        if not isinstance(which, slice):
+            which = np.atleast_1d(which)
+        return replace(
+            self,
+            fields={k: v[which] for k, v in self.fields.items()},
+            attributes={k: v[which] for k, v in self.attributes.items()},
+        )
+
+    @property
+    def mesh(self) -> CellMesh:
+        """The mesh as plain arrays, boundaries included."""
+        blocks = tuple(CellBlock(kind_of(kind), nodes) for kind, nodes in self.cells.items())
+        return CellMesh(self.points, blocks, facets=dict(self.boundaries))
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the file whole or not at all: under a temporary name first, then renamed."""
+        path = Path(path)
+        entries: dict[str, Any] = {"points": self.points, "times": self.times}
+        for group in _GROUPS:
+            entries.update({f"{group}/{name}": array for name, array in getattr(self, group).items()})
+        entries["about"] = np.array(json.dumps({**self.about, "layout": LAYOUT}))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                np.savez(file, **entries)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Trajectories:
+        """Read what `save` has written, or a file of the same layout.
+
+        Raises
+        ------
+        DatasetError
+            The file is truncated, lacks an entry, or has a newer layout. `FieldError` and `FileNotFoundError` pass.
+        """
+        try:
+            # opened here: np.load does not close what it cannot read
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+                entries = {name: file[name] for name in file.files}
+        except (zipfile.BadZipFile, EOFError, ValueError, TypeError) as error:
+            raise DatasetError(f"Expected a whole npz file (got {error} in '{path}'); make it again") from error
+        missing = [name for name in ("points", "times") if name not in entries]
+        if missing:
+            raise DatasetError(f"Expected entries points, times, fields/NAME (missing in '{path}': {missing})")
+        about = json.loads(str(entries["about"])) if "about" in entries else {}
+        layout = about.pop("layout", LAYOUT)
+        if layout != LAYOUT:
+            raise DatasetError(f"Expected a file of layout {LAYOUT} (got {layout} in '{path}'); update meshmove")
+        groups: dict[str, dict[str, NDArray]] = {group: {} for group in _GROUPS}
+        for key, array in entries.items():
+            group, slash, name = key.partition("/")
+            if slash and group in groups:
+                groups[group][name] = array
+        return cls(points=entries["points"], times=entries["times"], about=about, **groups)
+
+    def __repr__(self) -> str:
+        n, frames, nodes = next(iter(self.fields.values())).shape
+        return f"Trajectories({n} trajectories of {frames} frames, {nodes} nodes; fields: {', '.join(self.fields)})"
+
+
+def _check(data: Trajectories) -> None:
+    if not data.fields:
+        raise DatasetError("Expected at least one field (got none)")
+    if data.points.ndim != 2 or not np.isfinite(data.points).all():
+        raise DatasetError(f"Expected finite points of shape (n, dim) (got shape {data.points.shape})")
+    if data.times.ndim != 1 or not (np.diff(data.times) > 0).all():
+        raise DatasetError("Expected increasing times, one for each frame")
+    count = next(iter(data.fields.values())).shape[:1]
+    shape = (*count, len(data.times), len(data.points))
+    for name, values in data.fields.items():
+        if values.shape != shape:
+            raise DatasetError(
+                f"Expected fields of shape (trajectories, frames, nodes) = {shape} (got {name!r}: {values.shape})"
+            )
+        bad = np.argwhere(~np.isfinite(values).all(axis=2))
+        if len(bad):
+            raise FieldError(
+                f"Expected finite values (got others in {name!r}, trajectory {bad[0, 0]}, frame {bad[0, 1]}, "
+                f"and {len(bad)} frames in all)"
+            )
+    for name, values in data.attributes.items():
+        if values.shape != count:
+            raise DatasetError(f"Expected {count[0]} values of attribute {name!r} (got shape {values.shape})")
+    for name, nodes in {**data.cells, **data.boundaries}.items():
+        outside = np.flatnonzero((nodes < 0).any(axis=1) | (nodes >= len(data.points)).any(axis=1))
+        if len(outside):
+            raise DatasetError(f"Expected node ids below {len(data.points)} in {name!r} (got others at rows "
+                               f"{first_ids(outside)})")  # fmt: skip
+
+
+def cached(path: str | os.PathLike[str], make: Callable[[], Trajectories]) -> Trajectories:
+    """The data of this file; made and written where it is not there.
+
+    Give data of other parameters another name: the file is not compared with what `make` would make.
+
+    >>> import tempfile
+    >>> from meshmove.solvers.burgers import burgers_trajectories
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for _ in range(2):  # the second time from the file
+    ...         data = cached(folder + "/small.npz", lambda: burgers_trajectories(1, cells=8, stride=1, frames=2))
+    >>> len(data)
+    1
+    """
+    path = Path(path)
+    if not path.is_file():
+        make().save(path)
+    return Trajectories.load(path)
+
+
+def progress_of(items: Sequence[T], what: str, show: bool) -> Iterable[T]:
+    """The items, with a progress bar on standard error if wanted and where that is a terminal."""
+    if not show:
+        return items
+    return _shown(items, what)
+
+
+def _shown(items: Sequence[T], what: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(items, description=what, console=console, disable=not console.is_terminal)
