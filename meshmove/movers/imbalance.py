@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from meshmove.geometry import CellMesh
 from meshmove.geometry.quality import cell_volumes
 
-__all__ = ["cell_mass", "imbalance"]
+__all__ = ["cell_mass", "imbalance", "spread"]
 
 Array = NDArray[np.float64]
 
@@ -51,10 +51,13 @@ def imbalance(
     >>> imbalance(square, square.points, lambda x: x[0])  # 2/3 below the diagonal, 1/3 above it
     0.333...
     """
-    volume = np.abs(cell_volumes(mesh))
-    mass = cell_mass(mesh, points, monitor)
     if component is None:
         component = np.zeros(mesh.n_cells, dtype=np.int64)
+    return spread(cell_mass(mesh, points, monitor), np.abs(cell_volumes(mesh)), component)
+
+
+def spread(mass: Array, volume: Array, component: NDArray[np.int64]) -> float:
+    """The same of monitor masses, reference volumes and component labels of cells (n_cells,) that are known."""
     theta = np.bincount(component, mass) / np.bincount(component, volume)
     q = mass / (theta[component] * volume)
     return float(np.sqrt((volume * (q - 1) ** 2).sum() / volume.sum()))

@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from meshmove.geometry.quality import cell_volumes
-
 from .functional import Functional
 from .gauss_newton import gauss_newton
-from .imbalance import cell_mass
+from .imbalance import spread
 from .laplacian import Inverse, inverse, stiffness
 from .minimise import minimise
 from .powers import Power
@@ -26,7 +24,7 @@ __all__ = ["MongeAmpere"]
 Array = NDArray[np.float64]
 
 #: nodes beyond which factorising the Gauss-Newton matrix costs more than it saves, by dimension
-FACTORISE = {2: 40_000, 3: 2_500}
+FACTORISE = {2: 120_000, 3: 2_500}
 #: relaxation that leaves more than these shares of the residual was hard, or has stalled; from a mesh that has moved
 #: before, the former says that it has nothing to add
 HARD, STALLED = 0.2, 0.45
@@ -119,21 +117,25 @@ class _Run:
 
     def consider(self, points: Array) -> bool:
         """Keep the valid mesh with the best merit; tell whether this one is it."""
-        self.merit = self.problem.merit(points)
-        better = self.merit < self.best_merit and self.problem.admissible(points)
-        if better and self.problem.predict is None:
-            better = self.seen(points) >= VANISHED * self.seen(self.problem.start)
+        p = self.problem
+        mass = p.mass(points) if p.predict is None else None
+        self.merit = p.merit(points) if mass is None else spread(mass, p.volume, p.component)
+        better = self.merit < self.best_merit and p.admissible(points)
+        if better and mass is not None:
+            better = self.seen(mass) >= VANISHED * self.seen_at_start
         if better:
             self.best, self.best_merit = points, self.merit
         return better
 
-    def seen(self, points: Array) -> float:
+    def seen(self, mass: Array) -> float:
         """How much of the monitor rises above its least value, as the imbalance sees it. A move leaves that alone,
         unless cells hide a spike between its sample points."""
         p = self.problem
-        least = p.density.value(p.mesh.points.T).min()
-        volume = np.abs(cell_volumes(p.mesh)).sum()
-        return float(cell_mass(p.mesh, points, p.density.value).sum() - least * volume)
+        return float(mass.sum() - p.density.value(p.mesh.points.T).min() * p.volume.sum())
+
+    @cached_property
+    def seen_at_start(self) -> float:
+        return self.seen(self.problem.mass(self.problem.start))
 
     def move(self) -> Move:
         points, warnings = self.relaxed(), []

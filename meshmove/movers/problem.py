@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.boundary import Facets, Slide
-from meshmove.geometry.quality import corner_volumes
+from meshmove.geometry.quality import cell_volumes, corner_volumes
 
 from .functional import Density
-from .imbalance import imbalance
+from .imbalance import cell_mass, spread
 
 __all__ = ["Move", "Mover", "Problem"]
 
@@ -70,7 +70,16 @@ class Problem:
 
     def imbalance(self, points: Array) -> float:
         """Relative spread of monitor mass over cells, at node positions (n, dim); see `imbalance`."""
-        return imbalance(self.mesh, points, self.density.value, self.component)
+        return spread(self.mass(points), self.volume, self.component)
+
+    def mass(self, points: Array) -> Array:
+        """Monitor mass (n_cells,) of the cells."""
+        return cell_mass(self.mesh, points, self.density.value)
+
+    @cached_property
+    def volume(self) -> Array:
+        """|K0| of every cell, (n_cells,)."""
+        return np.abs(cell_volumes(self.mesh))
 
     def merit(self, points: Array) -> float:
         """What a move is to make small: the predicted error, or else the imbalance."""
