@@ -71,10 +71,11 @@ class Trace:
 class DMM(nn.Module):
     """Moves a batch of meshes so that each cell gets an equal share of its monitor.
 
-    Rounds of the *inverse* phase look for the map y that spreads the monitor mass of every cell over as much volume:
-    a step is a lift K^-1 (mesh Laplacian) of residuals that the network weights, plus momentum. Then x o y^-1 is the
-    move, and rounds of the *forward* phase descend E itself, with lifts by the Gauss-Newton matrix. The network sees
-    and emits only invariants, so the move turns, shifts and scales with the mesh and does not depend on the numbering.
+    Rounds of the *inverse* phase look for the map y that spreads the monitor mass of every cell over as much volume;
+    then x o y^-1 is the move, and rounds of the *forward* phase descend E itself. Every step is a Gauss-Newton step: the
+    network advises how far each node should follow it, which residuals to weigh more, and how much of the last step
+    and of the force against distortion to add. It sees and emits invariants only, so the move turns, shifts and scales
+    with the mesh and does not depend on the numbering. Without training it advises nothing: a plain iteration.
     """
 
     def __init__(self, settings: Settings = Settings()) -> None:  # noqa: B008
