@@ -72,10 +72,10 @@ class DMM(nn.Module):
     """Moves a batch of meshes so that each cell gets an equal share of its monitor.
 
     Rounds of the *inverse* phase look for the map y that spreads the monitor mass of every cell over as much volume;
-    then x o y^-1 is the move, and rounds of the *forward* phase descend E itself. Every step is a Gauss-Newton step: the
-    network advises how far each node should follow it, which residuals to weigh more, and how much of the last step
-    and of the force against distortion to add. It sees and emits invariants only, so the move turns, shifts and scales
-    with the mesh and does not depend on the numbering. Without training it advises nothing: a plain iteration.
+    then x o y^-1 is the move, and rounds of the *forward* phase descend E itself. Every step is one of
+    Gauss-Newton: the network advises how far each node should follow it, which residuals to weigh more, and how much of
+    the last step and of the force against distortion to add. It sees and emits invariants only, so the move turns,
+    shifts and scales with the mesh and does not depend on the numbering. Untrained it advises nothing.
     """
 
     def __init__(self, settings: Settings = Settings()) -> None:  # noqa: B008
