@@ -2,7 +2,7 @@
 
 from .functional import Density, Functional
 from .imbalance import cell_mass, imbalance
-from .monge_ampere import MongeAmpere
+from .monge_ampere import MongeAmpere, untangled
 from .problem import Move, Mover, Problem
 from .smooth import Smooth
 
@@ -16,4 +16,5 @@ __all__ = [
     "Smooth",
     "cell_mass",
     "imbalance",
+    "untangled",
 ]

@@ -19,7 +19,7 @@ from .powers import Power
 from .problem import Move, Problem
 from .relaxation import divergence, relax
 
-__all__ = ["MongeAmpere"]
+__all__ = ["MongeAmpere", "untangled"]
 
 Array = NDArray[np.float64]
 
@@ -78,6 +78,12 @@ class MongeAmpere:
 
     def __call__(self, problem: Problem) -> Move:
         return _Run(self, problem).move()
+
+
+def untangled(problem: Problem, points: Array) -> Array | None:
+    """Valid positions near `points`, which have inverted cells; None where descent of the softened E finds none."""
+    run = _Run(MongeAmpere(), problem)
+    return run.untangled(points, run.full)
 
 
 class _Run:

@@ -26,6 +26,8 @@ __all__ = ["DMM", "Settings", "Trace"]
 ADVICE = 4
 #: adaptive rounds: so many more at most, and a root mean square of log q at which the inverse map is good enough
 EXTRA, NEAR = 2, 0.1
+#: a step of which less than this was let through is worth another round
+LET = 0.95
 #: advice beyond it is cut
 LARGEST = 10.0
 
@@ -113,6 +115,7 @@ class DMM(nn.Module):
         *,
         rule: str = "interior",
         adaptive: bool = False,
+        inverse_rounds: int | None = None,
         forward_rounds: int | None = None,
         detach: bool = False,
     ) -> Trace:
@@ -121,7 +124,7 @@ class DMM(nn.Module):
         `density(x (k, d), graph (k,)) -> (k,)`. `rule`: where it is sampled, "interior" or "vertices".
         `adaptive`: fewer rounds of the inverse phase for meshes that are near their target, and more rounds of either
         for those whose last step was cut.
-        `forward_rounds`: another number of them than the model's.
+        `inverse_rounds`, `forward_rounds`: other numbers of them than the model's; fewer are the last ones.
         `detach`: cut the gradient between rounds, as training does: every round learns from its own E alone.
 
         Raises
@@ -134,7 +137,7 @@ class DMM(nn.Module):
         start = batch.points if start is None else start
         at = state(batch, start, density, rule=rule)
         trace = Trace(at.log_q, cut=batch.points.new_ones(len(batch)))
-        image = self._invert(batch, trace, adaptive, detach)
+        image = self._invert(batch, trace, inverse_rounds, adaptive, detach)
         moved = repaired(batch, compose(batch, image, start))
         due = self.settings.forward_rounds if forward_rounds is None else forward_rounds
         points = self._descend(batch, density, rule, moved, trace, due, adaptive, detach)
@@ -142,15 +145,27 @@ class DMM(nn.Module):
         trace.points = valid(batch, trace.reached, start)
         return trace
 
-    def _invert(self, batch: MeshBatch, trace: Trace, adaptive: bool, detach: bool) -> Tensor:
+    def invert(self, batch: MeshBatch, target: Tensor) -> tuple[Tensor, float, int]:
+        """The inverse phase by itself: positions (n, d) at which cells have volumes |K0| exp(target), target (c,).
+
+        With them the least share of a step that was let through, and the number of rounds.
+        """
+        trace = Trace(target, cut=batch.points.new_ones(len(batch)))
+        image = self._invert(batch, trace, self.settings.inverse_rounds + EXTRA, True, False)
+        assert trace.cut is not None
+        return image, float(trace.cut.min()), trace.rounds
+
+    def _invert(self, batch: MeshBatch, trace: Trace, rounds: int | None, adaptive: bool, detach: bool) -> Tensor:
         y, d, at = batch.points, torch.zeros_like(batch.points), state(batch, batch.points)
-        rounds, share = self.settings.inverse_rounds, torch.ones_like(trace.cut)
+        model, share = self.settings.inverse_rounds, torch.ones_like(trace.cut)
+        rounds = model if rounds is None else rounds
         for k in range(rounds + EXTRA * adaptive):
             residual = trace.log_q - at.log_q
             going = _going(batch, residual, share, k < rounds, adaptive, NEAR)
             if not bool(going.any()):
                 break
-            y, d, wish, share = self._round(batch, y, d, at, residual, trace, min(k, rounds - 1), going)
+            number = min(max(model - rounds, 0) + k, model - 1)
+            y, d, wish, share = self._round(batch, y, d, at, residual, trace, number, going)
             if detach:
                 proposed = y if wish is None else wish
                 trace.images.append(state(batch, proposed, soften=softening(batch, proposed)))
@@ -221,10 +236,9 @@ class DMM(nn.Module):
         step = (1 + more)[:, None] * z + b[:, None] * d + lift(project(projector, force))
         step = project(projector, step)
         step = torch.nan_to_num(step) * going[batch.node_graph, None]
-        share = let_through(batch, x, step)
+        new, share = let_through(batch, x, step)
         trace.rounds += 1
         trace.cut = torch.minimum(trace.cut, share)
-        new = batch.retract(x + share[batch.node_graph, None] * step)
         wish = batch.retract(x + step) if self.training and bool((share < 1).any()) else None
         return new, new - x, wish, share
 
@@ -234,7 +248,7 @@ def _going(batch: MeshBatch, residual: Tensor, share: Tensor, due: bool, adaptiv
     if not adaptive:
         return torch.full_like(share, float(due))
     far = batch.mean(residual.detach() ** 2) > near**2
-    return (far if due else far & (share < 1)).to(share)
+    return (far if due else far & (share < LET)).to(share)
 
 
 def project(projector: Tensor, vectors: Tensor) -> Tensor:

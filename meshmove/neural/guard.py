@@ -7,33 +7,91 @@ from torch import Tensor
 
 from .batch import MeshBatch
 from .energy import jacobians
-from .repair import repair
+from .repair import LEAST, repair
 
 __all__ = ["SOFTEN", "let_through", "repaired", "softening", "valid"]
 
 #: a step leaves every corner at least this share of its mesh's flattest one, or of FLAT
 KEEP, FLAT = 0.1, 0.3
+#: so many times nodes of cells in the way take this share less of a step, and displacements then rise no steeper
+LOCAL, SHORTER, STEEP, SWEEPS = 24, 0.7, 0.3, 60
+#: cells are mended where they are no more than this share of all
+FEW = 0.05
 #: softening of determinants while a mesh has inverted cells
 SOFTEN = 0.05
 
 
+def let_through(batch: MeshBatch, x: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions (n, d) after as much of the step as keeps cells from flattening, and its share (meshes,).
+
+    The share is that of the root mean square. Differentiable as if it were constant.
+    """
+    finite = torch.isfinite(step.new_zeros(len(batch)).index_add(0, batch.node_graph, step.sum(1)))
+    step = torch.where(finite[batch.node_graph, None], step, 0.0)
+    with torch.no_grad():
+        before = jacobians(batch, x)
+        floor = torch.where(before > 0, KEEP * before.clamp_max(FLAT), -torch.inf)
+    new, length = _drawn_back(batch, x, step, floor)
+    norm = _size(batch, step)
+    share = torch.where(norm > 0, _size(batch, length[:, None] * step) / norm.clamp_min(1e-300), 1.0)
+    return new, torch.where(finite, share, 0.0)
+
+
+def _drawn_back(batch: MeshBatch, x: Tensor, step: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions at which corners (s,) stay above `floor`, and the shares (n,) of the step that nodes took to them.
+
+    A few cells in the way are mended rather than waited for. Else their nodes take less of the step, and those around
+    them so much more that displacements change no faster than STEEP. A mesh for which this fails stays at x.
+    """
+    length, there = _admitted(batch, x.detach(), step.detach(), floor)
+    new = batch.retract(x + length[:, None] * step)
+    return new + (there - new.detach()), length
+
+
 @torch.no_grad()
-def let_through(batch: MeshBatch, x: Tensor, step: Tensor) -> Tensor:
-    """The longest length (meshes,) of the step in each mesh that keeps its cells from flattening."""
-    before = batch.least(jacobians(batch, x))
-    floor = torch.where(before > 0, KEEP * before.clamp_max(FLAT), before)
-    length = torch.where(
-        torch.isfinite(step.new_zeros(len(batch)).index_add(0, batch.node_graph, step.sum(1))), 1.0, 0.0
-    ).to(x)
-    for _ in range(30):
-        trial = batch.retract(x + length[batch.node_graph, None] * torch.nan_to_num(step))
-        bad = ~(batch.least(jacobians(batch, trial)) >= floor)  # NaN is bad
-        if not bool(bad.any()):
+def _admitted(batch: MeshBatch, x: Tensor, step: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
+    length, there = step.new_ones(len(x)), x
+    mesh = batch.cell_graph[batch.owner]
+    count = torch.bincount(mesh, minlength=len(batch))
+    left = torch.ones(len(batch), dtype=torch.bool, device=x.device)
+    for k in range(LOCAL):
+        trial = batch.retract(x + length[:, None] * step)
+        low = ~(jacobians(batch, trial) >= floor)  # NaN is bad
+        bad = torch.bincount(mesh[low], minlength=len(batch))
+        fine = left & (bad == 0)
+        there = torch.where(fine[batch.node_graph, None], trial, there)
+        left = left & ~fine
+        few = left & (bad < FEW * count)
+        if k % 3 == 0 and bool(few.any()):
+            trial = repair(batch, trial)
+            wrong = ~(jacobians(batch, trial) >= floor.clamp_max(LEAST))
+            fine = few & (torch.bincount(mesh[wrong], minlength=len(batch)) == 0)
+            there = torch.where(fine[batch.node_graph, None], trial, there)
+            left = left & ~fine
+        if not bool(left.any()):
+            return length, there
+        hit = torch.zeros_like(length).index_fill(0, batch.simplices[low & left[mesh]].reshape(-1), 1.0)
+        length = _gradual(batch, torch.where(hit > 0, SHORTER * length, length), step)
+    return torch.where(left[batch.node_graph], 0.0, length), there
+
+
+def _gradual(batch: MeshBatch, length: Tensor, step: Tensor) -> Tensor:
+    """The largest shares (n,) below `length` with which the displacement changes by less than STEEP along edges."""
+    i, j = batch.edges
+    size = (step * step).sum(1).sqrt()
+    rise = STEEP * (batch.points[i] - batch.points[j]).norm(dim=1) / torch.maximum(size[i], size[j]).clamp_min(1e-12)
+    for _ in range(SWEEPS):
+        new = length.scatter_reduce(0, j, length[i] + rise, "amin")
+        if bool((new == length).all()):
             break
-        length = torch.where(bad, length * 0.7, length)
-    else:
-        length = torch.where(bad, 0.0, length)
+        length = new
     return length
+
+
+def _size(batch: MeshBatch, step: Tensor) -> Tensor:
+    """Root of the squared step, integrated over each mesh, (meshes,)."""
+    squares = (step.detach() ** 2).sum(1) * batch.mass
+    return squares.new_zeros(len(batch)).index_add(0, batch.node_graph, squares).sqrt()
 
 
 def softening(batch: MeshBatch, x: Tensor) -> Tensor:
@@ -57,18 +115,10 @@ def rounding(batch: MeshBatch, points: Tensor) -> Tensor:
 
 
 def valid(batch: MeshBatch, points: Tensor, start: Tensor) -> Tensor:
-    """The positions, drawn back towards `start` in meshes that have an inverted cell."""
+    """The positions, drawn back towards `start` around inverted cells."""
     points = torch.where(torch.isfinite(points), points, start)
     with torch.no_grad():
-        share = torch.ones(len(batch)).to(points)
-        for _ in range(40):
-            trial = batch.retract(start + share[batch.node_graph, None] * (points - start))
-            bad = ~(batch.least(jacobians(batch, trial) - rounding(batch, trial)) > 0)
-            if not bool(bad.any()):
-                break
-            share = torch.where(bad, share * 0.7, share)
-        else:
-            share = torch.where(bad, 0.0, share)
-    return (
-        points if bool((share == 1).all()) else batch.retract(start + share[batch.node_graph, None] * (points - start))
-    )
+        floor = rounding(batch, points)
+        if bool((jacobians(batch, points) > floor).all()):
+            return points
+    return _drawn_back(batch, start, points - start, 2 * floor)[0]

@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem
+from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem, untangled
 from meshmove.movers.gauss_newton import gauss_newton
 from meshmove.movers.minimise import minimise
 
 from .batch import MeshBatch
+from .coarse import coarse_start
 from .dmm import DMM
+from .repair import repair
 
 __all__ = ["Neural", "pretrained"]
 
@@ -29,10 +31,10 @@ CONTRAST, IMBALANCE = 300.0, 2.5
 POOR = 0.2, 0.4
 #: so many steps of polish are a better bargain than the second round of the forward phase
 WORTH = 15
-#: steps for one factorisation, and the length of a step below which another one is due
-ROUND, SHORT = 25, 0.3
+#: steps for one factorisation
+ROUND = 4
 #: the polish ends when such a round lowers E by less than this share
-WEAK = 0.002
+WEAK = 0.01
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,10 @@ class Neural:
         if strange:
             return self._classical(problem, f"{strange}: moved by the classical mover instead")
         steps = round(self.polish * problem.effort)
-        points, cut, rounds = self._proposal(model, problem, 1 if steps >= WORTH else None)
+        proposal = self._proposal(model, problem, 1 if steps >= WORTH else None)
+        if proposal is None:
+            return self._classical(problem, "the network's start has inverted cells: moved by the classical mover")
+        points, cut, rounds = proposal
         if not problem.admissible(points):  # edges cut off a curved boundary: E with its limit brings them back
             steps = max(steps, 10)
         found = [(points, 0)]
@@ -111,15 +116,15 @@ class Neural:
             problem.component,
             problem.slide.curved_edges,
         )
-        done, reach = 0, functional.reach
-        options: dict[str, Any] = {"tolerance": 1e-5, "scaled": False, "reach": reach, "short": SHORT}
+        done, before = 0, functional(points)[0]
+        options: dict[str, Any] = {"tolerance": 1e-5, "scaled": False, "reach": functional.reach, "opening": 1.0}
         while done < steps:
             lift = gauss_newton(functional, problem.slide, points)
-            before, _ = functional(points)
             out = minimise(functional, lift, problem.slide, points, steps=min(ROUND, steps - done), **options)
             points, done = out.points, done + max(out.iterations, 1)
             if before - out.energy < WEAK * before:
                 break
+            before = out.energy
         return points, done
 
     def _strange(self, problem: Problem) -> str | None:
@@ -136,23 +141,39 @@ class Neural:
         move = MongeAmpere(distortion=self.distortion)(problem)
         return replace(move, warnings=(why, *move.warnings))
 
-    def _proposal(self, model: DMM, problem: Problem, forward_rounds: int | None) -> tuple[Array, float, int]:
-        """Positions, the share of a step that was let through at worst, and the number of rounds."""
+    def _proposal(self, model: DMM, problem: Problem, forward_rounds: int | None) -> tuple[Array, float, int] | None:
+        """Positions, the share of a step that was let through at worst, and the number of rounds; None for a start
+        that cannot be untangled."""
         key = ("dmm batch", self.device)
         if key not in problem.workspace:
             batch = MeshBatch.of([problem.mesh], [problem.slide], [problem.component])
             problem.workspace[key] = batch.to(self.device)
         batch = problem.workspace[key]
         density = _Sampled(problem.density, problem.mesh.points)
-        start = torch.from_numpy(problem.start).to(batch.points)
+        start, cut, rounds, inverse_rounds = problem.start, 1.0, 0, None
+        coarse = coarse_start(model, problem)
+        if coarse is not None:
+            start, cut, rounds = coarse
+            if not problem.valid(start):
+                start = untangled(problem, repair(batch, torch.from_numpy(start).to(batch.points)).cpu().numpy())
+                if start is None:
+                    return None
+            inverse_rounds = forward_rounds = 1
         if next(model.parameters()).device != batch.points.device:
             model = deepcopy(model).to(batch.points.device)  # the caller's stays where it is
         with torch.no_grad():
-            rule = "vertices" if problem.discrete else "interior"
-            trace = model(batch, density, start, rule=rule, adaptive=True, forward_rounds=forward_rounds)
+            trace = model(
+                batch,
+                density,
+                torch.from_numpy(start).to(batch.points),
+                rule="vertices" if problem.discrete else "interior",
+                adaptive=True,
+                inverse_rounds=inverse_rounds,
+                forward_rounds=forward_rounds,
+            )
         assert trace.points is not None and trace.cut is not None
         points = problem.slide.retract(trace.points.cpu().double().numpy())
-        return points, float(trace.cut), trace.rounds
+        return points, min(cut, float(trace.cut)), rounds + trace.rounds
 
 
 def _drawn_back(problem: Problem, points: Array) -> tuple[Array, float]:
