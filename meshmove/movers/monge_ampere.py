@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +35,9 @@ STEPS = 18
 CHEAP = 7
 #: what a factorisation costs, in steps; and below this length of a step another one is worth that
 FACTORISATION, SHORT = 3, 0.6
+#: where the imbalance is larger at the start, and more than this share of it is left, powers lead up to the monitor
+STEEP, UNMOVED = 2.5, 0.7
+LADDER = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 #: descent ends where a step lowers E by less than this share, on an average over a round (easy, hard)
 SLOW = (0.0035, 0.0075)
 #: a round ends where a step lowers E by less than this share (at effort 1)
@@ -77,7 +80,24 @@ class MongeAmpere:
     name: str = "monge-ampere"
 
     def __call__(self, problem: Problem) -> Move:
-        return _Run(self, problem).move()
+        move = _Run(self, problem).move()
+        rest = problem.merit(problem.start)
+        if problem.predict is None and rest > STEEP and problem.merit(move.points) > UNMOVED * rest:
+            return self._climbed(problem, move)
+        return move
+
+    def _climbed(self, problem: Problem, move: Move) -> Move:
+        """For monitors too steep to be met at once: moves for rising powers of the monitor, each from the last."""
+        best, points, iterations = move, move.points, move.iterations
+        for power in LADDER:
+            easier = Power(problem.density, power) if power < 1 else problem.density
+            rung = _Run(self, replace(problem, density=easier, start=points)).move()
+            points, iterations = rung.points, iterations + rung.iterations
+            if problem.merit(points) < problem.merit(best.points):
+                best = rung
+            elif power > LADDER[1]:
+                break
+        return replace(best, iterations=iterations)
 
 
 def untangled(problem: Problem, points: Array) -> Array | None:

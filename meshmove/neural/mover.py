@@ -25,14 +25,14 @@ __all__ = ["Neural", "pretrained"]
 
 Array = NDArray[np.float64]
 
-#: contrast max m / min m and imbalance at rest beyond those of training
-CONTRAST, IMBALANCE = 300.0, 2.5
+#: largest over mean monitor, and imbalance at rest, beyond which the network's steps no longer lead anywhere
+CONTRAST, IMBALANCE = 60.0, 3.0
 #: an imbalance above, and above this share of that at the start, is worth a try with the classical mover
 POOR = 0.2, 0.4
 #: so many steps of polish are a better bargain than the second round of the forward phase
 WORTH = 15
 #: steps for one factorisation
-ROUND = 4
+ROUND = 2
 #: the polish ends when such a round lowers E by less than this share
 WEAK = 0.01
 
@@ -129,12 +129,13 @@ class Neural:
 
     def _strange(self, problem: Problem) -> str | None:
         """What sets the problem apart from those of training, if anything does."""
-        m = problem.density.value(problem.mesh.points.T)
-        if m.max() > CONTRAST * m.min():
-            return f"the monitor's contrast is {m.max() / m.min():.3g}, above the {CONTRAST:.3g} of training"
+        contrast = float(problem.density.value(problem.mesh.points.T).max() * problem.volume.sum())
+        contrast /= float(problem.mass(problem.mesh.points).sum())
+        if contrast > CONTRAST:
+            return f"the monitor is up to {contrast:.3g} times its mean, above the {CONTRAST:.3g} of what was tried"
         rest = problem.imbalance(problem.start)
         if rest > IMBALANCE:
-            return f"the imbalance is {rest:.3g} at the start, above the {IMBALANCE:.3g} of training"
+            return f"the imbalance is {rest:.3g} at the start, above the {IMBALANCE:.3g} of what was tried"
         return None
 
     def _classical(self, problem: Problem, why: str) -> Move:
