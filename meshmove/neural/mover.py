@@ -159,7 +159,7 @@ class Neural:
                 start = untangled(problem, repair(batch, torch.from_numpy(start).to(batch.points)).cpu().numpy())
                 if start is None:
                     return None
-            inverse_rounds = forward_rounds = 1
+            inverse_rounds = 1
         if next(model.parameters()).device != batch.points.device:
             model = deepcopy(model).to(batch.points.device)  # the caller's stays where it is
         with torch.no_grad():
