@@ -29,7 +29,9 @@ NAMES = {
     "imports": ("imports", "import time"),
     "dmm": ("dmm", "the neural mover on the held-out suite"),
     "dmm-fem": ("dmm_fem", "finite element error with the neural mover"),
+    "dmm-pairs": ("dmm_pairs", "ten thousand held-out pairs through the network alone"),
     "published": ("dmm_published", "the published neural mover on its own two data sets"),
+    "hypino": ("hypino", "HyPINO: projection, zero-shot, refinement, finite elements beside it"),
     "peers": ("peers", "MMG, MFEM's TMOP and Movement on the same meshes"),
 }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,17 +22,23 @@ def _group() -> None:
     """Train a model on data made on the fly."""
 
 
+ConfigName = Annotated[str, typer.Option(help="small (a laptop) or full (a GPU).")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the log, checkpoint and weights.")]
+Devices = Annotated[int, typer.Option(help="Processes that share each batch.")]
+Accelerator = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Steps = Annotated[int | None, typer.Option(help="Another number of steps than the configuration's.")]
+Seed = Annotated[int | None, typer.Option(help="Another seed than the configuration's.")]
+
+
 @app.command()
 def mover(
-    config: Annotated[str, typer.Option(help="small (a laptop) or full (a GPU).")] = "small",
+    config: ConfigName = "small",
     dim: Annotated[int, typer.Option(help="Dimension of the meshes, 2 or 3.")] = 2,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the log, checkpoint and weights.")
-    ] = Path("checkpoints/mover"),
-    devices: Annotated[int, typer.Option(help="Processes that share each batch.")] = 1,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    steps: Annotated[int | None, typer.Option(help="Another number of steps than the configuration's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed than the configuration's.")] = None,
+    out: Out = Path("checkpoints/mover"),
+    devices: Devices = 1,
+    accelerator: Accelerator = "auto",
+    steps: Steps = None,
+    seed: Seed = None,
 ) -> None:
     """Train the mesh mover; run the same command again to go on after an interruption."""
     from .cli import _errors
@@ -42,14 +49,47 @@ def mover(
             if (dim, config) not in fitting.CONFIGS:
                 known = ", ".join(f"--dim {d} --config {name}" for d, name in fitting.CONFIGS)
                 raise ValueError(f"Expected one of: {known} (got --dim {dim} --config {config})")
-            wanted = fitting.CONFIGS[dim, config]
-            changes = {k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None}
-            _watch(fitting, replace(wanted, **changes), out, devices, accelerator)
+            _watch(fitting, _changed(fitting.CONFIGS[dim, config], steps, seed), out, devices, accelerator, _mover_line)
         except ImportError as error:
             raise ValueError(str(error)) from error
 
 
-def _watch(fitting, config, out: Path, devices: int, accelerator: str) -> None:
+@app.command()
+def hypino(
+    config: ConfigName = "small",
+    out: Out = Path("checkpoints/hypino"),
+    devices: Devices = 1,
+    accelerator: Accelerator = "auto",
+    steps: Steps = None,
+    seed: Seed = None,
+) -> None:
+    """Train the hypernetwork for linear problems; run the same command again to go on after an interruption."""
+    from .cli import _errors
+
+    with _errors():
+        try:
+            fitting = importlib.import_module("meshmove.solvers.training")
+            if config not in fitting.CONFIGS:
+                known = ", ".join(f"--config {name}" for name in fitting.CONFIGS)
+                raise ValueError(f"Expected one of: {known} (got --config {config})")
+            _watch(fitting, _changed(fitting.CONFIGS[config], steps, seed), out, devices, accelerator, _hypino_line)
+        except ImportError as error:
+            raise ValueError(str(error)) from error
+
+
+def _changed(config: Any, steps: int | None, seed: int | None) -> Any:
+    return replace(config, **{k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None})
+
+
+def _mover_line(row: Any) -> str:
+    return f"loss {row.loss:8.4f}  imbalance {row.imbalance:.4f}  steps cut by half {row.cut:.3f}"
+
+
+def _hypino_line(row: Any) -> str:
+    return f"loss {row.train_loss:7.4f}  relative error {row.error:.4f}  after projection {row.projected:.4f}"
+
+
+def _watch(fitting: Any, config: Any, out: Path, devices: int, accelerator: str, line: Callable[[Any], str]) -> None:
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -69,8 +109,5 @@ def _watch(fitting, config, out: Path, devices: int, accelerator: str) -> None:
         )
         for row in rows:
             mark = "  best" if row.best else ""
-            typer.echo(
-                f"step {row.step:6d}  {row.seconds:7.0f} s  loss {row.loss:8.4f}  imbalance {row.imbalance:.4f}  "
-                f"steps cut by half {row.cut:.3f}{mark}"
-            )
+            typer.echo(f"step {row.step:6d}  {row.seconds:7.0f} s  {line(row)}{mark}")
     typer.echo(f"wrote {out / 'best.safetensors'}, {out / 'log.csv'} and {out / 'checkpoint.safetensors'}")

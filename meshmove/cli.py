@@ -128,7 +128,7 @@ def bench(
     file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all rows as JSON.")] = None,
 ) -> None:
     """Run the benchmarks of the repository: fem, ring, suite, growth, cube, random, transfer, imports, dmm, dmm-fem,
-    published, peers."""
+    dmm-pairs, published, hypino, peers."""
     from meshmove import _bench
 
     with _errors():

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
 
-__all__ = ["GROUP", "Converter", "converter_for", "known", "register"]
+__all__ = ["GROUP", "Converter", "converter_for", "known", "named", "register"]
 
 GROUP = "meshmove.meshes"
 
@@ -29,9 +29,10 @@ GROUP = "meshmove.meshes"
 class Converter(Protocol):
     """What meshmove asks of a mesh library. Conversions are pure: no input is ever changed.
 
-    Two methods more are optional. ``node_values(mesh, field)`` evaluates a field of the library's own kind (for
+    Further methods are optional. ``node_values(mesh, field)`` evaluates a field of the library's own kind (for
     scikit-fem a pair ``(basis, dofs)``) at the nodes, (n_nodes,) or (n_nodes, k). ``writer(mesh, suffix)`` returns
     a function that writes the mesh to a path of that suffix by the library's own means, or None.
+    ``made_of(cells)`` makes a mesh of a `CellMesh`; PyVista's has it, for pictures.
     """
 
     def read(self, mesh: Any) -> CellMesh:
@@ -115,6 +116,35 @@ def converter_for(mesh: Any) -> Converter:
     return _by_class[type(mesh)]
 
 
+def named(name: str) -> Converter:
+    """The converter of the library of this name, whether or not there is a mesh of it yet.
+
+    Raises
+    ------
+    UnsupportedMeshError
+        No library has joined under this name.
+
+    Examples
+    --------
+    >>> import meshio, numpy as np
+    >>> named("meshio") is converter_for(meshio.Mesh(np.eye(3), [("triangle", [[0, 1, 2]])]))
+    True
+    """
+    if name in _registered:
+        return _registered[name]
+    for entry in entry_points(group=GROUP).select(name=name):
+        return _loaded_converter(entry)
+    raise UnsupportedMeshError(f"Expected one of the libraries {', '.join(known())} (got {name!r})")
+
+
+def _loaded_converter(entry: EntryPoint) -> Converter:
+    if entry not in _loaded:
+        converter = _load(entry)
+        _check(converter, f"the entry point {entry.name} = {entry.value!r}")
+        _loaded[entry] = converter
+    return _loaded[entry]
+
+
 def _find(mesh: Any) -> Converter:
     roots = list(dict.fromkeys(c.__module__.partition(".")[0] for c in type(mesh).__mro__ if c is not object))
     for root in roots:
@@ -123,11 +153,7 @@ def _find(mesh: Any) -> Converter:
     installed = entry_points(group=GROUP)
     for root in roots:
         for entry in installed.select(name=root):
-            if entry not in _loaded:
-                converter = _load(entry)
-                _check(converter, f"the entry point {entry.name} = {entry.value!r}")
-                _loaded[entry] = converter
-            return _loaded[entry]
+            return _loaded_converter(entry)
     cls = type(mesh)
     raise UnsupportedMeshError(
         f"Expected a mesh of one of {', '.join(known())} (got {cls.__module__}.{cls.__qualname__}). "

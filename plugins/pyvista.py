@@ -93,6 +93,10 @@ class PyVistaConverter:
         """float32 for most PyVista meshes."""
         return np.asarray(mesh.points).dtype
 
+    def made_of(self, cells: CellMesh) -> pyvista.UnstructuredGrid:
+        """A grid of the vertices and linear cells of plain arrays."""
+        return cellmesh_to_pyvista(cells)
+
     def to_meshio(self, mesh: Any) -> meshio.Mesh:
         """PyVista's own conversion."""
         import pyvista

@@ -1,5 +1,57 @@
 """Solvers, and the finite element references that they are measured against."""
 
-from .poisson import PROBLEMS, Problem, interpolation_error_of, l2_error, solve_poisson
+from __future__ import annotations
 
-__all__ = ["PROBLEMS", "Problem", "interpolation_error_of", "l2_error", "solve_poisson"]
+from typing import TYPE_CHECKING
+
+#: public name -> module that holds it; imported on first use, so that problems of meshes do not wait for torch
+_WHERE = {
+    "PROBLEMS": "meshmove.solvers.poisson",
+    "Dirichlet": "meshmove.solvers.pde",
+    "HyPINO": "meshmove.solvers.hypino",
+    "Interval": "meshmove.solvers.pde",
+    "LinearPDE": "meshmove.solvers.pde",
+    "Neumann": "meshmove.solvers.pde",
+    "Problem": "meshmove.solvers.poisson",
+    "ProblemError": "meshmove.solvers.pde",
+    "Solution": "meshmove.solvers.hypino.solution",
+    "TimeInterval": "meshmove.solvers.pde",
+    "interpolation_error_of": "meshmove.solvers.poisson",
+    "l2_error": "meshmove.solvers.poisson",
+    "project": "meshmove.solvers.projection",
+    "solve_finite_elements": "meshmove.solvers.pde.finite_elements",
+    "solve_poisson": "meshmove.solvers.poisson",
+}
+
+__all__ = sorted(_WHERE)  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from .hypino import HyPINO as HyPINO
+    from .hypino.solution import Solution as Solution
+    from .pde import Dirichlet as Dirichlet
+    from .pde import Interval as Interval
+    from .pde import LinearPDE as LinearPDE
+    from .pde import Neumann as Neumann
+    from .pde import ProblemError as ProblemError
+    from .pde import TimeInterval as TimeInterval
+    from .pde.finite_elements import solve_finite_elements as solve_finite_elements
+    from .poisson import PROBLEMS as PROBLEMS
+    from .poisson import Problem as Problem
+    from .poisson import interpolation_error_of as interpolation_error_of
+    from .poisson import l2_error as l2_error
+    from .poisson import solve_poisson as solve_poisson
+    from .projection import project as project
+
+
+def __getattr__(name: str) -> object:
+    if name in _WHERE:
+        from importlib import import_module
+
+        value = getattr(import_module(_WHERE[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'meshmove.solvers' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

@@ -18,6 +18,13 @@ WANTED = {
     "elastic_bracket": (1.4, ["elastic_bracket"]),
     "ball_tets": (2.0, ["ball_tets"]),
     "hexbeam": (2.5, ["hexbeam"]),
+    "predict_move_solve": (1.6, ["predict_move_solve"]),
+}
+# solutions without a mesh: what the relative L2 error must at most be, and the pictures
+SOLVED = {
+    "holes_poisson": (1e-5, ["holes_poisson", "holes_poisson_refined", "holes_poisson_history"]),
+    "heat_rod": (1e-8, ["heat_rod"]),
+    "vibrating_string": (1e-7, ["vibrating_string"]),
 }
 
 
@@ -46,9 +53,26 @@ def test_the_error_falls_and_the_picture_is_there(name, numbers):
         assert content.startswith(PNG) and len(content) > 20_000
 
 
+@pytest.mark.parametrize("name", SOLVED)
+def test_the_solution_is_exact_and_the_pictures_are_there(name, numbers):
+    found, out = numbers(name)
+    limit, pictures = SOLVED[name]
+    assert found["error"] <= limit
+    assert found["estimated"] <= 1e-5  # the tolerance of a projection
+    for picture in pictures:
+        content = (out / f"{picture}.png").read_bytes()
+        assert content.startswith(PNG) and len(content) > 20_000
+
+
+def test_one_solve_on_the_predicted_mesh_is_as_good_as_the_loop(numbers):
+    found, _ = numbers("predict_move_solve")
+    assert found["adapted"] < 1.2 * found["loop"]
+    assert found["refined"] < found["uniform"]
+
+
 def test_every_example_is_listed():
     scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"demo"}
-    assert scripts == set(WANTED)
+    assert scripts == set(WANTED) | set(SOLVED)
     table = (EXAMPLES / "README.md").read_text()
     assert all(f"`{name}.py`" in table for name in scripts)
 

@@ -6,27 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .dmm import DMM
 from .weights import read_weights, write_weights
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(
-    path: Path, model: DMM, average: DMM, optimizer: torch.optim.Optimizer, facts: dict[str, str]
+    path: Path,
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    facts: dict[str, str],
+    kind: str = "dmm",
 ) -> None:
-    """Everything that the run needs to go on as if it had not stopped."""
+    """Everything that the run needs to go on as if it had not stopped; `kind` of model."""
     tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{k}": v.clone() for k, v in moments.items()}
-    write_weights(path, "dmm-checkpoint", facts, tensors)
+    write_weights(path, f"{kind}-checkpoint", facts, tensors)
 
 
 def load_checkpoint(
-    path: Path, model: DMM, average: DMM, optimizer: torch.optim.Optimizer, config: str
+    path: Path,
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    config: str,
+    kind: str = "dmm",
 ) -> dict[str, Any]:
     """Restore what `save_checkpoint` wrote; gives back its facts.
 
@@ -35,7 +44,7 @@ def load_checkpoint(
     ValueError
         If it belongs to another configuration.
     """
-    facts, tensors = read_weights(path, "dmm-checkpoint")
+    facts, tensors = read_weights(path, f"{kind}-checkpoint")
     if facts["config"] != config:
         raise ValueError(
             f"Expected a checkpoint of this configuration in {path.parent} (got one of {facts['config']}): "

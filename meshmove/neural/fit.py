@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import time
@@ -16,6 +15,8 @@ import torch
 from .checkpoint import load_checkpoint, save_checkpoint
 from .dmm import DMM, Settings
 from .objective import Objective
+from .running import append_row, schedule
+from .running import fabric_of as _fabric
 from .samples import Samples
 
 __all__ = ["CONFIGS", "Config", "Progress", "fit"]
@@ -95,19 +96,6 @@ def fit(
     yield from run.steps(on_step or (lambda step: None))
 
 
-def _fabric(devices: int, accelerator: str, strategy: str | None) -> Any:
-    try:
-        from lightning.fabric import Fabric
-    except ImportError:
-        try:
-            from lightning_fabric import Fabric
-        except ImportError as error:
-            raise ImportError("Training needs lightning-fabric: pip install 'meshmove[train]'") from error
-    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy or ("ddp" if devices > 1 else "auto"))
-    fabric.launch()
-    return fabric
-
-
 class _Run:
     def __init__(self, config: Config, folder: Path, fabric: Any) -> None:
         self.config, self.folder, self.fabric = config, folder, fabric
@@ -152,7 +140,7 @@ class _Run:
     def _train(self) -> float:
         c, f = self.config, self.fabric
         for group in self.optimizer.param_groups:
-            group["lr"] = c.learning_rate * _schedule(self.step / c.steps)
+            group["lr"] = c.learning_rate * schedule(self.step / c.steps)
         share = c.batch // f.world_size
         first = self.step * c.batch + f.global_rank * share
         batch, monitor = self.samples.batch(range(first, first + share))
@@ -190,13 +178,7 @@ class _Run:
 
     def _write(self, row: Progress) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        log = self.folder / "log.csv"
-        new = not log.exists()
-        with log.open("a", newline="") as file:
-            table = csv.DictWriter(file, list(asdict(row)))
-            if new:
-                table.writeheader()
-            table.writerow(asdict(row))
+        append_row(self.folder / "log.csv", asdict(row))
         if row.best:
             self.average.save_pretrained(self.folder / "best.safetensors")
         facts = {
@@ -207,9 +189,3 @@ class _Run:
             "waited": str(self.waited),
         }
         save_checkpoint(self._checkpoint, self.model, self.average, self.optimizer, facts)
-
-
-def _schedule(t: float) -> float:
-    """Learning rate at the fraction t of the run: a short rise, then half a cosine down to a hundredth."""
-    rise = 0.03
-    return t / rise + 0.01 if t < rise else 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (t - rise) / (1 - rise)))

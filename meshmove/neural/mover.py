@@ -156,9 +156,11 @@ class Neural:
         if coarse is not None:
             start, cut, rounds = coarse
             if not problem.valid(start):
-                start = untangled(problem, repair(batch, torch.from_numpy(start).to(batch.points)).cpu().numpy())
-                if start is None:
+                mended = repair(batch, torch.from_numpy(start).to(batch.points)).cpu().numpy()
+                better = untangled(problem, mended)
+                if better is None:
                     return None
+                start = better
             inverse_rounds = 1
         if next(model.parameters()).device != batch.points.device:
             model = deepcopy(model).to(batch.points.device)  # the caller's stays where it is

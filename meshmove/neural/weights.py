@@ -26,9 +26,9 @@ class WeightsError(MeshmoveError, ValueError):
     """A weight file is missing, truncated, altered, or of another kind or version."""
 
 
-def shipped() -> list[str]:
-    """Names of the models in the package."""
-    return sorted(p.stem for p in FOLDER.glob("*.safetensors"))
+def shipped(folder: Path | None = None) -> list[str]:
+    """Names of the models in a folder of the package."""
+    return sorted(p.stem for p in (folder or FOLDER).glob("*.safetensors"))
 
 
 def digest(tensors: Mapping[str, Tensor], settings: str) -> str:
@@ -61,20 +61,22 @@ def write_weights(path: str | Path, kind: str, settings: Mapping[str, object], t
     return path
 
 
-def read_weights(name_or_path: str | Path, kind: str) -> tuple[dict[str, object], dict[str, Tensor]]:
-    """Settings and tensors of a shipped model, or of a file that `write_weights` wrote.
+def read_weights(
+    name_or_path: str | Path, kind: str, folder: Path | None = None
+) -> tuple[dict[str, object], dict[str, Tensor]]:
+    """Settings and tensors of a model that ships in `folder`, or of a file that `write_weights` wrote.
 
     Raises
     ------
     WeightsError
         With what was expected, what came, and what to try.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".safetensors" and (FOLDER / f"{name_or_path}.safetensors").is_file():
-        path = FOLDER / f"{name_or_path}.safetensors"
+    path, folder = Path(name_or_path), folder or FOLDER
+    if path.suffix != ".safetensors" and (folder / f"{name_or_path}.safetensors").is_file():
+        path = folder / f"{name_or_path}.safetensors"
     if not path.is_file():
         raise WeightsError(
-            f"Expected the name of a shipped model ({', '.join(shipped()) or 'none'}) or a .safetensors file "
+            f"Expected the name of a shipped model ({', '.join(shipped(folder)) or 'none'}) or a .safetensors file "
             f"(got {str(name_or_path)!r}, which is neither)"
         )
     try:

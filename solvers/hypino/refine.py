@@ -1,0 +1,149 @@
+r"""Iterative refinement: what a solution misses is a problem of the same kind, which the hypernetwork solves again.
+
+    L d = f - L u in the domain,  d = g - u on the boundary;   u <- sum_k a_k e_k over all rounds,
+
+the factors a_k by least squares (Bischof et al., HyPINO, NeurIPS 2025, add d with factor 1). Factors and acceptance
+look at the defect averaged over cells of the coarse grid on which the networks see the problem: fine ripples of the
+residual say little of the error. A round that does not lower it is not kept.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.solvers.pde import LinearPDE, UnitProblem
+from meshmove.solvers.projection.field import Field, Sum, as_array
+from meshmove.solvers.projection.rows import conditions
+
+__all__ = ["Round", "refine", "remainder"]
+
+Array = NDArray[np.float64]
+
+_CELLS = 20
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round: the `defect` after it relative to that of u = 0, and whether it was `kept`."""
+
+    defect: float
+    kept: bool
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A field with its points in physical coordinates."""
+
+    pde: LinearPDE
+    field: Field
+
+    def jets(self, x: Array) -> Array:
+        unit = self.pde.unit
+        return as_array(self.field.jets(unit.to_unit(x))) / unit.powers[:, None]
+
+
+def remainder(pde: LinearPDE, field: Field) -> LinearPDE:
+    """The problem that the error of a function has: the same operator and domain, what is missed as data.
+
+    >>> from meshmove.geometry import Rectangle
+    >>> from meshmove.solvers.pde import Dirichlet
+    >>> from meshmove.solvers.projection.field import Zero
+    >>> pde = LinearPDE(Rectangle((0, 0), (1, 1), "all"), uxx=1, uyy=1, source=3, conditions={"all": Dirichlet()})
+    >>> remainder(pde, Zero()).source_at(np.zeros((2, 1)))
+    array([3.])
+    """
+    u = _Unit(pde, field)
+    rest = copy.copy(pde)
+    rest.__dict__.pop("unit", None)
+    rest.source = lambda x: pde.source_at(x) - (pde.coefficients_at(x) * u.jets(x)).sum(axis=0)
+    changed: dict[tuple, tuple] = {}
+    sides = []
+    for side in pde.sides:
+        if side.rows not in changed:
+            changed[side.rows] = tuple(row._replace(value=_missed(pde, u, row)) for row in side.rows)
+        sides.append(side._replace(rows=changed[side.rows]))
+    rest.sides = tuple(sides)
+    return rest
+
+
+def _missed(pde: LinearPDE, u: _Unit, row: Any) -> Callable[[Array], Array]:
+    from meshmove.solvers.pde._functions import evaluate
+
+    def missed(x: Array) -> Array:
+        jets = u.jets(x)
+        if row.kind == 0:
+            has = jets[0]
+        elif row.kind == 1:
+            has = (pde.domain.normal(x) * jets[1:3]).sum(axis=0)
+        else:
+            has = jets[2]
+        return evaluate(row.value, x, row.what) - has
+
+    return missed
+
+
+class Defect:
+    """What a function misses, as a vector whose squared length is to be small: linear in the function.
+
+    Averages over cells of the equation's residual, and the conditions' residuals.
+    """
+
+    def __init__(self, unit: UnitProblem, points: int = 4000, seed: int = 17) -> None:
+        self.interior = unit.interior(points, seed)
+        magnitude = np.sqrt((self.interior.coefficients**2).mean(axis=1))
+        self.rows = conditions(unit, magnitude, 2 / _CELLS, 0.5 / _CELLS)
+        i, j = np.clip(((self.interior.points + 1) * _CELLS / 2).astype(int), 0, _CELLS - 1)
+        _, self.cell = np.unique(j * _CELLS + i, return_inverse=True)
+        self.area = np.bincount(self.cell, self.interior.weights)
+        self.data = self._joined(self.interior.source, self.rows.values)
+
+    def _joined(self, inside: Array, boundary: Array) -> Array:
+        mean = np.bincount(self.cell, inside * self.interior.weights) / np.sqrt(self.area)
+        return np.concatenate([mean, boundary])
+
+    def of(self, field: Field) -> Array:
+        """Rows applied to a function; `data` is what they should be."""
+        inner, outer = as_array(field.jets(self.interior.points)), as_array(field.jets(self.rows.points))
+        return self._joined((self.interior.coefficients * inner).sum(0), (self.rows.coefficients * outer).sum(0))
+
+
+def refine(pde: LinearPDE, emit: Callable[[LinearPDE], Any], rounds: int) -> tuple[Sum, list[Any], list[Round]]:
+    """A first solution and `rounds` corrections.
+
+    Parameters
+    ----------
+    emit
+        From a problem to a network with ``jets(X)``, in unit coordinates.
+
+    Returns
+    -------
+    Sum, list, list of Round
+        The solution, the networks in it, and the history, the first solution included.
+    """
+    defect = Defect(pde.unit)
+    first = emit(pde)
+    fields, columns = [first], [defect.of(first)]
+    factors: Array = np.ones(1)
+    size = max(float(np.linalg.norm(defect.data)), 1e-300)
+    now = float(np.linalg.norm(defect.data - columns[0])) / size
+    history = [Round(now, True)]
+    for _ in range(rounds):
+        new = emit(remainder(pde, Sum(tuple(fields), tuple(factors))))
+        column = defect.of(new)
+        trial = np.stack([*columns, column], axis=1)
+        best, *_ = np.linalg.lstsq(trial, defect.data, rcond=1e-10)
+        after = float(np.linalg.norm(defect.data - trial @ best)) / size
+        kept = bool(after < (1 - 1e-3) * now)
+        history.append(Round(min(after, now), kept))
+        if not kept:
+            break  # the same problem would give the same correction
+        fields.append(new)
+        columns.append(column)
+        factors, now = np.asarray(best), after
+    return Sum(tuple(fields), tuple(float(a) for a in factors)), fields, history

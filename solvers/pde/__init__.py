@@ -1,0 +1,25 @@
+"""Stating linear problems of second order: equation, domain, conditions; and their finite element solution."""
+
+from ._functions import NonlinearError, ProblemError
+from .conditions import Dirichlet, Interval, Neumann, TimeInterval
+from .linear import TERMS, LinearPDE
+from .mesh_domain import MeshDomain
+from .shape import Corner, Hole
+from .unit import BoundaryRows, InteriorRows, UnitProblem
+
+__all__ = [
+    "TERMS",
+    "BoundaryRows",
+    "Corner",
+    "Dirichlet",
+    "Hole",
+    "InteriorRows",
+    "Interval",
+    "LinearPDE",
+    "MeshDomain",
+    "Neumann",
+    "NonlinearError",
+    "ProblemError",
+    "TimeInterval",
+    "UnitProblem",
+]

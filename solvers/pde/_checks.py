@@ -1,0 +1,170 @@
+"""Whether a problem makes sense: its domain, the kind of its equation, and the data that this kind needs."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meshmove.geometry.domains import Difference, Domain
+
+from ._functions import Array, ProblemError
+from ._sides import DIRICHLET, NEUMANN, VELOCITY
+
+if TYPE_CHECKING:
+    from .linear import LinearPDE
+
+__all__ = ["check_domain", "check_posed", "classify"]
+
+TOL = 1e-9
+
+
+def check_domain(domain: Domain) -> None:
+    """Refuses empty domains, and holes that overlap each other or leave the domain that they are taken from."""
+    holes: list[Domain] = []
+    base = domain
+    while isinstance(base, Difference):
+        holes.insert(0, base.right)
+        base = base.left
+    if domain.is_empty or domain.area <= 0:
+        raise ProblemError(f"Expected a domain with an interior (got the empty domain {domain!r})")
+    if base.is_empty:
+        return
+    scale = TOL * base.area
+    holes = [h for h in holes if not h.is_empty]
+    for hole in holes:
+        if (hole - base).area > scale:
+            raise ProblemError(
+                f"Expected holes inside the domain (got {hole!r}, which leaves {base!r}); "
+                "take away its part inside: domain - (hole & domain)"
+            )
+    boxes = [np.array(h.bounds) for h in holes]
+    for (a, p), (b, q) in combinations(zip(holes, boxes, strict=True), 2):
+        if (p[0] < q[1]).all() and (q[0] < p[1]).all() and (a & b).area > scale:
+            raise ProblemError(
+                f"Expected holes that do not overlap (got {a!r} and {b!r}); unite them: domain - (a | b)"
+            )
+
+
+def _trial(domain: Domain) -> Array:
+    return domain.sample_interior(256, seed=0)
+
+
+def classify(pde: LinearPDE) -> str:
+    """The kind of the equation, from its coefficients at points of the domain where they vary."""
+    x = np.mean(pde.domain.bounds, axis=0)[:, None] if pde.is_constant else _trial(pde.domain)
+    u, ux, uy, uxx, uyy = pde.coefficients_at(x)
+    if not any(c.any() for c in (u, ux, uy, uxx, uyy)):
+        raise ProblemError(
+            f"Expected an operator with a coefficient other than zero (got zero for {', '.join(pde.terms)})"
+        )
+    if not (uxx.any() or uyy.any()):
+        return "first-order" if ux.any() or uy.any() else "algebraic"
+    product = uxx * uyy
+    if not product.any():
+        return "parabolic"
+    if (product >= 0).all():
+        return "elliptic"
+    if (product <= 0).all():
+        return "hyperbolic"
+    some, other = x[:, product.argmax()], x[:, product.argmin()]
+    raise ProblemError(
+        f"Expected an equation of one kind (got one that is elliptic at ({some[0]:.3g}, {some[1]:.3g}) and hyperbolic "
+        f"at ({other[0]:.3g}, {other[1]:.3g})); solve it on two domains"
+    )
+
+
+def check_posed(pde: LinearPDE) -> None:
+    """Refuses what has no solution, or more than one."""
+    if pde.kind == "algebraic":
+        return
+    _check_time(pde)
+    _check_covered(pde)
+    kinds = {row.kind for side in pde.sides for row in side.rows}
+    if pde.kind == "elliptic" and kinds == {NEUMANN} and not _has(pde, 0):
+        raise ProblemError(
+            "Expected Dirichlet data on some boundary: with Neumann conditions alone and no u-term the solution is "
+            "known up to a constant only (got Neumann everywhere). Give one boundary a Dirichlet condition, or u=..."
+        )
+
+
+def _has(pde: LinearPDE, term: int) -> bool:
+    c = pde.coefficients[term]
+    return callable(c) or c != 0
+
+
+def _check_time(pde: LinearPDE) -> None:
+    if not pde.timed:
+        if pde.kind == "hyperbolic":
+            raise ProblemError(
+                'Expected a time axis for a hyperbolic equation: time="y" (the second axis is time, the lower side its '
+                f"start), or an Interval with a TimeInterval (got {pde.equation} with conditions all around)"
+            )
+        if pde.kind == "parabolic" and (_has(pde, 2) if _has(pde, 3) else _has(pde, 1)):
+            raise ProblemError(
+                f'Expected a time axis for a parabolic equation: time="y" or a TimeInterval (got {pde.equation}); '
+                "with time along x, exchange the axes"
+            )
+        return
+    second = _has(pde, 4)
+    if not second and not _has(pde, 2):
+        raise ProblemError(f"Expected a derivative in time, ut or utt (got {pde.equation})")
+    if second and pde.kind == "elliptic":
+        raise ProblemError(
+            f"Expected utt and uxx with opposite signs in a problem in time (got {pde.equation}, which is elliptic): "
+            "without time= and with conditions all around it is well-posed"
+        )
+    if pde.kind == "parabolic" and not second:
+        _, _, ut, uxx, _ = pde.coefficients_at(_trial(pde.domain))
+        if (ut * uxx > 0).any():
+            raise ProblemError(
+                f"Expected ut and uxx with opposite signs (got {pde.equation}): it is the heat equation backward in "
+                "time, whose solution does not depend continuously on its data"
+            )
+    starts = [s for s in pde.sides if s.time == "start"]
+    if not starts:
+        raise ProblemError("Expected a domain whose lower side in time is straight, the first time (got none)")
+    have = [{row.kind for row in s.rows} for s in starts]
+    if any(DIRICHLET not in k for k in have):
+        raise ProblemError(f"Expected the value at the first time: initial=... (got none for {pde.equation})")
+    if second and any(VELOCITY not in k for k in have):
+        raise ProblemError(
+            f"Expected the initial velocity: velocity=..., for the equation has utt (got none for {pde.equation})"
+        )
+    if not second and any(VELOCITY in k for k in have):
+        raise ProblemError(
+            f"Expected no initial velocity for an equation of first order in time (got one for {pde.equation}); "
+            "the equation itself gives u_t"
+        )
+
+
+def _check_covered(pde: LinearPDE) -> None:
+    bare = [i for i, s in enumerate(pde.sides) if not s.rows and s.time != "end"]
+    if not bare:
+        return
+    if pde.kind == "first-order":
+        if len(bare) < len(pde.sides) and not _crossing(pde, bare):
+            return
+        names = ", ".join(dict.fromkeys(repr(pde.sides[i].name) for i in bare))
+        raise ProblemError(
+            f"Expected conditions wherever the characteristics enter the domain (got none on {names}, which they enter)"
+        )
+    names = ", ".join(dict.fromkeys(repr(pde.sides[i].name) for i in bare))
+    raise ProblemError(
+        f"Expected a condition on every boundary (got none on {names}); "
+        "Neumann() leaves a boundary free of flux, Dirichlet(value) holds it"
+    )
+
+
+def _crossing(pde: LinearPDE, bare: list[int]) -> bool:
+    """Whether characteristics enter through pieces without a condition (in time problems), or both enter and leave."""
+    s = np.linspace(0.05, 0.95, 7)
+    piece = np.repeat(bare, len(s))
+    x, normal = pde.domain.boundary.evaluate(piece, np.tile(s, len(bare)))
+    _, a, b, _, _ = pde.coefficients_at(x)
+    if pde.timed:
+        a, b = a * np.sign(b), np.abs(b)
+    flow = (a * normal[0] + b * normal[1]) / np.maximum(np.hypot(a, b), 1e-300)
+    enters, leaves = bool((flow < -1e-6).any()), bool((flow > 1e-6).any())
+    return enters if pde.timed else enters and leaves

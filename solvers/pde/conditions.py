@@ -1,0 +1,143 @@
+"""What is known on the boundary, and the axes of problems in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._functions import Function, ProblemError, checked, is_number, shown
+
+__all__ = ["Dirichlet", "Interval", "Neumann", "TimeInterval"]
+
+
+@dataclass(frozen=True, repr=False)
+class Dirichlet:
+    """The value on a boundary: u = value.
+
+    Parameters
+    ----------
+    value
+        A number, or a function of points x (2, n) with values (n,).
+
+    Raises
+    ------
+    ProblemError
+        The value is neither.
+
+    >>> Dirichlet(1)
+    Dirichlet(1)
+    """
+
+    value: Function = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", checked(self.value, "a Dirichlet value"))
+
+    def __repr__(self) -> str:
+        return f"Dirichlet({shown(self.value)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Neumann:
+    """The normal derivative on a boundary: du/dn = value, n the outward unit normal.
+
+    It is the derivative of u itself along the normal, not the flux with the operator's coefficients.
+
+    Parameters
+    ----------
+    value
+        A number, or a function of points x (2, n) with values (n,).
+
+    Raises
+    ------
+    ProblemError
+        The value is neither.
+
+    >>> Neumann()
+    Neumann(0)
+    """
+
+    value: Function = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", checked(self.value, "a Neumann value"))
+
+    def __repr__(self) -> str:
+        return f"Neumann({shown(self.value)})"
+
+
+def _ordered(lower: float, upper: float, what: str, words: tuple[str, str]) -> tuple[float, float]:
+    for value in (lower, upper):
+        if not is_number(value) or not np.isfinite(float(value)):
+            raise ProblemError(f"Expected {what} between two finite numbers (got {lower!r}, {upper!r})")
+    if not float(lower) < float(upper):
+        raise ProblemError(f"Expected {words[0]} < {words[1]} for {what} (got {lower!r}, {upper!r})")
+    return float(lower), float(upper)
+
+
+@dataclass(frozen=True, repr=False)
+class Interval:
+    """Space in one dimension, lower <= x <= upper; together with a `TimeInterval` it is a domain.
+
+    Parameters
+    ----------
+    lower, upper
+        The two ends.
+    names
+        Their names, which carry the conditions.
+
+    Raises
+    ------
+    ProblemError
+        The ends are not in order, or the names are not two different ones.
+
+    >>> Interval(0, 2)
+    Interval(0, 2)
+    """
+
+    lower: float
+    upper: float
+    names: tuple[str, str] = ("left", "right")
+
+    def __post_init__(self) -> None:
+        lower, upper = _ordered(self.lower, self.upper, "an interval", ("lower", "upper"))
+        object.__setattr__(self, "lower", lower)
+        object.__setattr__(self, "upper", upper)
+        names = (self.names,) if isinstance(self.names, str) else tuple(self.names)
+        good = len(names) == 2 and all(isinstance(n, str) and n for n in names) and names[0] != names[1]
+        if not good or {"start", "end"} & set(names):
+            raise ProblemError(
+                f"Expected two different names for the ends of an interval, none of them 'start' or 'end', "
+                f"which are the first and last time (got {self.names!r})"
+            )
+        object.__setattr__(self, "names", names)
+
+    def __repr__(self) -> str:
+        named = "" if self.names == ("left", "right") else f", names={self.names!r}"
+        return f"Interval({self.lower:g}, {self.upper:g}{named})"
+
+
+@dataclass(frozen=True, repr=False)
+class TimeInterval:
+    """Time, start <= t <= end.
+
+    Raises
+    ------
+    ProblemError
+        The two are not in order.
+
+    >>> TimeInterval(0, 0.5)
+    TimeInterval(0, 0.5)
+    """
+
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        start, end = _ordered(self.start, self.end, "a time interval", ("start", "end"))
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "end", end)
+
+    def __repr__(self) -> str:
+        return f"TimeInterval({self.start:g}, {self.end:g})"

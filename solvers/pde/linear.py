@@ -1,0 +1,226 @@
+"""`LinearPDE`: a linear equation of second order with its domain and data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meshmove.geometry.domains import Domain, Rectangle
+
+from ._checks import check_domain, check_posed, classify
+from ._functions import Array, Function, ProblemError, checked, evaluate, shown
+from ._sides import Side, sides_of
+from .conditions import Dirichlet, Interval, Neumann, TimeInterval
+from .mesh_domain import MeshDomain
+
+if TYPE_CHECKING:
+    from .unit import UnitProblem
+
+__all__ = ["TERMS", "LinearPDE"]
+
+#: the derivatives that an operator is made of, in the order of all coefficient arrays
+TERMS = ("u", "ux", "uy", "uxx", "uyy")
+
+
+class LinearPDE:
+    r"""A linear equation of second order, the domain that it holds in, and what is known on the boundary.
+
+        c_u u + c_ux u_x + c_uy u_y + c_uxx u_xx + c_uyy u_yy = source
+
+    In time problems t takes the place of y, and `ut`, `utt` that of `uy`, `uyy`.
+
+    Parameters
+    ----------
+    domain
+        A `Domain` of `meshmove.geometry`; or a finite element mesh in the plane (of any library that meshmove moves),
+        whose named boundaries carry the conditions and whose other boundary facets are called "boundary"; or an
+        `Interval`, together with a `TimeInterval`.
+    u, ux, uy, uxx, uyy, ut, utt
+        Coefficients: numbers, or functions of points x (2, n) with values (n,).
+    source
+        The right-hand side, a number or a function.
+    conditions
+        `Dirichlet` or `Neumann` by the name of the boundary. Every boundary needs one, except the last time, and
+        those of a first-order equation through which the characteristics leave.
+    time
+        A `TimeInterval` for problems on an `Interval`; then row 1 of x in all functions is t. Or ``"y"``: the second
+        axis of the domain is time, and the lower side of its bounding box the first time.
+    initial, velocity
+        u and u_t at the first time; the velocity where the equation has a second derivative in time.
+
+    Attributes
+    ----------
+    kind
+        "elliptic", "parabolic", "hyperbolic", "first-order" or "algebraic".
+    coefficients
+        The five coefficients in the order of `TERMS`, floats or functions.
+    domain
+        The domain in the plane, or in space and time.
+    sides
+        For every piece of ``domain.boundary`` its conditions.
+    unit
+        The problem in the coordinates [-1, 1]^2: a `UnitProblem`.
+
+    Raises
+    ------
+    ProblemError
+        The statement is incomplete, contradicts itself or is not well-posed; the message says what is missing.
+    NonlinearError
+        A coefficient or the source is a function of more than the points.
+    UnsupportedMeshError
+        The mesh is not one of the plane, or of an unknown library.
+
+    References
+    ----------
+    Evans, Partial Differential Equations, American Mathematical Society 2010.
+
+    >>> from meshmove.geometry import Disk, Rectangle
+    >>> square = Rectangle((-1, -1), (1, 1), name="outer") - Disk((0, 0), 0.3, name="hole")
+    >>> LinearPDE(square, uxx=-1, uyy=-1, conditions={"outer": Dirichlet(1.0), "hole": Neumann()})
+    LinearPDE(elliptic: -uxx - uyy = 0; outer: Dirichlet(1), hole: Neumann(0))
+    >>> hot, ends = lambda x: x[0] * (1 - x[0]), {"left": Dirichlet(), "right": Dirichlet()}
+    >>> LinearPDE(
+    ...     Interval(0, 1), ut=1, uxx=-0.2, time=TimeInterval(0, 2), initial=hot, conditions=ends
+    ... )
+    LinearPDE(parabolic: ut - 0.2 uxx = 0; left: Dirichlet(0), right: Dirichlet(0); u = f(x) at t = 0)
+    """
+
+    def __init__(
+        self,
+        domain: Domain | Interval | Any,
+        *,
+        u: Function = 0.0,
+        ux: Function = 0.0,
+        uy: Function = 0.0,
+        uxx: Function = 0.0,
+        uyy: Function = 0.0,
+        ut: Function = 0.0,
+        utt: Function = 0.0,
+        source: Function = 0.0,
+        conditions: Mapping[str, Dirichlet | Neumann] | None = None,
+        time: TimeInterval | str | None = None,
+        initial: Function | None = None,
+        velocity: Function | None = None,
+    ) -> None:
+        given = {"u": u, "ux": ux, "uy": uy, "uxx": uxx, "uyy": uyy, "ut": ut, "utt": utt}
+        terms = {name: checked(f, f"the coefficient {name}") for name, f in given.items()}
+        self.conditions = _conditions(conditions)
+        self.given, self.mesh = domain, None
+        self.domain: Domain = self._planar(domain, time)
+        self.timed = time is not None
+        if not self.timed and (initial is not None or velocity is not None or _any(terms, "ut", "utt")):
+            raise ProblemError(
+                "Expected time= for an equation with ut, utt, initial or velocity (got none): "
+                'a TimeInterval on an Interval, or time="y" on a domain whose second axis is time'
+            )
+        self.coefficients = _merged(terms, self.timed)
+        self.source = checked(source, "the source")
+        self.initial = None if initial is None else checked(initial, "the initial value")
+        self.velocity = None if velocity is None else checked(velocity, "the initial velocity")
+        check_domain(self.domain)
+        self.kind: str = classify(self)
+        self.sides: tuple[Side, ...] = sides_of(self.domain, self.conditions, self.timed, self.initial, self.velocity)
+        check_posed(self)
+
+    def _planar(self, domain: Any, time: TimeInterval | str | None) -> Domain:
+        if isinstance(domain, Interval):
+            if not isinstance(time, TimeInterval):
+                raise ProblemError(f"Expected time=TimeInterval(start, end) with an Interval (got time={time!r})")
+            names = ("start", domain.names[1], "end", domain.names[0])
+            return Rectangle((domain.lower, time.start), (domain.upper, time.end), names=names)
+        if isinstance(time, TimeInterval):
+            raise ProblemError(
+                f"Expected an Interval with a TimeInterval (got {type(domain).__name__}): two dimensions of space and "
+                'one of time make three, which is not supported. time="y" makes the second axis of a domain time'
+            )
+        if time is not None and time != "y":
+            raise ProblemError(f'Expected a TimeInterval, "y" or None for time (got {time!r})')
+        if isinstance(domain, Domain):
+            return domain
+        self.mesh = domain
+        return MeshDomain.of(domain, prefer=tuple(self.conditions))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all five coefficients are numbers."""
+        return not any(callable(c) for c in self.coefficients)
+
+    def coefficients_at(self, x: Array) -> Array:
+        """The coefficients (5, n) at points (2, n), in the order of `TERMS`."""
+        return np.stack(
+            [evaluate(c, x, f"the coefficient {n}") for c, n in zip(self.coefficients, self.terms, strict=True)]
+        )
+
+    def source_at(self, x: Array) -> Array:
+        """The source (n,) at points (2, n)."""
+        return evaluate(self.source, x, "the source")
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the derivatives: `TERMS`, with t for y in time problems."""
+        return tuple(t.replace("y", "t") for t in TERMS) if self.timed else TERMS
+
+    @cached_property
+    def unit(self) -> UnitProblem:
+        """The same problem in coordinates [-1, 1]^2."""
+        from .unit import UnitProblem
+
+        return UnitProblem(self)
+
+    @property
+    def equation(self) -> str:
+        """The equation as text, the highest derivative in time first."""
+        order = ("utt", "ut", "uxx", "ux", "u") if self.timed else ("uxx", "uyy", "ux", "uy", "u")
+        by_name = dict(zip(self.terms, self.coefficients, strict=True))
+        text = ""
+        for name in order:
+            c = by_name[name]
+            if not callable(c) and c == 0:
+                continue
+            sign = "-" if not callable(c) and c < 0 else "+"
+            size = shown(c) if callable(c) else shown(abs(c))
+            term = name if size == "1" else f"{size} {name}"
+            text += f" {sign} {term}" if text else f"{'-' if sign == '-' else ''}{term}"
+        return f"{text} = {shown(self.source)}"
+
+    def __repr__(self) -> str:
+        parts = [f"{self.kind}: {self.equation}"]
+        if self.conditions:
+            parts.append(", ".join(f"{n}: {c!r}" for n, c in self.conditions.items()))
+        start = f"at t = {self.domain.bounds[0][1]:g}"
+        if self.initial is not None:
+            parts.append(f"u = {shown(self.initial)} {start}")
+        if self.velocity is not None:
+            parts.append(f"ut = {shown(self.velocity)} {start}")
+        return f"LinearPDE({'; '.join(parts)})"
+
+
+def _conditions(given: Mapping[str, Dirichlet | Neumann] | None) -> dict[str, Dirichlet | Neumann]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ProblemError(
+            f"Expected conditions as a dict from boundary name to condition (got {type(given).__name__})"
+        )
+    for name, condition in given.items():
+        if not isinstance(condition, Dirichlet | Neumann):
+            raise ProblemError(f"Expected Dirichlet(value) or Neumann(value) on {name!r} (got {condition!r})")
+    return dict(given)
+
+
+def _any(terms: Mapping[str, Function], *names: str) -> bool:
+    return any(callable(terms[n]) or terms[n] != 0 for n in names)
+
+
+def _merged(terms: Mapping[str, Function], timed: bool) -> tuple[Function, ...]:
+    """The five coefficients, those of t in the place of y."""
+    both = [(y, t) for y, t in (("uy", "ut"), ("uyy", "utt")) if _any(terms, y) and _any(terms, t)]
+    if both:
+        raise ProblemError(
+            f"Expected one coefficient for a derivative in time (got {both[0][0]} and {both[0][1]}, which are the same)"
+        )
+    pick = {"uy": "ut", "uyy": "utt"} if timed else {}
+    return tuple(terms[pick[n]] if n in pick and _any(terms, pick[n]) else terms[n] for n in TERMS)

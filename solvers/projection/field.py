@@ -1,0 +1,101 @@
+"""Functions on [-1, 1]^2 as sums of weighted features, with their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .knowing import Local
+from .splines import Splines
+from .tanh import Tanh
+
+__all__ = ["Emission", "Expansion", "Field", "Sum", "Zero"]
+
+Array = NDArray[np.float64]
+
+
+class Field(Protocol):
+    """A function of X with ``jets(X) -> (5, n)``: value, dX, dY, dXX, dYY."""
+
+    def jets(self, X: Array) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Emission:
+    """The last hidden layers of emitted networks as features.
+
+    `network` has ``features(X)`` with jets (5, size, n), NumPy's or torch's.
+    """
+
+    network: Any
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        return self.jets(np.zeros((2, 1))).shape[1]
+
+    def jets(self, X: Array) -> Array:
+        """Value, dX, dY, dXX, dYY of all features, (5, size, n)."""
+        jets = as_array(self.network.features(X))
+        return jets.reshape(5, -1, X.shape[1]) if jets.ndim == 4 and jets.shape[1] == 1 else jets
+
+
+def as_array(values: Any) -> Array:
+    """A NumPy array of float64, from torch as well."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values, float)
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """Splines and further features with their weights.
+
+    `splines` may be None. `weights` (size,) are those of the splines followed by those of each of `features`.
+    """
+
+    splines: Splines | None
+    features: Sequence[Local | Tanh | Emission]
+    weights: Array
+
+    def jets(self, X: Array) -> Array:
+        """Value, dX, dY, dXX, dYY, (5, n)."""
+        start = self.splines.size if self.splines is not None else 0
+        if self.splines is not None:
+            out = self.splines.expand(self.weights[:start], X)
+        else:
+            out = np.zeros((5, X.shape[1]))
+        for part in self.features:
+            w = self.weights[start : start + part.size]
+            start += part.size
+            at = part.support(X) if isinstance(part, Local) else np.arange(X.shape[1])
+            if len(at):
+                out[:, at] += np.einsum("dsn,s->dn", part.jets(X[:, at]), w)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """sum_i factor_i field_i."""
+
+    fields: Sequence[Field]
+    factors: Sequence[float]
+
+    def jets(self, X: Array) -> Array:
+        """Value, dX, dY, dXX, dYY, (5, n)."""
+        return sum(
+            (a * as_array(f.jets(X)) for f, a in zip(self.fields, self.factors, strict=True)), np.zeros((5, X.shape[1]))
+        )
+
+
+@dataclass(frozen=True)
+class Zero:
+    """The function 0."""
+
+    def jets(self, X: Array) -> Array:
+        """Zeros (5, n)."""
+        return np.zeros((5, X.shape[1]))

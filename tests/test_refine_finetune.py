@@ -1,0 +1,80 @@
+"""Refinement never raises the defect; fine-tuning lowers the loss and repeats itself."""
+
+import numpy as np
+import pytest
+import torch
+
+from meshmove.geometry import Rectangle
+from meshmove.solvers.hypino import HyPINO, Settings
+from meshmove.solvers.hypino.finetune import finetune, random_start
+from meshmove.solvers.hypino.refine import refine
+from meshmove.solvers.hypino.solve import solve
+from meshmove.solvers.pde import Dirichlet, LinearPDE, ProblemError
+from meshmove.solvers.projection import project
+from meshmove.solvers.projection.field import Sum, Zero
+
+
+@pytest.fixture(scope="module")
+def pde():
+    square = Rectangle((-1, -1), (1, 1), "all")
+    return LinearPDE(square, uxx=-1, uyy=-1, source=lambda x: np.sin(3 * x[0]), conditions={"all": Dirichlet(0.5)})
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return HyPINO(Settings(raster=32, width=16, depths=(1, 1), window=4, hidden=12)).eval()
+
+
+def test_an_emitter_that_solves_half_converges(pde):
+    emit = lambda problem: Sum((project(problem, effort=0.02).field,), (0.5,))  # noqa: E731
+    field, networks, history = refine(pde, emit, 2)
+    assert [r.kept for r in history][0] and history[1].kept
+    assert history[1].defect < 1e-3 < history[0].defect
+    X = pde.unit.interior(100, seed=1).points
+    assert np.allclose(field.jets(X)[0], project(pde).field.jets(X)[0], atol=1e-3)
+
+
+def test_a_round_that_does_not_help_is_not_kept(pde):
+    field, networks, history = refine(pde, lambda problem: Zero(), 3)
+    assert len(networks) == 1 and not history[-1].kept
+    assert len(history) == 2
+
+
+def test_defects_never_rise_with_any_network(pde, model):
+    solution = solve(model, pde, refine=3)
+    defects = [r.defect for r in solution.history]
+    assert all(b <= a for a, b in zip(defects, defects[1:], strict=False))
+    assert np.isfinite(solution.error_estimate)
+
+
+def test_fine_tuning_lowers_the_loss_and_is_seeded(pde, model):
+    start = model.emit(pde)
+    first, history = finetune(pde, start, 12)
+    again, _ = finetune(pde, start, 12)
+    assert min(s.loss for s in history) < history[0].loss
+    X = pde.unit.interior(50, seed=1).points
+    assert np.array_equal(first.jets(X).detach().numpy(), again.jets(X).detach().numpy())
+    with pytest.raises(ProblemError, match="steps"):
+        finetune(pde, start, -1)
+
+
+def test_a_random_start_has_the_same_shape_and_is_seeded(pde, model):
+    emitted = model.emit(pde)
+    a, b = random_start(emitted, 1), random_start(emitted, 1)
+    assert all(torch.equal(a.parameters[k], b.parameters[k]) for k in a.parameters)
+    assert {k: v.shape for k, v in a.parameters.items()} == {k: v.shape for k, v in emitted.parameters.items()}
+
+
+def test_all_steps_in_sequence(pde, model):
+    best = project(pde)
+    x = pde.unit.to_physical(pde.unit.interior(100, seed=1).points)
+    solution = solve(model, pde, refine=1, finetune=4, project="emitted", effort=0.02)
+    assert np.allclose(solution(x), best(x), atol=1e-3)
+    assert len(solution.history) >= 2 + 5 + 1
+    assert np.allclose(solve(model, pde, project=True)(x), best(x))
+    for bad in ({"refine": -1}, {"finetune": -1}, {"project": "all"}):
+        with pytest.raises(ProblemError, match="Expected"):
+            solve(model, pde, **bad)
+    with pytest.raises(ProblemError, match="LinearPDE"):
+        solve(model, "u_xx = 0")
