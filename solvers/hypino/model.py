@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from meshmove.neural.weights import read_weights, write_weights
+from meshmove.neural.weights import WeightsError, read_weights, write_weights
 from meshmove.solvers.pde import LinearPDE, ProblemError
 
 from .encoder import Encoder, fourier
@@ -164,6 +164,9 @@ class HyPINO(nn.Module):
         """
         settings, tensors = read_weights(name_or_path, KIND, FOLDER)
         sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-        model = cls(Settings(**sizes))  # type: ignore[arg-type]
-        model.load_state_dict(tensors)
+        try:
+            model = cls(Settings(**sizes))  # type: ignore[arg-type]
+            model.load_state_dict(tensors)
+        except (TypeError, RuntimeError) as error:
+            raise WeightsError(f"Expected the weights of a HyPINO in {name_or_path} (got others: {error})") from error
         return model.eval()

@@ -124,7 +124,7 @@ def projected_error(p: Problems, emitted: Emitted, features: Tensor | None = Non
     A = torch.cat([rows, at_edge * on_d[:, None], flux * on_n[:, None]], 2)
     b = torch.cat([right, p.values[:, 0] * on_d, p.values[:, 1] * on_n], 1)
     size = A.square().sum(2, keepdim=True).add(1e-12).sqrt()
-    A = (A / size).double()
+    A = torch.nan_to_num(A / size, nan=0.0, posinf=0.0, neginf=0.0).double()  # one singular problem in a batch
     G = A @ A.transpose(1, 2) + ridge * torch.eye(A.shape[1], dtype=A.dtype, device=A.device)
     out = torch.cholesky_solve(A @ b.double()[..., None], torch.linalg.cholesky(G)).to(c.dtype) / size
     u = (inner[:, 0] * out).sum(1)
