@@ -180,7 +180,7 @@ def _finish(
     before = stage.problem(result.density, stage.current.points, 1.0)
     ratio = corner_volumes(source.cells, moved.points) / corner_volumes(source.cells)
     rest, reached = before.imbalance(stage.current.points), before.imbalance(unit)
-    if move.iterations and reached > max(0.3, 0.5 * rest):
+    if move.iterations and reached > min(max(0.3, 0.5 * rest), 1.0):
         warnings.append(
             f"the imbalance stays at {reached:.3g}: the monitor is too steep for these cells, or too many nodes are "
             "held. Smooth or bound the monitor, refine the mesh, or raise the effort"

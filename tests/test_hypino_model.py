@@ -129,9 +129,13 @@ def test_guesses_solve_what_they_can():
     inputs = prepare(torch.tensor([[0.0, 0, 0, 1, 0]]), torch.tensor(raster, dtype=torch.float32), 24)
     guesses = inputs.guesses[0] * inputs.scale
     assert len(guesses) == GUESSES
-    errors = (guesses - torch.tensor(u)).square().mean((1, 2)).sqrt()
-    size = float(np.sqrt((u**2).mean()))
-    assert float(errors[0]) < 0.15 * size and float(errors[1:].min()) < 0.06 * size
+    truth = torch.tensor(u)
+    size = float(truth.square().mean().sqrt())
+    assert float((guesses[0] - truth).square().mean().sqrt()) < 0.15 * size
+    scaled = truth / inputs.scale
+    compressed = scaled / (1 + scaled.abs() / 5) * inputs.scale  # as all guesses but the first are
+    errors = (guesses[1:] - compressed).square().mean((1, 2)).sqrt()
+    assert float(errors.min()) < 0.06 * size, errors / size
 
 
 def test_windows_keep_to_themselves_and_shifted_ones_do_not_wrap_around():
