@@ -132,14 +132,16 @@ def test_a_batch_is_decided_by_its_seed_and_can_be_shared():
     torch.testing.assert_close(torch.cat(parts), one)
 
 
-@pytest.mark.parametrize("index", range(12))
+# of the first twelve those that a statement with names for whole boundaries can say
+@pytest.mark.parametrize("index", [0, 2, 3, 5, 8, 10])
 def test_the_picture_is_the_one_of_the_statement(index):
     """`UnitProblem.raster` draws the same problem as training did."""
     n, d = 64, draw(12, (11, 0), 10, 10, 0.0)
     raster = build(d, n).raster[index].double().numpy()
     o, s, f = d.operators[index : index + 1], d.shapes[index : index + 1], d.functions[index : index + 1]
-    if not (o.dirichlet | o.neumann)[0, :4].all() or (s.corners[0, 0].abs().amax() > 1 and s.on[0, 0]):
-        pytest.skip("a problem in time, or with a notch, whose pieces have other names")
+    assert not (not (o.dirichlet | o.neumann)[0, :4].all() or (s.corners[0, 0].abs().amax() > 1 and s.on[0, 0])), (
+        "a problem in time, or with a notch, whose pieces have other names"
+    )
 
     def values(row):
         return lambda x: f.jets(torch.as_tensor(x, dtype=torch.float32))[0, row].double().numpy()
@@ -155,8 +157,7 @@ def test_the_picture_is_the_one_of_the_statement(index):
                 Disk(centre, float(s.radius[0, k]), name=name) if s.disk[0, k] else Polygon(corners, name=name)
             )
             conditions[name] = Dirichlet(values(0)) if o.dirichlet[0, 4 + k] else Neumann(0.0)
-    if o.neumann[0, :4].any():
-        pytest.skip("sides of different kinds, whose names are the rectangle's own")
+    assert not (o.neumann[0, :4].any()), "sides of different kinds, whose names are the rectangle's own"
     conditions["outer"] = Dirichlet(values(0))
     terms = dict(zip(("u", "ux", "uy", "uxx", "uyy"), o.coefficients[0].tolist(), strict=True))
     c = o.coefficients[0].double().numpy()
