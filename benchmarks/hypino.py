@@ -16,10 +16,11 @@ from pathlib import Path
 
 from benchmarks.harness import CPU, Rows, machine, table
 from benchmarks.hypino_cases import Bench
+from benchmarks.hypino_fine_tuning import fine_tuning
 from benchmarks.hypino_move import move
 from benchmarks.hypino_projected import calibration, held_out, projection
 from benchmarks.hypino_rivals import batch, finite_elements, gpu, gradient
-from benchmarks.hypino_zero_shot import features, fine_tuning, refinement, zero_shot
+from benchmarks.hypino_zero_shot import features, refinement, zero_shot
 
 __all__ = ["PARTS", "run"]
 

@@ -12,7 +12,8 @@ from benchmarks.harness import CPU
 import numpy as np  # isort: skip
 from numpy.typing import NDArray
 
-from benchmarks.hypino_heldout import CACHE, case, judged, relative_l2
+from benchmarks.hypino_converged import CACHE, relative_l2
+from benchmarks.hypino_heldout import case, judged
 from benchmarks.hypino_references import load
 from meshmove.solvers.hypino import HyPINO
 from meshmove.solvers.pde import LinearPDE

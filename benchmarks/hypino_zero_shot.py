@@ -1,4 +1,4 @@
-"""HyPINO's answer as it comes, what refinement and fine-tuning make of it, and what its features are worth."""
+"""HyPINO's answer as it comes, what refinement makes of it, and what its features are worth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from meshmove.solvers.projection import Tanh
 from meshmove.solvers.projection.field import Emission
 from meshmove.solvers.projection.rows import conditions
 
-__all__ = ["features", "fine_tuning", "refinement", "zero_shot"]
+__all__ = ["features", "refinement", "zero_shot"]
 
 Array = NDArray[np.float64]
 
@@ -141,44 +141,3 @@ def features(bench: Bench) -> Rows:
             )
         )
     return rows
-
-
-def fine_tuning(bench: Bench) -> Rows:
-    """Steps to the lowest error that a random start of the same shape reaches in 150 (quick: 10), on the seven."""
-    from meshmove.solvers.hypino.finetune import random_start
-
-    steps = 10 if bench.quick else 150
-    samples = bench.seven[: 1 if bench.quick else None]
-    rows: Rows = []
-    fewer = 0
-    for s in samples:
-        emitted = bench.model.emit(s.pde)
-        theirs, ours = (_errors(s, start, steps) for start in (random_start(emitted), emitted))
-        target = min(theirs.values())
-        at = next(k for k, e in theirs.items() if e <= target)
-        mine = next((k for k, e in ours.items() if e <= target), None)
-        fewer += mine is not None and mine < at
-        shown = f"> {steps}" if mine is None else mine
-        more = {"random_steps": at, "error": target, "zero_shot": ours[0], "fine_tuned": min(ours.values())}
-        rows.append(row(f"fine-tuning {s.name}: steps", shown, None, None, **more))
-    wanted = min(5, len(samples))
-    rows.append(row(f"fine-tuning: fewer steps, of {len(samples)}", fewer, f">= {wanted}", fewer >= wanted))
-    return rows
-
-
-def _errors(s: Sample, start: object, steps: int) -> dict[int, float]:
-    """Error by number of steps."""
-    from meshmove.solvers.hypino.finetune import finetune
-
-    X = s.pde.unit.to_unit(s.x)
-
-    def error(network) -> float:
-        return relative_l2(network.numpy()(X).numpy(), s.u)
-
-    found = {0: error(start)}
-
-    def watch(step: int, network: object) -> None:
-        found[step] = error(network)
-
-    finetune(s.pde, start, steps, watch=watch)  # type: ignore[arg-type]
-    return found

@@ -32,6 +32,7 @@ NAMES = {
     "dmm-pairs": ("dmm_pairs", "ten thousand held-out pairs through the network alone"),
     "published": ("dmm_published", "the published neural mover on its own two data sets"),
     "hypino": ("hypino", "HyPINO: projection, zero-shot, refinement, finite elements beside it"),
+    "mmpde": ("mmpde", "MM-PDE: one branch, FNO, U-Net, its parts, and the solvers of its data beside it"),
     "peers": ("peers", "MMG, MFEM's TMOP and Movement on the same meshes"),
 }
 

@@ -1,4 +1,4 @@
-"""The command ``meshmove train``: a model from data made on the fly, with a progress bar, a log and checkpoints."""
+"""The command ``meshmove train``: a model from data, with a progress bar, a log and checkpoints."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Train a model on data made on the fly.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Train a model.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def _group() -> None:
-    """Train a model on data made on the fly."""
+    """Train a model."""
 
 
 ConfigName = Annotated[str, typer.Option(help="small (a laptop) or full (a GPU).")]
@@ -77,6 +77,41 @@ def hypino(
             raise ValueError(str(error)) from error
 
 
+@app.command()
+def mmpde(
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FILES", help="Trajectories: a file (.npz, .xdmf, .pvd), a folder or a pattern; repeatable."
+        ),
+    ],
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="An attribute that the model must not see; repeatable.")
+    ] = None,
+    config: ConfigName = "small",
+    out: Out = Path("checkpoints/mmpde"),
+    devices: Devices = 1,
+    accelerator: Accelerator = "auto",
+    steps: Steps = None,
+    seed: Seed = None,
+) -> None:
+    """Train the time stepper on trajectories; run the same command again to go on after an interruption."""
+    from .cli import _errors
+
+    with _errors():
+        try:
+            fitting = importlib.import_module("meshmove.solvers.mmpde.fit")
+            if config not in fitting.CONFIGS:
+                known = ", ".join(f"--config {name}" for name in fitting.CONFIGS)
+                raise ValueError(f"Expected one of: {known} (got --config {config})")
+            changed = _changed(fitting.CONFIGS[config], steps, seed)
+            read = importlib.import_module("meshmove.solvers.data").TrajectoryDataset.from_files(data, progress=True)
+            read = read.without(*(without or ()))
+            _watch(fitting, changed, out, devices, accelerator, _mmpde_line, data=read, progress=True)
+        except ImportError as error:
+            raise ValueError(str(error)) from error
+
+
 def _changed(config: Any, steps: int | None, seed: int | None) -> Any:
     return replace(config, **{k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None})
 
@@ -89,7 +124,13 @@ def _hypino_line(row: Any) -> str:
     return f"loss {row.train_loss:7.4f}  relative error {row.error:.4f}  after projection {row.projected:.4f}"
 
 
-def _watch(fitting: Any, config: Any, out: Path, devices: int, accelerator: str, line: Callable[[Any], str]) -> None:
+def _mmpde_line(row: Any) -> str:
+    return f"loss {row.train_loss:7.4f}  error of a bundle {row.error:.4f}  of the last {row.rollout:.4f}"
+
+
+def _watch(
+    fitting: Any, config: Any, out: Path, devices: int, accelerator: str, line: Callable[[Any], str], **options: Any
+) -> None:
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -106,6 +147,7 @@ def _watch(fitting: Any, config: Any, out: Path, devices: int, accelerator: str,
             devices=devices,
             accelerator=accelerator,
             on_step=lambda step: progress.update(bar, completed=step),
+            **options,
         )
         for row in rows:
             mark = "  best" if row.best else ""

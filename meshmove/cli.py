@@ -122,17 +122,19 @@ def demo(
 
 @app.command()
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; by default all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; by default all but mmpde and peers.")
+    ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Also run MMG, MFEM's TMOP and Movement.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes, fewer cases.")] = False,
     file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all rows as JSON.")] = None,
 ) -> None:
     """Run the benchmarks of the repository: fem, ring, suite, growth, cube, random, transfer, imports, dmm, dmm-fem,
-    dmm-pairs, published, hypino, peers."""
+    dmm-pairs, published, hypino, mmpde (hours of training), peers."""
     from meshmove import _bench
 
     with _errors():
-        wanted = list(names) if names else [n for n in _bench.NAMES if n != "peers"]
+        wanted = list(names) if names else [n for n in _bench.NAMES if n not in ("mmpde", "peers")]
         wanted += ["peers"] * (peers and "peers" not in wanted)
         unknown = [n for n in wanted if n not in _bench.NAMES]
         if unknown:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 #: public name -> module that holds it; imported on first use, since each needs a library that may not be installed
 _WHERE = {
+    "animate": "meshmove.plugins.trajectories",
     "plot": "meshmove.plugins.plotting",
     "plot_history": "meshmove.plugins.solutions",
     "plot_solution": "meshmove.plugins.solutions",
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from meshmove.plugins.plotting import plot as plot
     from meshmove.plugins.solutions import plot_history as plot_history
     from meshmove.plugins.solutions import plot_solution as plot_solution
+    from meshmove.plugins.trajectories import animate as animate
 
 
 def __getattr__(name: str) -> object:

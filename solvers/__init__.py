@@ -11,11 +11,14 @@ _WHERE = {
     "HyPINO": "meshmove.solvers.hypino",
     "Interval": "meshmove.solvers.pde",
     "LinearPDE": "meshmove.solvers.pde",
+    "MMPDE": "meshmove.solvers.mmpde",
     "Neumann": "meshmove.solvers.pde",
     "Problem": "meshmove.solvers.poisson",
     "ProblemError": "meshmove.solvers.pde",
     "Solution": "meshmove.solvers.hypino.solution",
     "TimeInterval": "meshmove.solvers.pde",
+    "Trajectories": "meshmove.solvers.data",
+    "TrajectoryDataset": "meshmove.solvers.data",
     "interpolation_error_of": "meshmove.solvers.poisson",
     "l2_error": "meshmove.solvers.poisson",
     "project": "meshmove.solvers.projection",
@@ -26,8 +29,11 @@ _WHERE = {
 __all__ = sorted(_WHERE)  # noqa: PLE0605
 
 if TYPE_CHECKING:
+    from .data import Trajectories as Trajectories
+    from .data import TrajectoryDataset as TrajectoryDataset
     from .hypino import HyPINO as HyPINO
     from .hypino.solution import Solution as Solution
+    from .mmpde import MMPDE as MMPDE
     from .pde import Dirichlet as Dirichlet
     from .pde import Interval as Interval
     from .pde import LinearPDE as LinearPDE

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import hypino, hypino_cases
+from benchmarks import hypino, hypino_cases, hypino_heldout
 from benchmarks.hypino_cases import Bench, Sample, at_level, mse, relative_l2, smape, values
+from benchmarks.hypino_converged import converged
 from benchmarks.hypino_move import stated
 from benchmarks.hypino_rivals import _bumps, _differences
 from benchmarks.hypino_zero_shot import least_squares
@@ -57,6 +58,24 @@ def test_a_level_between_measurements():
     assert at_level(1.0, [2.0, 4.0], [10.0, 20.0]) == pytest.approx(10)
     assert at_level(4.0, [2.0, 8.0], [1.0, 4.0]) == pytest.approx(2)
     assert np.isnan(at_level(9.0, [2.0, 8.0], [1.0, 4.0]))
+
+
+def test_held_out_problems_are_fixed_and_hyperbolic_ones_have_no_holes():
+    some = [hypino_heldout.case(k) for k in range(9)]
+    for k, it in enumerate(some):
+        kind = hypino_heldout.KINDS[k % 8]
+        assert it.pde.kind == kind and (it.exact is None) == (k % 3 == 2)
+        holes = len(it.pde.unit.holes)
+        assert 1 <= holes <= 4 if kind == "elliptic" or (kind == "parabolic" and it.exact) else holes == 0
+    again, other = hypino_heldout.case(3), hypino_heldout.case(3, seed=1)
+    x = some[3].pde.unit.interior(20).points
+    np.testing.assert_array_equal(some[3].pde.source_at(x), again.pde.source_at(x))
+    assert again.name == some[3].name != other.name
+
+
+def test_references_say_how_far_they_are_off(sample):
+    found, change = converged(sample.pde, sample.x)
+    assert relative_l2(found, sample.u) < change < 1e-4
 
 
 def test_values_do_not_depend_on_the_chunks(sample):

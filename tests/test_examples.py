@@ -72,9 +72,17 @@ def test_one_solve_on_the_predicted_mesh_is_as_good_as_the_loop(numbers):
 
 def test_every_example_is_listed():
     scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"demo"}
-    assert scripts == set(WANTED) | set(SOLVED)
+    assert scripts == set(WANTED) | set(SOLVED) | {"mmpde_time_loop"}
     table = (EXAMPLES / "README.md").read_text()
     assert all(f"`{name}.py`" in table for name in scripts)
+
+
+def test_a_time_loop_hands_its_steps_to_a_model(numbers):
+    found, out = numbers("mmpde_time_loop")
+    assert found["given back"] < 10 and found["error"] < 0.06 and found["error without tests"] < 0.1
+    assert (out / "mmpde_time_loop.gif").stat().st_size > 100_000
+    lines = (EXAMPLES / "mmpde_time_loop.py").read_text().splitlines()
+    assert 3 <= sum(line.endswith("# <- meshmove") for line in lines) < 10
 
 
 def test_the_steep_problem_takes_fewer_than_ten_added_lines():

@@ -152,7 +152,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path, monkeypatch):
     class Two:
         world_size = 2
 
-    monkeypatch.setattr(module, "_fabric", lambda *args: Two())
+    monkeypatch.setattr(module, "fabric_of", lambda *args: Two())
     with pytest.raises(ValueError, match=r"2 devices can share evenly \(got 3\)"):
         run(replace(TINY, batch=3), tmp_path)
 

@@ -5,7 +5,7 @@ import pytest
 import skfem
 from pde_cases import Known
 
-from meshmove.geometry import Disk, InvalidMeshError, Rectangle, UnsupportedMeshError
+from meshmove.geometry import Disk, InvalidMeshError, Polygon, Rectangle, UnsupportedMeshError
 from meshmove.geometry.errors import FieldError
 from meshmove.solvers.pde import Dirichlet, Interval, LinearPDE, Neumann, ProblemError, TimeInterval
 from meshmove.solvers.pde.evaluation import function_of
@@ -53,6 +53,18 @@ def test_elliptic_with_slanted_neumann_sides_and_anisotropy():
     domain = SIDES & Disk((1, 0.5), 0.8, name="round")
     rate, fine = order(known(domain, (0, 0, 0, -5, -1), ("round",)))
     assert rate > 2.5 and fine < 1e-4
+
+
+def test_neumann_on_curves_beside_cells_halved_at_corners():
+    domain = SIDES - [Disk((0.7, 0.5), 0.2, name="hole"), Polygon(((1.2, 0.3), (1.6, 0.4), (1.4, 0.7)), "triangle")]
+    pde = known(domain, (0, 0, 0, -1, -1), ("hole", "triangle"))
+    corners = np.concatenate([pde.unit.to_physical(c.at[:, None]) for c in pde.unit.corners], axis=1)
+    mesh = mesh_of(domain, 0.1, corners)
+    assert isinstance(mesh, skfem.MeshTri2) and len(corners.T) == 3
+    basis, dofs = solve_finite_elements(pde, mesh)
+    assert np.abs(dofs - Known.u(np.asarray(basis.doflocs))).max() < 2e-4
+    nodes = mesh.doflocs[:, np.abs(np.hypot(*(mesh.doflocs - [[0.7], [0.5]])) - 0.2) < 0.01]
+    assert nodes.shape[1] > 10 and np.allclose(np.hypot(*(nodes - [[0.7], [0.5]])), 0.2)
 
 
 def test_first_order_and_algebraic():

@@ -103,6 +103,15 @@ def test_a_polygonal_hole_agrees_with_itself_on_a_finer_grid():
     assert np.sqrt((difference**2).mean()) < 2e-4
 
 
+def test_where_boundary_values_jump_the_estimate_says_so():
+    box = Rectangle((0, 0), (1, 1), names=("bottom", "side", "top", "side"))
+    pde = LinearPDE(box, uxx=-1, uyy=-1, conditions={"bottom": Dirichlet(), "side": Dirichlet(), "top": Dirichlet(1)})
+    k = np.arange(1, 400, 2)[:, None] * np.pi
+    ends = lambda x: (np.exp(k * (x[1] - 1)) - np.exp(-k * (x[1] + 1))) / (1 - np.exp(-2 * k))  # noqa: E731
+    error = _error(pde, lambda x: (4 / k * np.sin(k * x[0]) * ends(x)).sum(0), solution := project(pde, effort=0.05))
+    assert 1e-4 < error < solution.error_estimate < 100 * error
+
+
 def test_the_corner_of_an_l_is_resolved():
     pde = BENCHMARKS["PS-L"].pde
     found = project(pde)

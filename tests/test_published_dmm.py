@@ -6,7 +6,7 @@ import torch
 
 from meshmove import _bench
 from meshmove.geometry import CellMesh, Disk, Rectangle
-from meshmove.solvers.burgers import burgers_trajectories
+from meshmove.solvers.data.burgers import burgers_trajectories
 
 network = _bench.module("published_dmm.network")
 losses = _bench.module("published_dmm.losses")

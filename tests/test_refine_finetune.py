@@ -57,12 +57,21 @@ def test_fine_tuning_lowers_the_loss_and_is_seeded(pde, model):
     assert np.array_equal(first.jets(X).detach().numpy(), again.jets(X).detach().numpy())
     with pytest.raises(ProblemError, match="steps"):
         finetune(pde, start, -1)
+    with pytest.raises(ProblemError, match="adam=-2"):
+        finetune(pde, start, 4, adam=-2)
+
+
+def test_fine_tuning_by_adam_ends_when_it_is_told_to(pde, model):
+    seen = []
+    _, history = finetune(pde, model.emit(pde), 30, adam=30, watch=lambda step, network: seen.append(step) or True)
+    assert seen == [10] and len(history) == 11
 
 
 def test_a_random_start_has_the_same_shape_and_is_seeded(pde, model):
     emitted = model.emit(pde)
     a, b = random_start(emitted, 1), random_start(emitted, 1)
     assert all(torch.equal(a.parameters[k], b.parameters[k]) for k in a.parameters)
+    assert not a.parameters["lattice"].any() and a.parameters["mixture"].all()
     assert {k: v.shape for k, v in a.parameters.items()} == {k: v.shape for k, v in emitted.parameters.items()}
 
 

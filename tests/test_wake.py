@@ -5,8 +5,8 @@ import pytest
 import skfem
 
 from meshmove.geometry import aspect_ratio, cell_volumes
-from meshmove.solvers.flow import Flow, FlowError, skfem_mesh
-from meshmove.solvers.wake import (
+from meshmove.solvers.data.flow import Flow, FlowError, skfem_mesh
+from meshmove.solvers.data.wake import (
     PROBE,
     strouhal_law,
     strouhal_number,

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from ._boundary import SNAP, Boundary
 
-__all__ = ["BoundaryEdges", "SizeField", "boundary_edges"]
+__all__ = ["BoundaryEdges", "SizeField", "boundary_edges", "joined_ends"]
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -106,7 +106,7 @@ class BoundaryEdges:
 
 def boundary_edges(boundary: Boundary, size: float) -> tuple[BoundaryEdges, SizeField]:
     """Edges of length about h along the boundary, and the field h."""
-    corners, corner_points = _corners(boundary)
+    corners, corner_points = joined_ends(boundary)
     piece, s, x, h = _wanted(boundary, size, corners)
     field = SizeField(size, x, h)
     points, edges, owner, span = [corner_points], [], [], []
@@ -129,7 +129,7 @@ def boundary_edges(boundary: Boundary, size: float) -> tuple[BoundaryEdges, Size
     return BoundaryEdges(boundary, corner_points.shape[1], np.concatenate(points, axis=1), *made), field
 
 
-def _corners(boundary: Boundary) -> tuple[Ids, Array]:
+def joined_ends(boundary: Boundary) -> tuple[Ids, Array]:
     """Corner ids of the start and end of every piece (2, pieces), ends within SNAP being one, and their points."""
     ends = boundary.ends.reshape(2, -1)
     pairs = cKDTree(ends.T).query_pairs(SNAP * boundary.extent, output_type="ndarray")

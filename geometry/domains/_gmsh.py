@@ -14,7 +14,7 @@ from ._delaunay import delaunay, scatter
 from ._edges import BoundaryEdges, SizeField
 from .domain import DomainError
 
-__all__ = ["triangulate"]
+__all__ = ["shells", "triangulate"]
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]

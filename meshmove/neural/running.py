@@ -1,14 +1,178 @@
-"""What training loops share: devices through Lightning Fabric, the learning rate's schedule, a log as CSV."""
+"""The training loop that all models share: resumable to the bit, on one device or several (Lightning Fabric)."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-__all__ = ["append_row", "fabric_of", "schedule"]
+import torch
+from torch import Tensor, nn
+
+from .checkpoint import load_checkpoint, save_checkpoint
+
+__all__ = ["Run", "RunConfig", "append_row", "fabric_of", "schedule"]
+
+
+class RunConfig(Protocol):
+    """What the loop itself wants to know of a configuration.
+
+    `batch`: samples a step in all, whatever the number of devices; `average`: decay of the weights' running average;
+    `patience`: validations without improvement before the run stops early.
+    """
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def average(self) -> float: ...
+    @property
+    def validate_every(self) -> int: ...
+    @property
+    def patience(self) -> int: ...
+    def as_json(self) -> str: ...
+
+
+class Run(ABC):
+    """A training run in a folder, which gets the log, the checkpoint and the best weights so far.
+
+    A run that finds its own checkpoint there goes on from it, with the same numbers as one that was never interrupted.
+    The subclass says what the loss of a step is and what a validation measures; samples must depend on their number
+    alone, so that any number of devices trains alike.
+
+    Attributes
+    ----------
+    model, average
+        What is trained, and the running average of its weights, which is validated and kept.
+    objective
+        The module that Fabric wraps: from a batch to the loss.
+    step
+        Steps done so far.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint in the folder belongs to another configuration, or the batch cannot be shared evenly.
+    """
+
+    #: of the model, as checkpoints name it
+    kind: ClassVar[str]
+    #: dataclass of a validation: step, steps, seconds, train_loss, what `measure` gives, best
+    progress: ClassVar[Callable[..., Any]]
+    #: the measure that decides on the best weights, the less the better
+    criterion: ClassVar[str]
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: str | Path,
+        fabric: Any,
+        model: nn.Module,
+        objective: nn.Module,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        if config.batch % fabric.world_size:
+            raise ValueError(f"Expected a batch that {fabric.world_size} devices can share evenly (got {config.batch})")
+        self.config, self.folder, self.fabric, self.model = config, Path(folder), fabric, model
+        self.average: Any = deepcopy(model).to(fabric.device).eval()
+        self.objective, self.optimizer = fabric.setup(objective, optimizer)
+        self.step, self.seconds, self.best, self.waited = 0, 0.0, math.inf, 0
+        self._fresh = not self._checkpoint.is_file()
+        if not self._fresh:
+            self._resume()
+
+    @abstractmethod
+    def loss(self) -> Tensor:
+        """Of this process's share of the batch of this step."""
+
+    @abstractmethod
+    def measure(self) -> dict[str, float]:
+        """Of the averaged weights on held-out samples; every process takes all, so that all agree on stopping early."""
+
+    def rows(self, on_step: Callable[[int], None] | None = None) -> Iterator[Any]:
+        """Train, yielding at every validation; `on_step` is told the number of steps done after each of them."""
+        c, began, losses = self.config, time.perf_counter() - self.seconds, []
+        if self._fresh:
+            yield self._validate(math.nan)
+        while self.step < c.steps and self.waited < c.patience:
+            losses.append(self._train())
+            self.step += 1
+            if on_step is not None:
+                on_step(self.step)
+            if self.step % c.validate_every == 0 or self.step == c.steps:
+                self.seconds = time.perf_counter() - began
+                yield self._validate(sum(losses) / len(losses))
+                losses = []
+
+    def _train(self) -> float:
+        c, f = self.config, self.fabric
+        for group in self.optimizer.param_groups:
+            group["lr"] = c.learning_rate * schedule(self.step / c.steps)
+        self.optimizer.zero_grad()
+        loss = self.loss()
+        f.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
+        if torch.isfinite(norm):  # one singular sample must not spoil the rest
+            self.optimizer.step()
+        with torch.no_grad():
+            decay = min(c.average, (self.step + 1) / (self.step + 10))
+            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(now, 1 - decay)
+        return float(f.all_reduce(loss.detach(), reduce_op="mean")) if f.world_size > 1 else float(loss.detach())
+
+    @torch.no_grad()
+    def _validate(self, train_loss: float) -> Any:
+        measures = self.measure()
+        better = measures[self.criterion] < self.best
+        self.waited = 0 if better else self.waited + 1
+        self.best = min(measures[self.criterion], self.best)
+        row = self.progress(
+            step=self.step,
+            steps=self.config.steps,
+            seconds=self.seconds,
+            train_loss=train_loss,
+            best=better,
+            **measures,
+        )
+        if self.fabric.is_global_zero:
+            self._write(row)
+        self.fabric.barrier()
+        return row
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    def _resume(self) -> None:
+        config = self.config.as_json()
+        known = load_checkpoint(self._checkpoint, self.model, self.average, self.optimizer, config, self.kind)
+        self.step, self.seconds = int(known["step"]), float(known["seconds"])
+        self.best, self.waited = float(known["best"]), int(known["waited"])
+
+    def _write(self, row: Any) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        append_row(self.folder / "log.csv", asdict(row))
+        if row.best:
+            self.average.save_pretrained(self.folder / "best.safetensors")
+        facts = {
+            "config": self.config.as_json(),
+            "step": str(self.step),
+            "seconds": repr(self.seconds),
+            "best": repr(self.best),
+            "waited": str(self.waited),
+        }
+        save_checkpoint(self._checkpoint, self.model, self.average, self.optimizer, facts, self.kind)
 
 
 def fabric_of(devices: int, accelerator: str, strategy: str | None) -> Any:

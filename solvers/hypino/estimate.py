@@ -23,8 +23,8 @@ _SAFETY = 1.5
 def estimate_error(solution: Solution, effort: float = 0.05) -> float:
     """Relative L2 error of any solution.
 
-    Its error solves a problem with its residual as data. That problem is projected on coarse grids: its solution,
-    plus what the projection says of its own error, measures the error of the first.
+    Its error solves a problem with its residual as data. That problem is projected on coarse grids, and the size of
+    its solution is the estimate.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@ r"""Fine-tuning: the emitted network as the start of a physics-informed one.
 
     min over all weights of  mean w (L u - f)^2 + mean of the weighted squares of the conditions,
 
-Adam first, then L-BFGS (Raissi, Perdikaris & Karniadakis, J. Comput. Phys. 378, 2019). The weights are those of the
-projection's rows, at a length h that small networks resolve.
+by L-BFGS, after Adam where that is asked for (Raissi, Perdikaris & Karniadakis, J. Comput. Phys. 378, 2019). The
+weights are those of the projection's rows, at a length h that small networks resolve.
 """
 
 from __future__ import annotations
@@ -37,13 +37,16 @@ class Step:
 
 
 def random_start(emitted: Emitted, seed: int = 0) -> Emitted:
-    """Networks of the same shape with random weights, as a PINN starts: Glorot's normal distribution."""
+    """Networks of the same shape with random weights, as a PINN starts: Glorot's normal distribution.
+
+    The fields of Gaussians start from zero: random ones are so rough that the start would be a worse one.
+    """
     generator = torch.Generator().manual_seed(seed)
     named = {}
     for name, value in emitted.parameters.items():
         fan = value.shape[-1] + (value.shape[-2] if value.ndim > 1 else 0)
         noise = torch.randn(value.shape, generator=generator, dtype=torch.float64)
-        named[name] = (noise * math.sqrt(2 / max(fan, 1))).to(value)
+        named[name] = (noise * (0.0 if name == "lattice" else math.sqrt(2 / max(fan, 1)))).to(value)
     return emitted.with_parameters(named)
 
 
@@ -52,10 +55,10 @@ def finetune(
     emitted: Emitted,
     steps: int = 200,
     *,
-    adam: int | None = None,
+    adam: int = 0,
     rate: float = 2e-3,
     seed: int = 0,
-    watch: Callable[[int, Emitted], None] | None = None,
+    watch: Callable[[int, Emitted], bool | None] | None = None,
 ) -> tuple[Emitted, list[Step]]:
     """Train an emitted network on the residual of its problem.
 
@@ -64,11 +67,11 @@ def finetune(
     steps
         Steps in all; an iteration of L-BFGS counts as one.
     adam
-        How many of them Adam takes, by default a quarter.
+        How many of them Adam takes, the first; by default none, as a start that is good already is lost in them.
     rate
         Adam's learning rate.
     watch
-        Called with the number of steps and the network after every tenth.
+        Called with the number of steps and the network after every tenth; it ends the training by returning True.
 
     Returns
     -------
@@ -80,15 +83,15 @@ def finetune(
     ProblemError
         A negative number of steps.
     """
-    if steps < 0:
-        raise ProblemError(f"Expected a number of steps of 0 or more (got {steps})")
+    if steps < 0 or adam < 0:
+        raise ProblemError(f"Expected numbers of steps of 0 or more (got steps={steps}, adam={adam})")
     loss = _loss(pde, seed)
     names = {k: v.detach().double().contiguous().clone().requires_grad_() for k, v in emitted.parameters.items()}
     network = lambda: emitted.with_parameters(names)  # noqa: E731
     best = float(loss(network()).detach())
     kept = {k: v.detach().clone() for k, v in names.items()}
     history = [Step(0, best)]
-    first = steps // 4 if adam is None else min(adam, steps)
+    first = min(adam, steps)
     optimizer: torch.optim.Optimizer = torch.optim.Adam(list(names.values()), lr=rate)
 
     def closure() -> torch.Tensor:
@@ -108,9 +111,7 @@ def finetune(
         if now < best:
             best, kept = now, {k: v.detach().clone() for k, v in names.items()}
         history.append(Step(step, now))
-        if watch is not None and step % 10 == 0:
-            watch(step, network().detach())
-        if not math.isfinite(now):
+        if not math.isfinite(now) or (watch is not None and step % 10 == 0 and watch(step, network().detach())):
             break
     return emitted.with_parameters(kept), history
 

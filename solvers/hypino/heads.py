@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad, scaled_dot_product_attention
 
-from .inputs import GUESSES
+from .inputs import GUESSES, Inputs
 from .target import fourier_width, nodal_to_lattice, shapes
 
 __all__ = ["FieldHead", "WeightHead"]
@@ -17,8 +17,8 @@ __all__ = ["FieldHead", "WeightHead"]
 class FieldHead(nn.Module):
     """Coefficients of the Gaussian lattice: each fine token writes `detail` by `detail` nodal values of every field.
 
-    The first field starts as the first guess, tokens add others to it. It is the solution at the start; the other
-    fields start as the guesses one by one, with no weight.
+    The first field is the rough solution with a correction, zero at the start. The others start as what other guesses
+    differ by, with no weight in the solution.
     """
 
     def __init__(self, width: int, condition: int, fields: int, detail: int) -> None:
@@ -33,23 +33,22 @@ class FieldHead(nn.Module):
             nn.init.normal_(layer.weight, std=2e-4)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
-            self.mixture.bias[0] = self.gates_of_operator.bias[0] = 1.0
+            self.mixture.bias[0] = 1.0
 
-    def forward(self, tokens: Tensor, condition: Tensor, guesses: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, F, M, M) and (B, F) from tokens (B, h, w, C) and guesses (B, 7, n, n)."""
+    def forward(self, tokens: Tensor, condition: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Coefficients (B, F, M, M) and weights (B, F) of the fields from tokens (B, h, w, C)."""
         tokens = self.norm(tokens)
         B, h, w, _ = tokens.shape
-        d = self.detail
-        nodal = (
-            self.values(tokens).view(B, h, w, self.fields, d, d).permute(0, 3, 1, 4, 2, 5).reshape(B, -1, h * d, w * d)
-        )
+        d, F = self.detail, self.fields
+        nodal = self.values(tokens).view(B, h, w, F, d, d).permute(0, 3, 1, 4, 2, 5).reshape(B, F, h * d, w * d)
         gates = self.gates(tokens).permute(0, 3, 1, 2)
-        gates = F.interpolate(gates, (h * d, w * d), mode="bilinear", align_corners=False)
+        gates = interpolate(gates, (h * d, w * d), mode="bilinear", align_corners=False)
         gates = gates + self.gates_of_operator(condition)[:, :, None, None]
-        guesses = F.adaptive_avg_pool2d(guesses, (h * d, w * d))
-        more = guesses[:, : self.fields - 1]
-        more = F.pad(more, (0, 0, 0, 0, 0, self.fields - 1 - more.shape[1]))
-        nodal = nodal + torch.cat([(gates * guesses).sum(1, keepdim=True), more], 1)
+        pixels = torch.cat([inputs.rough[:, None], inputs.others], 1)
+        rough, others = adaptive_avg_pool2d(pixels, (h * d, w * d)).split([1, GUESSES], 1)
+        start = torch.cat([(gates * others).sum(1, keepdim=True), others[:, : F - 1]], 1)
+        nodal = inputs.left[:, None, None, None] * (nodal + pad(start, (0, 0, 0, 0, 0, F - start.shape[1])))
+        nodal = torch.cat([nodal[:, :1] + rough, nodal[:, 1:]], 1)
         mixture = self.mixture(torch.cat([tokens.mean((1, 2)), condition], 1))
         return nodal_to_lattice(nodal), mixture
 
@@ -84,7 +83,7 @@ class WeightHead(nn.Module):
         heads = max(1, x.shape[-1] // 32)
         q = self.queries.to(x.dtype).expand(len(x), -1, -1)
         split = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q.to(keys.dtype), keys, values))
-        pooled = F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+        pooled = scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
         pooled = self.mix(torch.cat([pooled, condition[:, None].expand(-1, pooled.shape[1], -1)], -1))
         raw = {name: self.write[name](pooled[:, i]).float() for i, name in enumerate(self.sizes)}
         net = {}

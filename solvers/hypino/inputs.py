@@ -1,4 +1,4 @@
-"""What the encoder sees: data scaled to unit amplitude, and cheap linear guesses at the solution as extra channels."""
+"""What the encoder sees: data scaled to unit amplitude, a rough solution to correct, other guesses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .sweeps import sweep
 __all__ = ["CHANNELS", "GUESSES", "Inputs", "Turn", "prepare"]
 
 #: channels of the picture that the encoder reads, and how many of the last ones are guesses at the solution
-CHANNELS, GUESSES = 17, 7
+CHANNELS, GUESSES = 19, 6
 
 
 @dataclass(frozen=True)
@@ -56,28 +56,34 @@ class Inputs:
     Attributes
     ----------
     picture
-        (B, 17, n, n): masks, data, what the first guess misses, coordinates, then seven guesses at the solution.
-    guesses
-        (B, 7, n, n): the guesses as they are, where the picture has them compressed.
+        (B, 19, n, n): masks, data, the rough solution and what it misses, coordinates, other guesses.
+    rough
+        (B, n, n): the rough solution, which the network corrects.
+    others
+        (B, 6, n, n): other guesses less the rough one, over `left`, compressed.
     coefficients
         (B, 5), the largest in magnitude is 1.
     scale
         (B,): amplitude of the data; the solution is the network's times this.
+    left
+        (B,): amplitude of what the rough solution misses; the correction is the network's times this.
     """
 
     picture: Tensor
-    guesses: Tensor
+    rough: Tensor
+    others: Tensor
     coefficients: Tensor
     scale: Tensor
+    left: Tensor
 
 
 def prepare(coefficients: Tensor, raster: Tensor, sweeps: int) -> Inputs:
     """Scale a batch of problems and draw the picture that the encoder reads.
 
     The problem is linear: operator and source are divided by the largest coefficient, source and boundary data by
-    their amplitude. The first guess comes from a few sweeps of conjugate gradients (`sweep`). The others are the source
-    through the regularised inverse of the operator's symbol, which knows no boundary, and the Dirichlet values that it
-    misses, spread into the domain in one way or another.
+    their amplitude. A few sweeps of conjugate gradients give a rough solution (`sweep`); the network corrects it, in
+    units of what it misses. Other guesses at the solution: the source through the regularised inverse of the operator's
+    symbol, which knows no boundary, and the Dirichlet values that it misses, spread into the domain in several ways.
 
     Parameters
     ----------
@@ -93,24 +99,26 @@ def prepare(coefficients: Tensor, raster: Tensor, sweeps: int) -> Inputs:
     c = coefficients / size
     dirichlet, neumann, g, h, f, inside = raster.unbind(1)
     f = f * inside / size[:, :, None]
-    rough, left = sweep(c, torch.cat([raster[:, :4], f[:, None], inside[:, None]], 1), sweeps)
-    guesses = torch.cat([rough[:, None], _guesses(c, f, g, dirichlet)], 1)
-    count = dirichlet.sum((1, 2)).clamp_min(1)
-    amplitude = (g * g * dirichlet).sum((1, 2)) / count + (rough * rough * inside).mean((1, 2))
-    scale = amplitude.sqrt().clamp_min(1e-30)
-    by = scale[:, None, None]
-    g, h, f, left, guesses = g / by, h / by, f / by, left / by, guesses / by[:, None]
+    rough = sweep(c, torch.cat([raster[:, :4], f[:, None], inside[:, None]], 1), sweeps)
+    others = _guesses(c, f, g, dirichlet)
+    count, around = (mask.sum((1, 2)).clamp_min(1) for mask in (dirichlet, neumann))
+    scale = (g * g * dirichlet).sum((1, 2)) / count + (rough.values**2 * inside).mean((1, 2))
+    scale = scale.sqrt().clamp_min(1e-15)
+    left = rough.value.square().sum((1, 2)) / count + 0.1 * rough.flux.square().sum((1, 2)) / around
+    left = (left + 4 * rough.equation.square().mean((1, 2))).sqrt().clamp_min(1e-15)
+    left = left * scale / (left + scale)  # no more than the solution itself
     n = raster.shape[-1]
-    x = torch.linspace(-1 + 1 / n, 1 - 1 / n, n, dtype=f.dtype, device=f.device)
+    x = torch.linspace(-1 + 1 / n, 1 - 1 / n, n, dtype=f.dtype, device=f.device).expand_as(f)
     order = torch.tensor([1.0, 5.0, 5.0, 25.0, 25.0], dtype=f.dtype, device=f.device)
     strength = (c.abs() * order).sum(1)[:, None, None]
-    missed = (g - guesses[:, 0]) * dirichlet
+    by, rest = scale[:, None, None], left[:, None, None]
+    data = [dirichlet, neumann, inside, g / by, torch.asinh(h / (5 * by)), torch.asinh(f / (strength * by))]
+    data += [torch.asinh(rough.values / by), x, x.mT, (rest / by).log().expand_as(f) / 3]
+    data += [torch.asinh(a / rest) for a in (rough.value, rough.flux / 3, 5 * rough.equation)]
     # a guess that met a resonance may be anything
-    guesses = torch.cat([guesses[:, :1], guesses[:, 1:] / (1 + guesses[:, 1:].abs() / 5)], 1)
-    data = [dirichlet, neumann, inside, g, torch.asinh(h / 5), torch.asinh(f / strength)]
-    data += [torch.asinh(5 * missed), torch.asinh(10 * left)]
-    picture = torch.stack([*data, x.expand_as(f), x[:, None].expand_as(f)], 1)
-    return Inputs(torch.cat([picture, guesses / (1 + guesses.abs() / 5)], 1), guesses, c, scale)
+    others = (others - rough.values[:, None]) / rest[:, None]
+    others = others / (1 + others.abs() / 5)
+    return Inputs(torch.cat([torch.stack(data, 1), others], 1), rough.values / by, others, c, scale, left / scale)
 
 
 def _guesses(c: Tensor, f: Tensor, g: Tensor, mask: Tensor) -> Tensor:

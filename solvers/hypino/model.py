@@ -82,8 +82,10 @@ class HyPINO(nn.Module):
         # only the encoder bears half precision
         with torch.autocast(raster.device.type, precision or torch.bfloat16, enabled=precision is not None):
             fine, coarse = (t.float() for t in self.encoder(inputs.picture, condition))
-        lattice, mixture = self.fields(fine, condition, inputs.guesses)
-        emitted = Emitted(lattice, mixture, (self.weights(coarse, condition),))
+        lattice, mixture = self.fields(fine, condition, inputs)
+        net = self.weights(coarse, condition)
+        net["out"] = net["out"] * inputs.left[:, None]
+        emitted = Emitted(lattice, mixture, (net,))
         return (emitted * inputs.scale).turned_back(turn)
 
     @torch.no_grad()

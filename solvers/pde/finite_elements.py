@@ -17,6 +17,8 @@ import skfem
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+from skfem.mapping import MappingIsoparametric
 
 from meshmove.geometry.domains import Domain
 from meshmove.geometry.domains._pieces import Arc
@@ -89,8 +91,13 @@ def solve_finite_elements(
     return basis, u
 
 
-def mesh_of(domain: Domain, size: float = 0.05) -> skfem.MeshTri:
+def mesh_of(domain: Domain, size: float = 0.05, corners: Array | None = None, layers: int = 12) -> skfem.MeshTri:
     """Triangles of a domain, size relative to half the longer side of its box; second-order ones along curves.
+
+    Parameters
+    ----------
+    corners
+        Vertices (2, n) at which cells are halved `layers` times.
 
     >>> from meshmove.geometry import Disk
     >>> mesh = mesh_of(Disk((0, 0), 3), 0.3)
@@ -101,18 +108,39 @@ def mesh_of(domain: Domain, size: float = 0.05) -> skfem.MeshTri:
         raise ProblemError(f"Expected a positive size of cells (got {size!r})")
     low, high = np.array(domain.bounds)
     mesh = _skfem_mesh(domain.mesh(size * float((high - low).max()) / 2))
+    for _ in range(layers if corners is not None and corners.size else 0):
+        _, vertices = cKDTree(mesh.p.T).query(np.asarray(corners).T)
+        mesh = mesh.refined(np.flatnonzero(np.isin(mesh.t, vertices).any(axis=0)))
     return _curved(mesh, domain) if any(isinstance(p, Arc) for p in domain.boundary.pieces) else mesh
 
 
 def _curved(mesh: skfem.MeshTri, domain: Domain) -> skfem.MeshTri2:
-    """Mid-nodes of boundary facets put on the boundary."""
+    """Vertices and mid-nodes of boundary facets put on the boundary."""
     second = skfem.MeshTri2.from_mesh(mesh)
     facets = second.boundary_facets()
-    nodes = second.dofs.facet_dofs[0, facets]
     x = np.array(second.doflocs)
+    nodes = np.concatenate([second.dofs.facet_dofs[0, facets], np.unique(second.facets[:, facets])])
     _, piece, s = domain.boundary.nearest(x[:, nodes])
     x[:, nodes] = domain.boundary.evaluate(piece, s)[0]
     return skfem.MeshTri2(x, second.t)
+
+
+class _Curves(MappingIsoparametric):
+    """Curved cells whose map is inverted to rounding; scikit-fem's own gives up on cells smaller than that."""
+
+    def invF(self, x: Array, tind: Ids | None = None, newton_max_iters: int = 10, newton_tol: float = 1e-14) -> Array:
+        X = np.full(x.shape, 1 / 3)
+        for _ in range(newton_max_iters):
+            step = np.einsum("ijkl,jkl->ikl", self.invDF(X, tind), x - self.F(X, tind))
+            X = X + step
+            if np.abs(step).max(initial=0.0) <= newton_tol:
+                break
+        return X
+
+
+def _mapping(mesh: skfem.Mesh) -> Any:
+    mapping = mesh.mapping()
+    return _Curves(mesh, mapping.elem, mapping.bndelem) if isinstance(mesh, skfem.MeshTri2) else mapping
 
 
 def _grid(pde: LinearPDE, size: float) -> skfem.MeshQuad:
@@ -202,7 +230,8 @@ def _with_neumann(
         here = facets[np.isin(piece, [i for i, side in enumerate(pde.sides) if side.rows == rows])]
         if not len(here):
             continue
-        side = skfem.FacetBasis(basis.mesh, basis.elem, facets=here, intorder=max(6, 2 * basis.elem.maxdeg + 2))
+        order = max(6, 2 * basis.elem.maxdeg + 2)
+        side = skfem.FacetBasis(basis.mesh, basis.elem, _mapping(basis.mesh), facets=here, intorder=order)
         x, n = np.asarray(side.global_coordinates()), np.asarray(side.normals)
         a, b = _at(pde, x)[3:]
         g = evaluate(row.value, x.reshape(2, -1), row.what).reshape(x.shape[1:])

@@ -57,12 +57,8 @@ class Benchmark:
         >>> bool(abs(dofs.max() - 0.1494) < 1e-3)
         True
         """
-        mesh = mesh_of(self.pde.domain, size)
-        for corner in self.pde.unit.corners:
-            at = self.pde.unit.to_physical(corner.at[:, None])
-            for _ in range(self.layers):
-                vertex = np.hypot(*(mesh.p - at)).argmin()
-                mesh = mesh.refined(np.flatnonzero((mesh.t == vertex).any(axis=0)))
+        at = [self.pde.unit.to_physical(corner.at[:, None]) for corner in self.pde.unit.corners]
+        mesh = mesh_of(self.pde.domain, size, np.concatenate(at, axis=1) if at else None, self.layers)
         return solve_finite_elements(self.pde, mesh, element=skfem.ElementTriP4())
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry.domains._edges import _corners
+from meshmove.geometry.domains._edges import joined_ends
 from meshmove.geometry.domains._gmsh import shells
 
 from ._sides import DIRICHLET
@@ -65,7 +65,7 @@ class Corner:
 
 def holes_of(unit: UnitProblem) -> tuple[Hole, ...]:
     boundary = unit.pde.domain.boundary
-    ids, points = _corners(boundary)
+    ids, points = joined_ends(boundary)
     found = []
     for shell in shells(points, ids.T):
         for loop in shell[1:]:
@@ -109,7 +109,7 @@ def corners_of(unit: UnitProblem) -> tuple[Corner, ...]:
     pde, boundary = unit.pde, unit.pde.domain.boundary
     if pde.kind != "elliptic":
         return ()
-    ids, points = _corners(boundary)
+    ids, points = joined_ends(boundary)
     found = []
     for loop in (loop for shell in shells(points, ids.T) for loop in shell):
         for before, after in zip(np.roll(loop, 1), loop, strict=True):

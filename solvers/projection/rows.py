@@ -23,13 +23,22 @@ Array = NDArray[np.float64]
 class Conditions(NamedTuple):
     """Weighted rows ``(coefficients * jets).sum(0) = values``: points (2, n), coefficients (5, n), values (n,).
 
-    `weights` (n,) are those that coefficients and values have been multiplied by.
+    `weights` (n,) are those that coefficients and values have been multiplied by. Absolute residuals of the weighted
+    rows times `lengths` (n,) sum to integrals over the boundary, of what is missed of u where `slopes` (n,) is False,
+    of what is missed of its derivative in unit coordinates where it is True.
     """
 
     points: Array
     coefficients: Array
     values: Array
     weights: Array
+    lengths: Array
+    slopes: NDArray[np.bool_]
+
+    def missed(self, residual: Array) -> tuple[float, float]:
+        """Integrals over the boundary of what u, and of what its derivative, misses: weighted residuals (n,)."""
+        parts = np.abs(residual) * self.lengths
+        return float(parts[~self.slopes].sum()), float(parts[self.slopes].sum())
 
 
 def conditions(unit: UnitProblem, magnitude: Array, h: float, spacing: float, seed: int = 0) -> Conditions:
@@ -37,10 +46,12 @@ def conditions(unit: UnitProblem, magnitude: Array, h: float, spacing: float, se
 
     `magnitude` (5,) are the root mean squares of the operator's coefficients.
     """
-    rows = unit.boundary(max(int(unit._lengths.sum() / spacing), 8), seed)
+    rows = unit.boundary(max(int(unit.perimeter / spacing), 8), seed)
     a, b, c = magnitude[3:].max(), magnitude[1:3].max(), magnitude[0]
     value, slope = max(a * h**-1.5, b * h**-0.5, c * h**0.5), max(a * h**-0.5, b * h**0.5)
     size = np.hypot(rows.coefficients[1], rows.coefficients[2])
-    weights = np.where(rows.kinds > 0, slope / np.where(rows.kinds > 0, size, 1), value) * np.sqrt(rows.weights)
+    slopes = rows.kinds > 0
+    strength, root = np.where(slopes, slope, value), np.sqrt(rows.weights)
+    weights = strength * root / np.where(slopes, size, 1)
     both = np.concatenate([rows.coefficients, np.zeros((2, len(weights)))])
-    return Conditions(rows.points, both * weights, rows.values * weights, weights)
+    return Conditions(rows.points, both * weights, rows.values * weights, weights, root / strength, slopes)

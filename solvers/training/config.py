@@ -24,7 +24,7 @@ class Config:
 
     settings: Settings = field(default_factory=Settings)
     weights: Weights = field(default_factory=Weights)
-    steps: int = 2400
+    steps: int = 1900
     batch: int = 32
     interior: int = 208
     edge: int = 112

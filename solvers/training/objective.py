@@ -15,6 +15,10 @@ from .problems import Problems
 __all__ = ["Objective", "Weights", "projected_error", "relative_error"]
 
 
+#: relative errors below this count in proportion, larger ones by their logarithm
+SMALL = 0.05
+
+
 @dataclass(frozen=True)
 class Weights:
     """Weights of the parts of the loss; `smooth` is the published mixture's Huber threshold."""
@@ -46,14 +50,11 @@ class Objective(nn.Module):
         parts = _parts(p, inner, outer)
         known = p.labelled.to(inner.dtype)
         labelled, free = known.sum().clamp_min(1), (1 - known).sum().clamp_min(1)
-        boundary = w.dirichlet * parts["dirichlet"].log1p() + w.neumann * parts["neumann"].log1p()
-        on_known = (
-            w.value * parts["value"].log1p()
-            + w.gradient * parts["gradient"].log1p()
-            + w.residual * parts["residual"].log1p()
-            + boundary
-        )
-        on_free = w.unlabelled * parts["residual"].log1p() + boundary
+        # between a mean, which hard problems rule, and a geometric mean, which easy ones do
+        size = {name: (part / SMALL).log1p() for name, part in parts.items()}
+        boundary = w.dirichlet * size["dirichlet"] + w.neumann * size["neumann"]
+        on_known = w.value * size["value"] + w.gradient * size["gradient"] + w.residual * size["residual"] + boundary
+        on_free = w.unlabelled * size["residual"] + boundary
         each = torch.where(p.labelled, on_known, 0 * on_free) + torch.where(p.labelled, 0 * on_known, on_free)
         loss = each.mean()
         log = {"value": (parts["value"] * known).sum() / labelled, "free": (on_free * (1 - known)).sum() / free}

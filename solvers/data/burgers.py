@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meshmove.geometry import FieldError
 
-from .dataset import Trajectories, progress_of
+from .trajectories import Trajectories, progress_of
 
 __all__ = ["burgers_frames", "burgers_trajectories", "random_field", "travelling_wave"]
 

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from meshmove.geometry import CellMesh
 from meshmove.geometry.domains import Polygon, Rectangle
 
-from .dataset import Trajectories, progress_of
 from .flow import Flow, FlowError, skfem_mesh
+from .trajectories import Trajectories, progress_of
 
 __all__ = ["strouhal_law", "strouhal_number", "wake_flow", "wake_mesh", "wake_trajectories"]
 

@@ -1,6 +1,6 @@
 """Trajectories of nodal fields on one mesh, and their file: what the neural time stepper learns from.
 
-The file is an uncompressed npz with one array for each entry, so that any tool that reads NumPy's format can fill it:
+The file is an uncompressed npz with one array for each entry, so that any tool that writes NumPy's format can fill it:
 
 ==================== =============================== =========================================================
 entry                shape                           what
@@ -9,7 +9,7 @@ entry                shape                           what
 ``cells/KIND``       (m, v)                          node ids of the cells of a meshio kind, in VTK order
 ``times``            (n_frames,)                     the same for all trajectories
 ``fields/NAME``      (n_trajectories, n_frames, n)   nodal values, float32 or float64
-``boundaries/NAME``  (f, k)                          node ids of the facets of a named boundary
+``boundaries/NAME``  (f, k)                          node ids of the facets of a named boundary, rows filled up with -1
 ``attributes/NAME``  (n_trajectories,)               a number for each trajectory, such as a Reynolds number
 ``about``            ()                              a JSON object: how the data were made, and ``layout``, 1
 ==================== =============================== =========================================================
@@ -17,6 +17,7 @@ entry                shape                           what
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import zipfile
@@ -74,7 +75,7 @@ class Trajectories:
         for name in ("cells", "boundaries"):
             object.__setattr__(self, name, {k: np.asarray(v, np.int64) for k, v in getattr(self, name).items()})
         fields = {k: np.asarray(v) for k, v in self.fields.items()}
-        fields = {k: v if v.dtype == np.float32 else v.astype(float) for k, v in fields.items()}
+        fields = {k: v if v.dtype == np.float32 else v.astype(float, copy=False) for k, v in fields.items()}
         object.__setattr__(self, "fields", fields)
         object.__setattr__(self, "attributes", {k: np.asarray(v, float) for k, v in self.attributes.items()})
         _check(self)
@@ -86,11 +87,18 @@ class Trajectories:
         """Some of the trajectories, by a slice, ids or a mask."""
         if not isinstance(which, slice):
             which = np.atleast_1d(which)
-        return replace(
-            self,
-            fields={k: v[which] for k, v in self.fields.items()},
-            attributes={k: v[which] for k, v in self.attributes.items()},
-        )
+        some = copy.copy(self)  # what has been checked needs no second check
+        for name in ("fields", "attributes"):
+            object.__setattr__(some, name, {k: v[which] for k, v in getattr(self, name).items()})
+        return some
+
+    def with_fields(self, fields: Mapping[str, NDArray]) -> Trajectories:
+        """The same with other fields."""
+        return replace(self, fields=fields)
+
+    def with_attributes(self, attributes: Mapping[str, NDArray]) -> Trajectories:
+        """The same with these attributes set, too."""
+        return replace(self, attributes={**self.attributes, **attributes})
 
     @property
     def mesh(self) -> CellMesh:
@@ -122,7 +130,11 @@ class Trajectories:
         Raises
         ------
         DatasetError
-            The file is truncated, lacks an entry, or has a newer layout. `FieldError` and `FileNotFoundError` pass.
+            The file is truncated, lacks an entry, has a newer layout, or its entries do not fit each other.
+        FieldError
+            A field is not finite; the message names file, field, trajectory and frame.
+        FileNotFoundError
+            There is no such file.
         """
         try:
             # opened here: np.load does not close what it cannot read
@@ -142,7 +154,10 @@ class Trajectories:
             group, slash, name = key.partition("/")
             if slash and group in groups:
                 groups[group][name] = array
-        return cls(points=entries["points"], times=entries["times"], about=about, **groups)
+        try:
+            return cls(points=entries["points"], times=entries["times"], about=about, **groups)
+        except (DatasetError, FieldError) as error:
+            raise type(error)(f"{error}, in '{path}'") from error
 
     def __repr__(self) -> str:
         n, frames, nodes = next(iter(self.fields.values())).shape
@@ -173,7 +188,10 @@ def _check(data: Trajectories) -> None:
         if values.shape != count:
             raise DatasetError(f"Expected {count[0]} values of attribute {name!r} (got shape {values.shape})")
     for name, nodes in {**data.cells, **data.boundaries}.items():
-        outside = np.flatnonzero((nodes < 0).any(axis=1) | (nodes >= len(data.points)).any(axis=1))
+        if nodes.ndim != 2:
+            raise DatasetError(f"Expected rows of node ids in {name!r} (got an array of shape {nodes.shape})")
+        lowest = -1 if name in data.boundaries else 0
+        outside = np.flatnonzero((nodes < lowest).any(axis=1) | (nodes >= len(data.points)).any(axis=1))
         if len(outside):
             raise DatasetError(f"Expected node ids below {len(data.points)} in {name!r} (got others at rows "
                                f"{first_ids(outside)})")  # fmt: skip
@@ -185,7 +203,7 @@ def cached(path: str | os.PathLike[str], make: Callable[[], Trajectories]) -> Tr
     Give data of other parameters another name: the file is not compared with what `make` would make.
 
     >>> import tempfile
-    >>> from meshmove.solvers.burgers import burgers_trajectories
+    >>> from meshmove.solvers.data.burgers import burgers_trajectories
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for _ in range(2):  # the second time from the file
     ...         data = cached(folder + "/small.npz", lambda: burgers_trajectories(1, cells=8, stride=1, frames=2))

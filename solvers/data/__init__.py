@@ -1,0 +1,6 @@
+"""What the neural time stepper learns from: trajectories, data sets of them, and the solvers that make them."""
+
+from .dataset import TrajectoryDataset, cached_dataset
+from .trajectories import DatasetError, Trajectories, cached
+
+__all__ = ["DatasetError", "Trajectories", "TrajectoryDataset", "cached", "cached_dataset"]

@@ -1,0 +1,88 @@
+"""What a rollout is asked for: fields, attributes and mesh, checked against what the model knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import CellMesh, FieldError
+from meshmove.inputs import Source
+
+from .model import Settings, TwoBranches
+
+__all__ = ["attributes_of", "check", "same_mesh", "strange", "values_of"]
+
+Array = NDArray[np.float64]
+
+
+def check(model: TwoBranches, mesh: CellMesh, steps: int, dt: float | None) -> None:
+    if mesh.dim != model.settings.dim:
+        raise ValueError(f"Expected a mesh in {model.settings.dim} dimensions (got one in {mesh.dim})")
+    if steps < 0 or int(steps) != steps:
+        raise ValueError(f"Expected a number of frames of at least 0 (got {steps})")
+    known = float(model.step)
+    if dt is not None and abs(dt - known) > 1e-5 * known:
+        raise ValueError(
+            f"Expected the time step of the training data, {known:g} (got {dt:g}): take frames at that distance, "
+            "or train a model on data with yours"
+        )
+
+
+def values_of(settings: Settings, source: Source, u0: Any) -> Array:
+    """Values (n_vertices, F) of all fields."""
+    names = settings.fields
+    if callable(u0):
+        u0 = u0(source.cells.points.T)
+    if isinstance(u0, Mapping):
+        unlike = [f"{name!r} missing" for name in names if name not in u0]
+        unlike += [f"{name!r} unknown" for name in u0 if name not in names]
+        if unlike:
+            raise FieldError(f"Expected the fields that the model was trained on, {list(names)} (got "
+                             f"{', '.join(unlike)})")  # fmt: skip
+        u0 = np.stack([np.asarray(u0[name], float) for name in names], axis=-1)
+    values = np.asarray(u0, float)
+    values = values[:, None] if values.ndim == 1 else values
+    values = source.at_vertices(values, "u0")
+    if values.shape[1:] != (len(names),):
+        raise FieldError(f"Expected values of {len(names)} fields {list(names)} (got shape {values.shape})")
+    if not np.isfinite(values).all():
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        raise FieldError(f"Expected finite values (got others at {len(bad)} nodes, the first is {bad[0]})")
+    return values
+
+
+def attributes_of(settings: Settings, attributes: Mapping[str, float] | None) -> list[float]:
+    given, names = dict(attributes or {}), settings.attributes
+    if set(given) != set(names):
+        raise ValueError(f"Expected the attributes {list(names)} that the model was trained with (got {list(given)})")
+    return [float(given[name]) for name in names]
+
+
+def strange(model: TwoBranches, mesh: CellMesh) -> list[str]:
+    """What sets a mesh apart from those of training."""
+    ends = mesh.points[np.asarray(mesh.edges)]
+    ratio = float(np.sqrt(((ends[:, 0] - ends[:, 1]) ** 2).sum(axis=1)).mean() / model.unit)
+    notes = []
+    if not 1 / 1.5 < ratio < 1.5:
+        notes.append(f"the mesh's edges are {ratio:.3g} times as long as those of the training meshes")
+    new = sorted(set(mesh.facets) - set(model.settings.boundaries))
+    if new:
+        notes.append(f"the model does not know the boundaries {new}, it knows {list(model.settings.boundaries)}")
+    gone = sorted(set(model.settings.boundaries) - set(mesh.facets))
+    if gone:
+        notes.append(f"the mesh lacks the boundaries {gone} of the training meshes")
+    return notes
+
+
+def same_mesh(a: CellMesh, b: CellMesh) -> bool:
+    """Whether two meshes are alike in all that graph and mover are made from."""
+    return (
+        np.array_equal(a.points, b.points)
+        and len(a.blocks) == len(b.blocks)
+        and all(p.kind is q.kind and np.array_equal(p.nodes, q.nodes) for p, q in zip(a.blocks, b.blocks, strict=True))
+        and set(a.facets) == set(b.facets)
+        and all(np.array_equal(a.facets[name], b.facets[name]) for name in a.facets)
+    )

@@ -1,0 +1,118 @@
+"""Where nodes go, frame after frame: the mover on one mesh, with what stays from frame to frame kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meshmove.geometry import CellMesh, PointLocator
+from meshmove.inputs import Source
+from meshmove.monitors import Monitor, NodalDensity, Recovery, simplicial
+from meshmove.monitors.monitor import smoother
+from meshmove.movers import Functional, MongeAmpere, Mover, Problem
+from meshmove.movers.gauss_newton import gauss_newton
+from meshmove.movers.minimise import minimise
+from meshmove.stage import Stage
+
+__all__ = ["MONITOR", "Moving", "mover_of"]
+
+Array = NDArray[np.float64]
+
+#: moderately steep: interpolation on strained cells costs more than a few nodes more on a front gain
+MONITOR = Monitor("hessian", intensity=2.0, exponent=0.5, smoothing=2)
+#: weight of the cells' shape when a frame is followed
+DISTORTION = 0.005
+#: an imbalance, and a share of that at rest, up to which following is good enough
+FOLLOWED = 0.15, 0.3
+
+
+def mover_of(name: str | Mover) -> Mover:
+    """The mover of this name, "dmm" or "monge-ampere"; others pass.
+
+    Raises
+    ------
+    ValueError
+        Another name.
+    """
+    if not isinstance(name, str):
+        return name
+    if name == "dmm":
+        from meshmove.neural import Neural
+
+        return Neural(polish=0)
+    if name == "monge-ampere":
+        return MongeAmpere()
+    raise ValueError(f"Expected mover 'dmm' or 'monge-ampere' (got {name!r})")
+
+
+class Moving:
+    """Moved positions of the nodes of one mesh, for one field after the other.
+
+    From the positions of the frame before, a few steps of descent follow the monitor: factorisations, recovery and
+    point location are kept. Where that does not reach far enough, and for the first frame, the mover goes all the way.
+    No cell is ever inverted.
+
+    Parameters
+    ----------
+    mesh
+        Which stays the reference of every move.
+    monitor
+        With a fixed intensity: a rollout has no time to try several.
+    mover
+        Name or object.
+    steps
+        Of descent from the frame before; 0: the mover goes all the way every time.
+
+    Examples
+    --------
+    >>> import skfem
+    >>> mesh = Source.of(skfem.MeshTri().refined(4)).cells
+    >>> moving, points = Moving(mesh), None
+    >>> for at in (0.4, 0.43):
+    ...     points = moving(np.tanh(20 * (mesh.points[:, 0] - at)), points)
+    >>> bool(abs(points[:, 0] - 0.43).mean() < abs(mesh.points[:, 0] - 0.43).mean())
+    True
+    """
+
+    def __init__(
+        self, mesh: CellMesh, monitor: Monitor = MONITOR, mover: str | Mover = "monge-ampere", steps: int = 3
+    ) -> None:
+        self.mesh, self.monitor, self.mover, self.steps = mesh, monitor, mover_of(mover), steps
+        self._stage = Stage(Source.of(mesh), None, "slide", None)
+        base = self._stage.base
+        self._recovery, self._smooth = Recovery(base), smoother(base)
+        self._locator = PointLocator(simplicial(base))
+
+    def __call__(self, values: ArrayLike, start: ArrayLike | None = None) -> Array:
+        """Positions (n, d) for nodal values (n,) or (n, k), from positions `start` of the frame before."""
+        s = self._stage
+        indicator = self.monitor.indicator(self._recovery, np.asarray(values, float))
+        m = self.monitor.values(s.base, indicator, self._smooth)
+        if np.ptp(m) < 1e-9 * m.max():
+            return self.mesh.points
+        problem: Any = s.problem(NodalDensity(m, self._locator), s.start, 1.0)
+        points = None
+        if start is not None and self.steps and np.shape(start) == s.start.shape:
+            points = self._followed(problem, (np.asarray(start, float) - s.centre) / s.scale)
+        if points is None:
+            points = self.mover(problem).points
+        return np.asarray(points) * s.scale + s.centre
+
+    def _followed(self, problem: Problem, start: Array) -> Array | None:
+        """Positions after a few steps of descent from those of the frame before; None where that is not enough."""
+        slide = problem.slide
+        start = slide.retract(start)
+        if not problem.valid(start):
+            return None
+        functional = Functional(
+            problem.mesh, problem.density, DISTORTION, "vertices", problem.component, slide.curved_edges
+        )
+        lift = gauss_newton(functional, slide, start)
+        options: dict[str, Any] = {"tolerance": 1e-3, "scaled": False, "reach": functional.reach, "opening": 1.0}
+        points = minimise(functional, lift, slide, start, steps=self.steps, **options).points
+        if not problem.admissible(points):
+            return None
+        rest = problem.imbalance(problem.start)
+        return points if problem.imbalance(points) < max(FOLLOWED[0], FOLLOWED[1] * rest) else None

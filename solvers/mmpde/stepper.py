@@ -1,0 +1,243 @@
+"""The stepper as users meet it: roll a field out on their mesh, fit to their data, correct by measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from meshmove.geometry import CellMesh, FieldError
+from meshmove.inputs import Source
+from meshmove.monitors import Monitor
+from meshmove.movers import Mover
+from meshmove.neural.weights import WeightsError, read_weights, write_weights
+
+from ._inputs import attributes_of, check, same_mesh, strange, values_of
+from .assimilation import Observation, Observer
+from .graph import Graph
+from .model import Settings, TwoBranches
+from .moving import MONITOR, Moving
+from .samples import state_of
+from .trajectory import Frame, Trajectory
+
+__all__ = ["MMPDE"]
+
+KIND, FOLDER = "mmpde", Path(__file__).parent / "weights"
+Array = NDArray[np.float64]
+
+
+class MMPDE(TwoBranches):
+    """A neural time stepper on moving meshes, see `TwoBranches` for the network."""
+
+    #: how nodes are moved in rollouts and for training
+    monitor: Monitor = MONITOR
+    mover: str | Mover = "monge-ampere"
+    _last: Any = None
+
+    def moving_on(self, mesh: CellMesh) -> Moving:
+        """The mover of a mesh, with this model's monitor."""
+        return Moving(mesh, self.monitor, self.mover)
+
+    def rollout(
+        self,
+        mesh: Any,
+        u0: ArrayLike | Mapping[str, ArrayLike],
+        steps: int,
+        *,
+        attributes: Mapping[str, float] | None = None,
+        dt: float | None = None,
+    ) -> Trajectory:
+        """The fields of the next `steps` frames, and the moved meshes on which they were computed.
+
+        Nothing is computed before the trajectory is iterated over, and no frame is kept.
+
+        Parameters
+        ----------
+        mesh
+            Any mesh that `adapt` takes.
+        u0
+            Nodal values (n,) or (n, F) at the start, or by field name. Any function of points (d, n) will do for a
+            single field.
+        attributes
+            Numbers of the trajectory that the model was trained with, such as a viscosity.
+        dt
+            Time between frames, if it is to be checked: the model knows but one.
+
+        Raises
+        ------
+        FieldError
+            A field is missing, unknown, not finite, or of another number of nodes.
+        ValueError
+            Another time step than that of the data, a missing attribute, or a negative number of steps.
+        """
+        source = Source.of(mesh)
+        check(self, source.cells, steps, dt)
+        values = values_of(self.settings, source, u0)
+        given = attributes_of(self.settings, attributes)
+        notes = strange(self, source.cells)
+        return Trajectory(source, self.settings.fields, float(self.step), steps, self._frames, values, given, notes)
+
+    def assimilate(
+        self, trajectory: Trajectory, observations: Iterable[Observation], *, hold: Sequence[str] = ()
+    ) -> Trajectory:
+        """A rollout from the same start that is corrected by measurements on the way.
+
+        Where something was measured, what the model predicts is corrected by an `Observer`, and the rollout goes on
+        from there.
+
+        Parameters
+        ----------
+        trajectory
+            Of this model.
+        observations
+            Of any frames, at nodes or at points; several of one frame are taken one after the other.
+        hold
+            Boundaries on which the fields are known, where no correction is wanted.
+
+        Raises
+        ------
+        FieldError
+            An observation is of a frame that the trajectory has not, or of an unknown field.
+        """
+        by_frame: dict[int, list[Observation]] = {}
+        for seen in observations:
+            if seen.frame > trajectory.steps:
+                raise FieldError(f"Expected measurements up to frame {trajectory.steps} (got one at {seen.frame})")
+            by_frame.setdefault(seen.frame, []).append(seen)
+        cells = trajectory.source.cells
+        held = np.zeros(cells.n_points, bool)
+        for name in hold:
+            if name not in cells.facets:
+                raise FieldError(f"Expected boundaries {sorted(cells.facets)} to hold (got {name!r})")
+            held[np.unique(cells.facets[name])] = True
+        observer = Observer(cells, self.settings.fields, held)
+
+        def frames(mesh: CellMesh, values: Array, attributes: Sequence[float], steps: int) -> Iterator[Frame]:
+            return self._frames(mesh, values, attributes, steps, by_frame, observer)
+
+        return replace(trajectory, frames=frames)
+
+    def _frames(
+        self,
+        mesh: CellMesh,
+        values: Array,
+        attributes: Sequence[float],
+        steps: int,
+        observations: Mapping[int, Sequence[Observation]] | None = None,
+        observer: Observer | None = None,
+    ) -> Iterator[Frame]:
+        graph, moving = self._prepared(mesh)
+        points, done, step = mesh.points, 0, float(self.step)
+        yield Frame(0.0, values, points)
+        while done < steps:
+            bundle, points = self.advance(graph, values, attributes, moving, points)
+            for values in bundle[: steps - done]:
+                done += 1
+                corrections = (observations or {}).get(done, ())
+                for seen in corrections:
+                    assert observer is not None
+                    values = observer(values, seen)
+                yield Frame(step * done, values, points)
+                if corrections:
+                    break  # the next bundle starts from what was corrected
+
+    def _prepared(self, mesh: CellMesh) -> tuple[Graph, Moving | None]:
+        """Graph and mover of a mesh; those of the last one are kept, for time loops that start again and again."""
+        s, known = self.settings, self._last
+        if known is None or known[1] != (self.monitor, self.mover) or not same_mesh(known[0], mesh):
+            graph = Graph.of(mesh, s.boundaries, s.reach, s.directions)
+            moving = self.moving_on(mesh) if s.moving else None
+            known = self._last = (mesh, (self.monitor, self.mover), graph, moving)
+        return known[2], known[3]
+
+    @torch.no_grad()
+    def advance(
+        self, graph: Graph, values: Array, attributes: Sequence[float], moving: Moving | None, points: Array
+    ) -> tuple[Array, Array]:
+        """One pass: the next frames (bundle, n, F) and the moved positions (n, d) on which they were computed.
+
+        The branch on the mesh predicts, nodes move to where the start and the prediction's end want them, and the
+        branch on the moved mesh corrects.
+
+        Parameters
+        ----------
+        values
+            (n, F) at the start.
+        moving
+            The mover; None for a model without that branch.
+        points
+            Moved positions (n, d) of the bundle before, from which nodes move on.
+
+        Raises
+        ------
+        FieldError
+            What is predicted is not finite.
+        """
+        state = state_of(self, [graph], [values], [attributes], None).to(self.unit.device)
+        out = _finite(self.predicted(state))
+        if moving is not None:
+            ahead = self.physical(out[:, -1]).cpu().double().numpy()
+            points = moving(np.concatenate([values, ahead], axis=1), points)
+            moved = state.moved_to([graph], [points], self.settings.neighbours)
+            out = _finite(self.corrected(moved.to(self.unit.device), out))
+        return self.physical(out).cpu().double().numpy().transpose(1, 0, 2), points
+
+    def fit(self, data: Any, folder: str | Path, *, config: Any = None, **options: Any) -> MMPDE:
+        """Train a model of this one's settings on a `TrajectoryDataset`; the best weights are taken over.
+
+        `folder` gets log, checkpoint and weights; a second call goes on from there. `options` go to
+        `meshmove.solvers.mmpde.fit.fit`.
+        """
+        from .fit import CONFIGS, fit
+
+        config = replace(CONFIGS["small"], settings=self.settings) if config is None else config
+        for _ in fit(config, folder, data=data, **options):
+            pass
+        best = type(self).from_pretrained(Path(folder) / "best.safetensors")
+        self.__dict__.update(best.__dict__)
+        return self
+
+    def save_pretrained(self, path: str | Path) -> Path:
+        """Write settings and weights to a .safetensors file; returns its path."""
+        path = Path(path)
+        path = path if path.suffix == ".safetensors" else path.with_suffix(".safetensors")
+        return write_weights(path, KIND, asdict(self.settings), self.state_dict())
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path = "burgers") -> MMPDE:
+        """A model from the name of a shipped one, "burgers" or "cylinder", or from a .safetensors file.
+
+        Raises
+        ------
+        WeightsError
+            The file is missing, truncated, altered, or of another kind.
+        """
+        settings, tensors = read_weights(name_or_path, KIND, FOLDER)
+        named = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        try:
+            model = cls(Settings(**named))  # type: ignore[arg-type]
+            model.load_state_dict(tensors)
+        except (TypeError, RuntimeError) as error:
+            raise WeightsError(f"Expected the weights of an MMPDE in {name_or_path} (got others: {error})") from error
+        return model.eval()
+
+    def __repr__(self) -> str:
+        s = self.settings
+        count = sum(p.numel() for p in self.parameters())
+        kind = "two branches" if s.moving else "one branch"
+        return f"MMPDE({kind}, {count:,} weights; fields {', '.join(s.fields)}; bundles of {s.bundle} frames)"
+
+
+def _finite(values: Tensor) -> Tensor:
+    if not bool(torch.isfinite(values).all()):
+        raise FieldError(
+            "Expected a rollout that stays finite (it did not within the next bundle): start from a field like those "
+            "of training, roll out fewer frames, or correct it by measurements"
+        )
+    return values

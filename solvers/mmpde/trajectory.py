@@ -1,0 +1,183 @@
+"""A rollout: frames that are computed when they are asked for, and how to keep, write and show them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import meshio
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import CellMesh
+from meshmove.inputs import Source
+from meshmove.registry import named
+from meshmove.solvers.data import Trajectories
+
+__all__ = ["Frame", "Trajectory", "TrajectoryReport"]
+
+Array = NDArray[np.float64]
+Frames = Callable[[CellMesh, Array, Sequence[float], int], Iterator["Frame"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The fields at one time: `values` (n, F) at the vertices of the mesh, `moved` (n, d) positions of the nodes of the
+    moved mesh on which they were computed."""
+
+    time: float
+    values: Array
+    moved: Array
+
+
+@dataclass(frozen=True)
+class TrajectoryReport:
+    """How far a rollout can be trusted, as far as its statement tells: `warnings` about mesh and boundaries."""
+
+    frames: int
+    fields: tuple[str, ...]
+    step: float
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        rows = [("frames", f"{self.frames}, {self.step:g} apart"), ("fields", ", ".join(self.fields))]
+        rows += [("warning", w) for w in self.warnings]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """The frames of a rollout, the first of which is its start; computed anew whenever it is iterated over.
+
+    Iterating costs the memory of one bundle. `collected` keeps all frames.
+    """
+
+    source: Source = field(repr=False)
+    fields: tuple[str, ...]
+    step: float
+    steps: int
+    frames: Frames = field(repr=False)
+    start: Array = field(repr=False)
+    attributes: Sequence[float]
+    warnings: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return self.steps + 1
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.frames(self.source.cells, self.start, self.attributes, self.steps)
+
+    @property
+    def mesh(self) -> Any:
+        """The mesh as it was given."""
+        return self.source.mesh
+
+    @property
+    def report(self) -> TrajectoryReport:
+        return TrajectoryReport(len(self), self.fields, self.step, tuple(self.warnings))
+
+    def last(self) -> Frame:
+        """The last frame, without keeping the others."""
+        return deque(self, maxlen=1)[0]
+
+    def collected(self) -> Trajectories:
+        """All frames as one trajectory of a data set; positions of the moved nodes as fields "moved_x", "moved_y"..."""
+        frames = list(self)
+        values, moved = (np.stack([getattr(f, name) for f in frames]) for name in ("values", "moved"))
+        fields = {name: values[None, :, :, k] for k, name in enumerate(self.fields)}
+        fields |= {f"moved_{axis}": moved[None, :, :, k] for k, axis in enumerate("xyz"[: moved.shape[2]])}
+        cells = self.source.cells
+        blocks = {b.kind.name: b.nodes for b in cells.blocks}
+        return Trajectories(
+            cells.points, blocks, np.array([f.time for f in frames]), fields, dict(cells.facets), {}, {"by": "MMPDE"}
+        )
+
+    def to_pyvista(self, moved: bool = False) -> Any:
+        """A `pyvista.MultiBlock` with a grid for each frame, on the mesh or on the moved meshes.
+
+        Point data are the fields and the displacement of the moved nodes. On moved meshes the fields are carried along
+        by linear interpolation.
+        """
+        pictures: Any = named("pyvista")
+        blocks = importlib.import_module("pyvista").MultiBlock()
+        for frame in self:
+            grid = pictures.made_of(self.source.cells)
+            for name, values in self._point_data(frame, moved).items():
+                grid.point_data[name] = values
+            if moved:
+                grid.points = _in_space(frame.moved)
+            blocks.append(grid, f"t = {frame.time:g}")
+        return blocks
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a .pvd collection with a .vtu file for each frame, for ParaView and PyVista; or all as our own .npz.
+
+        The point data "displacement" are for ParaView's filter "Warp by vector", which shows the moved mesh.
+        The collection is written last, so that it never names a file that is not there.
+
+        Raises
+        ------
+        ValueError
+            Another suffix.
+        """
+        path = Path(path)
+        if path.suffix == ".npz":
+            return self.collected().save(path)
+        if path.suffix != ".pvd":
+            raise ValueError(f"Expected a .pvd or .npz file (got {path.name!r})")
+        folder = path.with_suffix("")
+        part = folder.with_name(f".{folder.name}.{os.getpid()}")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            lines = []
+            for k, frame in enumerate(self):
+                name = f"frame{k:05d}.vtu"
+                cells = self.source.cells
+                blocks = [(b.kind.name, b.nodes) for b in cells.blocks]
+                meshio.Mesh(
+                    _in_space(cells.points), blocks, {k: v for k, v in self._point_data(frame, False).items()}
+                ).write(part / name)
+                lines.append(f'    <DataSet timestep="{frame.time!r}" part="0" file="{folder.name}/{name}"/>')
+            shutil.rmtree(folder, ignore_errors=True)
+            part.replace(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        head = '<?xml version="1.0"?>\n<VTKFile type="Collection" version="0.1">\n  <Collection>\n'
+        text = head + "\n".join(lines) + "\n  </Collection>\n</VTKFile>\n"
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(text)
+        temporary.replace(path)
+        return path
+
+    def animate(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """A GIF or MP4 of the field and the moving mesh; see `meshmove.plugins.animate`."""
+        # by name, for plugins stand above this module
+        return importlib.import_module("meshmove.plugins.trajectories").animate(self, path, **options)
+
+    def _point_data(self, frame: Frame, moved: bool) -> dict[str, NDArray]:
+        cells, values = self.source.cells, frame.values
+        displacement = _in_space(frame.moved - cells.points)
+        if moved:
+            values = interpolated(cells, values, frame.moved)
+        return {**{name: values[:, k] for k, name in enumerate(self.fields)}, "displacement": displacement}
+
+
+def interpolated(mesh: CellMesh, values: Array, points: Array) -> Array:
+    """Values (n, F) of nodal fields at points (n, d) in the mesh, linear on its simplices."""
+    from meshmove.geometry import PointLocator
+    from meshmove.monitors import simplicial
+
+    locator = PointLocator(simplicial(mesh))
+    return locator.interpolate(values, points.T)
+
+
+def _in_space(points: Array) -> Array:
+    return np.pad(points, ((0, 0), (0, 3 - points.shape[1])))

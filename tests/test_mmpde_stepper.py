@@ -1,0 +1,198 @@
+"""Rollouts as users meet them: lazy, in the order of their nodes, with words about what does not fit."""
+
+import itertools
+from dataclasses import replace
+
+import meshio
+import numpy as np
+import pytest
+import skfem
+import torch
+from mmpde_cases import burgers, dataset, front, model_of
+
+import meshmove
+from meshmove.geometry import FieldError, inverted_cells
+from meshmove.neural.weights import WeightsError
+from meshmove.solvers import MMPDE
+from meshmove.solvers.mmpde import Settings
+
+NU = {"viscosity": 0.02}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return model_of()
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    return skfem.MeshTri.init_tensor(*[np.linspace(0, 1, 9)] * 2).with_boundaries(
+        {"left": lambda x: x[0] == 0, "right": lambda x: x[0] == 1, "bottom": lambda x: x[1] == 0,
+         "top": lambda x: x[1] == 1}
+    )  # fmt: skip
+
+
+def counted(model, monkeypatch):
+    passes, advance = [], type(model).advance
+
+    def count(self, *args):
+        passes.append(1)
+        return advance(self, *args)
+
+    monkeypatch.setattr(MMPDE, "advance", count)
+    return passes
+
+
+def test_nothing_is_computed_before_it_is_asked_for(model, mesh, monkeypatch):
+    passes = counted(model, monkeypatch)
+    frames = iter(model.rollout(mesh, front, 10**9, attributes=NU))
+    first = next(frames)
+    assert not passes and first.time == 0 and np.allclose(first.values[:, 0], front(mesh.p))
+    for _ in itertools.islice(frames, 2):
+        pass
+    assert len(passes) == 1
+    next(frames)
+    assert len(passes) == 2
+
+
+def test_a_rollout_has_all_frames_on_valid_meshes_and_is_the_same_each_time(model, mesh):
+    trajectory = model.rollout(mesh, front, 5, attributes=NU, dt=0.1)
+    frames, again = list(trajectory), list(trajectory)
+    assert len(frames) == len(trajectory) == 6 and trajectory.mesh is mesh
+    assert [f.time for f in frames] == pytest.approx([0.1 * k for k in range(6)])
+    cells = trajectory.source.cells
+    for a, b in zip(frames, again, strict=True):
+        assert np.array_equal(a.values, b.values) and np.array_equal(a.moved, b.moved)
+        assert np.isfinite(a.values).all() and not len(inverted_cells(cells, a.moved))
+    assert np.abs(frames[-1].moved - cells.points).max() > 1e-3
+    assert np.array_equal(trajectory.last().values, frames[-1].values)
+    assert "6, 0.1 apart" in str(trajectory.report) and not trajectory.report.warnings
+    assert [f.time for f in model.rollout(mesh, front, 0, attributes=NU)] == [0.0]
+
+
+def test_a_rollout_gives_what_training_saw(model):
+    """One pass over a batch of the data set is the first bundle of a rollout, but for the moved mesh."""
+    data = dataset()
+    one = model_of(data, moving=False)
+    group, u = data.groups[0], data.groups[0].fields["u"][2]
+    from meshmove.solvers.mmpde.moving import Moving
+    from meshmove.solvers.mmpde.samples import Samples
+
+    made = Samples(data, one, lambda g: Moving(g.mesh), None)
+    batch = made.batch([2 * (len(u) - 2)])
+    with torch.no_grad():
+        expected = one.physical(one(batch.states[0]))[:, :, 0].T
+    nu = {"viscosity": float(group.attributes["viscosity"][2])}
+    frames = list(one.rollout(group.mesh, u[0], 2, attributes=nu))
+    assert np.allclose([f.values[:, 0] for f in frames[1:]], expected, atol=1e-4)
+    assert all(np.array_equal(f.moved, group.points) for f in frames)
+
+
+def test_classes_of_meshes_and_orders_of_nodes_do_not_matter(model, mesh):
+    expected = model.rollout(mesh, front, 3, attributes=NU).last().values
+    order = np.random.default_rng(0).permutation(mesh.nvertices)
+    shuffled = meshio.Mesh(mesh.p.T[order], [("triangle", np.argsort(order)[mesh.t.T])])
+    trajectory = model.rollout(shuffled, front(mesh.p)[order], 3, attributes=NU)
+    assert "lacks the boundaries ['bottom', 'left', 'right', 'top']" in trajectory.report.warnings[-1]
+    plain = model.rollout(skfem.MeshTri(mesh.p, mesh.t), front, 3, attributes=NU)
+    assert np.allclose(trajectory.last().values, plain.last().values[order], atol=1e-3)
+    assert not np.allclose(plain.last().values, expected, atol=1e-3)  # what is said about boundaries counts
+
+
+def test_fields_may_be_given_by_name_and_on_second_order_meshes(mesh):
+    group = burgers()
+    both = group.with_fields({"a": group.fields["u"], "b": 2 * group.fields["u"]})
+    model = model_of(dataset(both))
+    u = {"b": np.ones(mesh.nvertices), "a": front(mesh.p)}
+    first = next(iter(model.rollout(mesh, u, 1, attributes=NU)))
+    assert np.allclose(first.values, np.stack([u["a"], u["b"]], axis=1))
+    curved = skfem.MeshTri2.from_mesh(skfem.MeshTri(mesh.p, mesh.t))
+    values = np.stack([front(curved.doflocs), np.ones(curved.doflocs.shape[1])], axis=1)
+    first = next(iter(model.rollout(curved, values, 1, attributes=NU)))
+    assert np.allclose(first.values[:, 0], front(mesh.p))
+
+
+@pytest.mark.parametrize(
+    ("u0", "message"),
+    [
+        ({"v": np.zeros(81)}, r"trained on, \['u'\] \(got 'u' missing, 'v' unknown\)"),
+        (np.zeros(80), "u0"),
+        (np.zeros((81, 2)), r"values of 1 fields \['u'\] \(got shape \(81, 2\)\)"),
+        (np.r_[np.zeros(79), np.nan, np.inf], "others at 2 nodes, the first is 79"),
+    ],
+)
+def test_fields_that_do_not_fit(model, mesh, u0, message):
+    with pytest.raises(FieldError, match=message):
+        model.rollout(mesh, u0, 3, attributes=NU)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dt": 0.05}, r"time step of the training data, 0.1 \(got 0.05\)"),
+        ({"attributes": None}, r"attributes \['viscosity'\].*\(got \[\]\)"),
+        ({"attributes": NU | {"speed": 1.0}}, "speed"),
+        ({"steps": -1}, r"at least 0 \(got -1\)"),
+    ],
+)
+def test_numbers_that_do_not_fit(model, mesh, options, message):
+    with pytest.raises(ValueError, match=message):
+        model.rollout(mesh, front, **({"steps": 2, "attributes": NU} | options))
+
+
+def test_meshes_unlike_those_of_training(model, mesh):
+    fine = mesh.refined(1)
+    warnings = model.rollout(fine, front, 1, attributes=NU).report.warnings
+    assert len(warnings) == 1 and "0.502 times as long" in warnings[0]
+    other = mesh.with_boundaries({"hole": lambda x: x[0] == 0})
+    assert "does not know the boundaries ['hole']" in " ".join(model.rollout(other, front, 1, attributes=NU).warnings)
+    with pytest.raises(ValueError, match="2 dimensions"):
+        model.rollout(skfem.MeshTet(), np.zeros(8), 1, attributes=NU)
+
+
+def test_saved_models_come_back_bit_equal(model, mesh, tmp_path):
+    path = model.save_pretrained(tmp_path / "model")
+    again = MMPDE.from_pretrained(path)
+    assert again.settings == model.settings and path.suffix == ".safetensors"
+    state = model.state_dict()
+    assert all(torch.equal(state[k], v) for k, v in again.state_dict().items())
+    a, b = (m.rollout(mesh, front, 3, attributes=NU).last() for m in (model, again))
+    assert np.array_equal(a.values, b.values) and np.array_equal(a.moved, b.moved)
+    assert "two branches" in repr(again) and "fields u" in repr(again)
+
+
+def test_damaged_and_foreign_weights_are_refused(model, tmp_path):
+    path = model.save_pretrained(tmp_path / "model.safetensors")
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    with pytest.raises(WeightsError, match="model.safetensors"):
+        MMPDE.from_pretrained(path)
+    with pytest.raises(WeightsError):
+        MMPDE.from_pretrained(tmp_path / "nowhere.safetensors")
+    foreign = MMPDE(replace(Settings(width=8, layers=1), fields=("a", "b")))
+    foreign.settings = replace(foreign.settings, layers=2)
+    with pytest.raises(WeightsError, match="Expected the weights of an MMPDE"):
+        MMPDE.from_pretrained(foreign.save_pretrained(path))
+
+
+def test_a_file_is_a_mesh_too(model, mesh, tmp_path):
+    path = tmp_path / "square.msh"
+    meshmove.save(meshio.Mesh(mesh.p.T, [("triangle", mesh.t.T)]), path)
+    assert len(model.rollout(meshmove.load(path), front, 2, attributes=NU).last().values) == 81
+
+
+def test_a_rollout_that_runs_away_is_stopped(model, mesh):
+    wild = model_of()
+    with torch.no_grad():
+        wild.change.fill_(float("nan"))
+    with pytest.raises(FieldError, match="stays finite.*within the next bundle"):
+        wild.rollout(mesh, front, 3, attributes=NU).last()
+
+
+def test_graph_and_mover_of_the_last_mesh_are_kept(model, mesh):
+    model.rollout(mesh, front, 1, attributes=NU).last()
+    kept = model._last
+    model.rollout(mesh, front, 1, attributes=NU).last()
+    assert model._last is kept
+    model.rollout(mesh.translated((0.1, 0)), front, 1, attributes=NU).last()
+    assert model._last is not kept
