@@ -116,9 +116,9 @@ class MMPDE(TwoBranches):
             if name not in cells.facets:
                 raise FieldError(f"Expected boundaries {sorted(cells.facets)} to hold (got {name!r})")
             held[np.unique(cells.facets[name])] = True
-        observer = Observer(cells, self.settings.fields, held)
 
         def frames(mesh: CellMesh, values: Array, attributes: Sequence[float], steps: int) -> Iterator[Frame]:
+            observer = Observer(cells, self.settings.fields, held)  # which remembers, so each pass has its own
             return self._frames(mesh, values, attributes, steps, by_frame, observer)
 
         return replace(trajectory, frames=frames)
