@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["animate"]
 
+#: share of the nodes at each end of the values that the range of colours leaves out
+OUTLIERS = 0.01
+
 _TOP, _BOTTOM, _EDGE = 42, 72, 14  # pixels of a panel for its title, its colour bar and to either side
 _ERROR = "magma"
 
@@ -44,8 +47,9 @@ def animate(
 ) -> Path:
     """Write a rollout as a moving picture: the field, truth and error where there is a truth, and the moving mesh.
 
-    Colours mean the same in all frames; their range is that of the truth, or else of the rollout. The rollout is
-    computed twice, first for the ranges, and no frame of it is kept. Volume meshes are cut open along whole cells.
+    Colours mean the same in all frames; their range is that of the truth, or else of the rollout, but for a hundredth
+    of the nodes at each end. The rollout is computed twice, first for the ranges, and no frame of it is kept. Volume
+    meshes are cut open along whole cells.
 
     Parameters
     ----------
@@ -146,7 +150,8 @@ def _ranges(frames: Any, which: int, truth: NDArray | None) -> dict[str, tuple[f
     shown, error = [np.inf, -np.inf], 0.0
     for k, frame in enumerate(frames):
         values = frame.values[:, which] if truth is None else truth[k]
-        shown = [min(shown[0], float(values.min())), max(shown[1], float(values.max()))]
+        low, high = np.quantile(values, (OUTLIERS, 1 - OUTLIERS))  # a few nodes at a wall must not dim all else
+        shown = [min(shown[0], float(low)), max(shown[1], float(high))]
         if truth is not None:
             error = max(error, float(np.abs(frame.values[:, which] - truth[k]).max()))
     ranges = {"field": np.array(shown), "error": np.array([0.0, error])}
