@@ -69,10 +69,7 @@ def hypino(
     with _errors():
         try:
             fitting = importlib.import_module("meshmove.solvers.training")
-            if config not in fitting.CONFIGS:
-                known = ", ".join(f"--config {name}" for name in fitting.CONFIGS)
-                raise ValueError(f"Expected one of: {known} (got --config {config})")
-            _watch(fitting, _changed(fitting.CONFIGS[config], steps, seed), out, devices, accelerator, _hypino_line)
+            _watch(fitting, _named(fitting, config, steps, seed), out, devices, accelerator, _hypino_line)
         except ImportError as error:
             raise ValueError(str(error)) from error
 
@@ -101,15 +98,20 @@ def mmpde(
     with _errors():
         try:
             fitting = importlib.import_module("meshmove.solvers.mmpde.fit")
-            if config not in fitting.CONFIGS:
-                known = ", ".join(f"--config {name}" for name in fitting.CONFIGS)
-                raise ValueError(f"Expected one of: {known} (got --config {config})")
-            changed = _changed(fitting.CONFIGS[config], steps, seed)
+            changed = _named(fitting, config, steps, seed)
             read = importlib.import_module("meshmove.solvers.data").TrajectoryDataset.from_files(data, progress=True)
             read = read.without(*(without or ()))
             _watch(fitting, changed, out, devices, accelerator, _mmpde_line, data=read, progress=True)
         except ImportError as error:
             raise ValueError(str(error)) from error
+
+
+def _named(fitting: Any, config: str, steps: int | None, seed: int | None) -> Any:
+    """The configuration of this name, with other numbers of steps and seed where they are given."""
+    if config not in fitting.CONFIGS:
+        known = ", ".join(f"--config {name}" for name in fitting.CONFIGS)
+        raise ValueError(f"Expected one of: {known} (got --config {config})")
+    return _changed(fitting.CONFIGS[config], steps, seed)
 
 
 def _changed(config: Any, steps: int | None, seed: int | None) -> Any:
