@@ -8,7 +8,7 @@ from itertools import islice
 from statistics import median
 
 from benchmarks.harness import CPU, Rows, row
-from benchmarks.mmpde_cases import Case, Runner
+from benchmarks.mmpde_cases import SHIPPED, Case, Runner
 from benchmarks.mmpde_training import Bench
 
 import numpy as np  # isort: skip
@@ -34,31 +34,27 @@ CELLS, SIZES = (12, 16, 24, 32, 48, 64, 96), (0.9, 0.7, 0.55, 0.43, 0.34, 0.27)
 
 
 def step_time(bench: Bench) -> Rows:
-    """Seconds of the processor for one bundle: the model with its mover, and the solver of the data; medians of pairs.
-    And how long the small configuration trains.
+    """Seconds of the processor for one bundle: the model, and the solver of the data; medians of pairs. And for how
+    long the small configuration trains.
 
     Set-up, meshing and factorisations are left out on both sides.
     """
     rows: Rows = []
     for case in bench.cases:
-        trained = bench.trained(case, "mmpde")
+        trained = bench.trained(case, SHIPPED)
         model, w = trained.model, trained.model.settings.bundle
         runner, ours, theirs = Runner(model, case), [], []
         next(runner.bundles(case.values[0, 0], case.attributes(0)))  # warm up
-        runner.moves.clear()
         for i in range(min(len(case.test), 2 if bench.quick else 4)):
             bundles = runner.bundles(case.values[i, 0], case.attributes(i))
             for solve in islice(_SOLVED[case.name](case, i, w), case.horizon // w):
                 ours.append(_seconds(lambda bundles=bundles: next(bundles)))
                 theirs.append(_seconds(solve))
-        mover, ratio = median(runner.moves), median(theirs) / median(ours)
-        more = {"model": median(ours), "of_it_mover": mover, "solver": median(theirs)}
+        ratio, more = median(theirs) / median(ours), {"model": median(ours), "solver": median(theirs)}
         rows.append(row(f"{case.name}: one bundle of {w} frames, solver / MM-PDE", ratio, ">= 10", ratio >= 10, **more))
-        frames = len(case.train) * len(case.train.groups[0].times)
         steps = CONFIGS["small"].steps
-        rows.append(row(f"{case.name}: moving the meshes for training, minutes", mover * frames / 60))
-        minutes = (mover * frames + trained.seconds_a_step * steps) / 60
-        what = f"{case.name}: that and {steps} steps, minutes on one core"
+        minutes = trained.seconds_a_step * steps / 60
+        what = f"{case.name}: {steps} steps of training, minutes on one core"
         rows.append(row(what, minutes, "<= 90", minutes <= 90))
         rows.append(_on_gpu(case, runner))
     return rows
@@ -96,7 +92,7 @@ _SOLVED = {"burgers": _burgers_bundles, "cylinder": _wake_bundles}
 
 
 def _on_gpu(case: Case, runner: Runner) -> dict:
-    """One bundle with the network on a GPU and the mover on the processor, by the wall clock."""
+    """One bundle with the network on a GPU, by the wall clock."""
     name = f"{case.name}: one bundle on a GPU, seconds"
     if not torch.cuda.is_available():
         return row(name, "not measured: no GPU")
@@ -124,7 +120,7 @@ def solver(bench: Bench) -> Rows:
     rows: Rows = []
     for case in bench.cases:
         some = range(min(len(case.test), 1 if bench.quick else 6))
-        runner = Runner(bench.trained(case, "mmpde").model, case)
+        runner = Runner(bench.trained(case, SHIPPED).model, case)
         runner.frames(0, 0, 1)  # warm up
         ours = [_made(lambda i=i: runner.frames(i, 0, case.horizon), case, i) for i in some]  # noqa: B023
         ours_seconds, ours_error = (float(np.mean(column)) for column in zip(*ours, strict=True))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import CPU
-
-import numpy as np  # isort: skip
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -26,6 +24,7 @@ __all__ = [
     "DATA",
     "MODELS",
     "RIVALS",
+    "SHIPPED",
     "Case",
     "Runner",
     "Scores",
@@ -41,12 +40,19 @@ Array = NDArray[np.float64]
 DATA = ("burgers", "cylinder")
 #: name of a model -> as a row calls it
 MODELS = {
-    "mmpde": "MM-PDE",
-    "single": "single branch, same width",
-    "wide": "single branch, as many parameters",
-    "linear": "fixed linear interpolation",
-    "uncut": "no residual cut",
+    "mmpde": "two branches",
+    "single": "one branch",
+    "wide": "one branch with as many weights",
+    "edges": "one branch with as many weights, messages along edges",
+    "linear": "two branches, fixed linear interpolation",
+    "uncut": "two branches, no residual cut",
 }
+#: the kind of the weights in the package, which is set beside solvers and networks on a grid
+SHIPPED = "single"
+#: of the two branches: together a layer more than the single branch of the small configuration
+_BRANCHES = {"moving": True, "layers": 5, "corrections": 3}
+#: messages as in published steppers, on the mesh's edges and on far ones
+_EDGES = {"messages": "edges", "layers": 6, "reach": 3.0}
 RIVALS = {"fno": "FNO", "unet": "U-Net"}
 
 #: what the generators are asked for: train, test and common options; tests have twice as many frames after the first
@@ -139,27 +145,29 @@ def config_of(case: Case, model: str, seed: int, quick: bool = False) -> Config:
     """The configuration of a model of `MODELS` or `RIVALS`, but for the number of steps, which the budget decides."""
     config = CONFIGS["small"]
     if quick:
-        small = Settings(bundle=2, width=8, layers=2, neighbours=6, interpolation=4, directions=4)
+        small = Settings(bundle=2, width=8, layers=2, corrections=2, neighbours=6, interpolation=4, directions=4)
         config = replace(config, settings=small, batch=2, validation=4)
     # all of the budget is used
-    config = replace(config, seed=seed, patience=10**9).of(case.train)
-    full = config.settings
+    config = replace(config, seed=seed, unroll=2, patience=10**9).of(case.train)
+    one = replace(config.settings, moving=False)
+    two = replace(one, **({"moving": True} if quick else _BRANCHES))
+    if model in ("mmpde", "linear", "uncut"):
+        return replace(config, settings=replace(two, learned=model != "linear", cut=model != "uncut"))
+    if model in ("wide", "edges"):
+        one = replace(one, **(_EDGES if model == "edges" else {}))
+        return replace(config, settings=replace(one, width=_width(one, weights_of(MMPDE(two)))))
     changes: dict[str, dict[str, Any]] = {
-        "mmpde": {},
-        "single": {"moving": False},
-        "wide": {"moving": False, "width": _width(full) if model == "wide" else 0},
-        "linear": {"learned": False},
-        "uncut": {"cut": False},
-        "fno": {"moving": False, "reach": 0.0, "width": 4 if quick else 24, "layers": 2 if quick else 4},
-        "unet": {"moving": False, "reach": 0.0, "width": 4 if quick else 32, "layers": 2 if quick else 3},
+        "single": {},
+        "fno": {"width": 4 if quick else 24, "layers": 2 if quick else 4},
+        "unet": {"width": 4 if quick else 32, "layers": 2 if quick else 3},
     }
-    return replace(config, settings=replace(full, **changes[model]))
+    return replace(config, settings=replace(one, **changes[model]))
 
 
-def _width(full: Settings) -> int:
-    """The least width with which a single branch has as many weights as both branches have."""
-    wanted, width = weights_of(MMPDE(full)), full.width
-    while weights_of(MMPDE(replace(full, moving=False, width=width))) < wanted:
+def _width(one: Settings, wanted: int) -> int:
+    """The least width with which a branch has as many weights as wanted."""
+    width = 4
+    while weights_of(MMPDE(replace(one, width=width))) < wanted:
         width += 1
     return width
 
@@ -170,26 +178,13 @@ def weights_of(model: torch.nn.Module) -> int:
 
 
 class Runner:
-    """A model on the mesh of a data set; what stays from start to start is made once.
-
-    `moves`: seconds of the processor that each of the mover's calls took.
-    """
+    """A model on the mesh of a data set; what stays from start to start is made once."""
 
     def __init__(self, model: MMPDE, case: Case) -> None:
         s, mesh = model.settings, case.test.mesh
         self.model, self._case, self._points = model, case, mesh.points
         self._graph = Graph.of(mesh, s.boundaries, s.reach, s.directions)
-        self._moving: Any = self._watched(model.moving_on(mesh)) if s.moving else None
-        self.moves: list[float] = []
-
-    def _watched(self, moving: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-        def watched(values: Array, start: Array) -> Array:
-            began = CPU()
-            points = moving(values, start)
-            self.moves.append(CPU() - began)
-            return points
-
-        return watched
+        self._moving = model.moving_on(mesh) if s.moving else None
 
     def bundles(self, values: Array, attributes: list[float]) -> Iterator[Array]:
         """Bundles (bundle, n, F) without end, from values (n, F); nodes move by what is predicted."""

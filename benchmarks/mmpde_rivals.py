@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from meshmove.neural.running import Run, fabric_of
+from meshmove.neural.running import Run, fabric_of, matrices_apart
 from meshmove.solvers.data import TrajectoryDataset
 from meshmove.solvers.mmpde import MMPDE, Config, Settings
 from meshmove.solvers.mmpde.fit import Progress, _Objective, _Run
@@ -149,11 +149,13 @@ class _GridRun(_Run):
         torch.manual_seed(config.seed)
         model = kind(config.settings)
         calibrate(model, data)
-        optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.decay)
+        optimizers = matrices_apart(model, config.learning_rate, config.matrices, config.decay)
         objective = _Objective(model, config.noise, config.half)
-        Run.__init__(self, config, folder, fabric, model, objective, optimizer)
-        parts = [(data, 1), (data, config.unroll), (validation, config.unroll)]
-        self._short, self._long, self._held_out = (Samples(d, model, _no_mover, folder, unroll=k) for d, k in parts)
+        Run.__init__(self, config, folder, fabric, model, objective, *optimizers)
+        self._samples, (self._held_out,) = (
+            [Samples(d, model, _no_mover, folder, unroll=k) for k in numbers]
+            for d, numbers in ((data, range(1, config.unroll + 1)), (validation, [config.unroll]))
+        )
 
 
 def _no_mover(group: Any) -> Any:

@@ -85,6 +85,9 @@ def mmpde(
     without: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="An attribute that the model must not see; repeatable.")
     ] = None,
+    moving: Annotated[
+        bool, typer.Option("--moving", help="A second branch on a moved mesh, which corrects the first.")
+    ] = False,
     config: ConfigName = "small",
     out: Out = Path("checkpoints/mmpde"),
     devices: Devices = 1,
@@ -99,6 +102,7 @@ def mmpde(
         try:
             fitting = importlib.import_module("meshmove.solvers.mmpde.fit")
             changed = _named(fitting, config, steps, seed)
+            changed = replace(changed, settings=replace(changed.settings, moving=moving))
             read = importlib.import_module("meshmove.solvers.data").TrajectoryDataset.from_files(data, progress=True)
             read = read.without(*(without or ()))
             _watch(fitting, changed, out, devices, accelerator, _mmpde_line, data=read, progress=True)

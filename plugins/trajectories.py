@@ -22,7 +22,7 @@ from ._view import _cut_axis, axes_of
 
 if TYPE_CHECKING:
     from meshmove.solvers import Trajectories
-    from meshmove.solvers.mmpde import Trajectory
+    from meshmove.solvers.mmpde import Frame, Trajectory
 
 __all__ = ["animate"]
 
@@ -84,7 +84,7 @@ def animate(
     ValueError
         Another suffix, or a number that is not positive.
     MissingPackageError
-        PyVista is not installed; or, for .mp4, imageio-ffmpeg.
+        PyVista is not installed; or, for .mp4, imageio-ffmpeg (the extra "video").
 
     Examples
     --------
@@ -104,14 +104,14 @@ def animate(
     truth = None if exact is None else _truth(trajectory, names[which], exact)
     require("pyvista", extra="pyvista")
     if kind == ".mp4":
-        require("imageio_ffmpeg")
+        require("imageio_ffmpeg", extra="video")
     limits = _ranges(_bar(trajectory, "ranges", progress), which, truth)
     pictures = _Pictures(trajectory, names[which], truth is not None, mesh, limits, size, cmap)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}{kind}")
     try:
         images = (
-            pictures(f.time, f.values[:, which], None if truth is None else truth[k], f.moved)
+            pictures(f, f.values[:, which], None if truth is None else truth[k])
             for k, f in enumerate(_bar(trajectory, "frames", progress))
         )
         maps = [cmap, *([] if truth is None else [_ERROR])]
@@ -223,7 +223,7 @@ class _Pictures:
         lines = {"style": "wireframe", "line_width": 1.6} if flat else {"show_edges": True}
         actor = self._plotter.add_mesh(
             grid, scalars=VALUES, cmap=_ERROR if name == "error" else cmap,
-            clim=limits["error" if name == "error" else "field"], lighting=not flat, show_scalar_bar=False,
+            clim=limits["error" if name == "error" else "field"], lighting=False, show_scalar_bar=False,
             **(lines if name == "moving mesh" else {}),
         )  # fmt: skip
         bar = self._plotter.add_scalar_bar(
@@ -249,9 +249,9 @@ class _Pictures:
         camera.parallel_scale = panel[1] / 2 / unit
         camera.clipping_range = (0.1 * away, 2 * away)
 
-    def __call__(self, time: float, values: NDArray, truth: NDArray | None, moved: NDArray) -> NDArray[np.uint8]:
-        """The picture (height, width, 3) of a frame."""
-        shown = {"rollout": (values, f"rollout: {self._field}, t = {time:.3g}")}
+    def __call__(self, frame: Frame, values: NDArray, truth: NDArray | None) -> NDArray[np.uint8]:
+        """The picture (height, width, 3) of a frame, of which one field's values are shown."""
+        shown = {"rollout": (values, f"rollout: {self._field}, t = {frame.time:.3g}")}
         if truth is not None:
             size = max(float(np.linalg.norm(truth)), 1e-300)
             relative = float(np.linalg.norm(values - truth)) / size
@@ -260,6 +260,7 @@ class _Pictures:
                 "error": (np.abs(values - truth), f"error, {relative:.1%} of the norm"),
             }
         if "moving mesh" in self._views:
+            moved = frame.moved
             shown["moving mesh"] = (self._locator.interpolate(values, moved.T), "moving mesh")
             grid = self._views["moving mesh"].grid
             points = np.zeros((len(moved), 3))

@@ -11,7 +11,7 @@ from meshmove.solvers.mmpde import MMPDE, Config, Settings
 from meshmove.solvers.mmpde.graph import Graph
 from meshmove.solvers.mmpde.samples import calibrate, state_of
 
-SMALL = Settings(bundle=2, width=8, layers=2, neighbours=6, interpolation=4, directions=4)
+SMALL = Settings(moving=True, bundle=2, width=8, layers=2, corrections=2, neighbours=6, interpolation=4, directions=4)
 TINY = Config(
     SMALL,
     steps=4,

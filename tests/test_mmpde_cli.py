@@ -23,7 +23,7 @@ def call(*words):
 
 
 def test_the_command_trains_on_files_and_goes_on(tmp_path):
-    words = ("--data", tmp_path / "run*.npz", "-o", tmp_path / "out", "--steps", 2)
+    words = ("--data", tmp_path / "run*.npz", "-o", tmp_path / "out", "--steps", 2, "--moving")
     result = call(*words)
     assert result.exit_code == 0, result.output
     assert "step      2" in result.output and "error of a bundle" in result.output
@@ -32,8 +32,10 @@ def test_the_command_trains_on_files_and_goes_on(tmp_path):
     assert model.settings.attributes == ("viscosity",) and len(list((tmp_path / "out" / "moved").iterdir())) == 4
     again = call(*words)
     assert again.exit_code == 0 and "step" not in again.output.split("wrote")[0]
-    other = call(*words[:4], "--steps", 2, "--seed", 5)
+    other = call(*words, "--seed", 5)
     assert other.exit_code == 1 and "another folder" in other.output
+    assert call(*words[:2], "-o", tmp_path / "one", "--steps", 2).exit_code == 0
+    assert not MMPDE.from_pretrained(tmp_path / "one" / "best.safetensors").settings.moving
 
 
 @pytest.mark.parametrize(

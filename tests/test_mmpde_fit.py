@@ -162,11 +162,17 @@ def test_a_truncated_checkpoint_is_named(whole, tmp_path, cache):
         run(TINY, tmp_path, cache)
 
 
+def test_no_more_is_unrolled_than_trajectories_reach(tmp_path, cache):
+    long, short = (run(replace(TINY, unroll=k, pushforward=0.0), tmp_path / str(k), cache) for k in (9, 2))
+    assert [r.train_loss for r in long[1:]] == [r.train_loss for r in short[1:]]  # 6 frames: two bundles of two
+    assert long[-1].rollout == short[-1].rollout != long[-1].error
+
+
 def test_what_cannot_be_trained_is_refused(whole, tmp_path, cache):
     with pytest.raises(ValueError, match="checkpoint of this configuration.*another folder"):
         run(replace(TINY, seed=3), whole[0], cache)
-    with pytest.raises(DatasetError, match="at least 7 frames.*3 bundles of 2"):
-        run(replace(TINY, unroll=3), tmp_path, cache)
+    with pytest.raises(DatasetError, match="at least 3 frames.*bundles of 2"):
+        run(TINY, tmp_path, cache, data=dataset(burgers(frames=2)))
     with pytest.raises(DatasetError, match="at least two trajectories"):
         run(TINY, tmp_path, cache, data=dataset(burgers(1)))
     assert not list(tmp_path.iterdir())

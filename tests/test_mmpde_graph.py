@@ -8,6 +8,7 @@ from mmpde_cases import jittered
 
 from meshmove.solvers.data.burgers import burgers_trajectories
 from meshmove.solvers.mmpde.graph import Graph
+from meshmove.solvers.mmpde.operators import Operators
 
 
 def square(n=6):
@@ -75,10 +76,14 @@ def test_the_norm_is_the_l2_norm_of_each_mesh():
 
 def test_a_moved_graph_keeps_everything_but_positions():
     graph = Graph.of(jittered())
-    moved = graph.moved(graph.points + 1)
-    assert torch.equal(moved.points, graph.points + 1) and moved.edges is graph.edges and moved.kinds is graph.kinds
+    there = Operators.of(graph.operators.mesh, graph.points.numpy() * 2 + 1)
+    moved = graph.moved(graph.points * 2 + 1, there)
+    assert torch.equal(moved.points, graph.points * 2 + 1) and moved.operators is there
+    assert moved.edges is graph.edges and moved.kinds is graph.kinds
     there = graph.to("cpu")
-    assert all(torch.equal(getattr(there, name), value) for name, value in vars(graph).items())
+    assert there.operators is graph.operators
+    tensors = {name: value for name, value in vars(graph).items() if name != "operators"}
+    assert all(torch.equal(getattr(there, name), value) for name, value in tensors.items())
 
 
 @pytest.mark.parametrize("dim", [2, 3])

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import skfem
 import torch
-from mmpde_cases import burgers, dataset, front, model_of
+from mmpde_cases import TINY, burgers, dataset, front, model_of
 
 import meshmove
 from meshmove.geometry import FieldError, inverted_cells
+from meshmove.monitors import Monitor
+from meshmove.movers import MongeAmpere
 from meshmove.neural.weights import WeightsError
 from meshmove.solvers import MMPDE
 from meshmove.solvers.mmpde import Settings
@@ -85,7 +87,9 @@ def test_a_rollout_gives_what_training_saw(model):
     nu = {"viscosity": float(group.attributes["viscosity"][2])}
     frames = list(one.rollout(group.mesh, u[0], 2, attributes=nu))
     assert np.allclose([f.values[:, 0] for f in frames[1:]], expected, atol=1e-4)
-    assert all(np.array_equal(f.moved, group.points) for f in frames)
+    moves = [np.abs(f.moved - group.points).max() for f in frames]  # made when asked for
+    assert min(moves) > 1e-4 and all(f.moved is f.moved for f in frames)
+    assert not any(len(inverted_cells(group.mesh, f.moved)) for f in frames)
 
 
 def test_classes_of_meshes_and_orders_of_nodes_do_not_matter(model, mesh):
@@ -148,6 +152,21 @@ def test_meshes_unlike_those_of_training(model, mesh):
     assert "does not know the boundaries ['hole']" in " ".join(model.rollout(other, front, 1, attributes=NU).warnings)
     with pytest.raises(ValueError, match="2 dimensions"):
         model.rollout(skfem.MeshTet(), np.zeros(8), 1, attributes=NU)
+
+
+def test_weights_know_how_nodes_are_moved(model, tmp_path):
+    other = model_of()
+    other.monitor, other.mover = Monitor("gradient", intensity=3.0, bounds=(0.1, 5.0)), "dmm"
+    again = MMPDE.from_pretrained(other.save_pretrained(tmp_path / "model"))
+    assert (again.monitor, again.mover) == (other.monitor, "dmm")
+    fitted = MMPDE(other.settings)
+    fitted.monitor = other.monitor
+    fitted.fit(dataset(), tmp_path / "run", config=TINY)
+    kept = MMPDE.from_pretrained(tmp_path / "run" / "best.safetensors")
+    assert kept.monitor == fitted.monitor == other.monitor != model.monitor
+    other.mover = MongeAmpere()
+    with pytest.raises(WeightsError, match="mover by its name"):
+        other.save_pretrained(tmp_path / "object")
 
 
 def test_saved_models_come_back_bit_equal(model, mesh, tmp_path):

@@ -1,7 +1,9 @@
-"""Checkpoints of a training run as safetensors: weights, their running average, and the optimiser's moments."""
+"""Checkpoints of a training run as safetensors: weights, their running average, and the optimisers' moments."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,16 @@ def save_checkpoint(
     path: Path,
     model: nn.Module,
     average: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     facts: dict[str, str],
     kind: str = "dmm",
 ) -> None:
     """Everything that the run needs to go on as if it had not stopped; `kind` of model."""
     tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
-    for number, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{k}": v.clone() for k, v in moments.items()}
+    for i, optimizer in enumerate(optimizers):
+        for number, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer{i}.{number}.{k}": v.clone() for k, v in moments.items()}
     write_weights(path, f"{kind}-checkpoint", facts, tensors)
 
 
@@ -33,7 +36,7 @@ def load_checkpoint(
     path: Path,
     model: nn.Module,
     average: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     config: str,
     kind: str = "dmm",
 ) -> dict[str, Any]:
@@ -50,15 +53,16 @@ def load_checkpoint(
             f"Expected a checkpoint of this configuration in {path.parent} (got one of {facts['config']}): "
             "name another folder, or the same configuration"
         )
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+    parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
         parts[part][rest] = value
     model.load_state_dict(parts["model"])
     average.load_state_dict(parts["average"])
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in parts["optimizer"].items():
-        number, _, moment = name.partition(".")
-        state.setdefault(int(number), {})[moment] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for i, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        for name, value in parts[f"optimizer{i}"].items():
+            number, _, moment = name.partition(".")
+            state[int(number)][moment] = value
+        optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})
     return facts

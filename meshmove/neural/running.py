@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .checkpoint import load_checkpoint, save_checkpoint
 
-__all__ = ["Run", "RunConfig", "append_row", "fabric_of", "schedule"]
+__all__ = ["Run", "RunConfig", "append_row", "fabric_of", "matrices_apart", "schedule"]
 
 
 class RunConfig(Protocol):
@@ -31,8 +32,6 @@ class RunConfig(Protocol):
     def steps(self) -> int: ...
     @property
     def batch(self) -> int: ...
-    @property
-    def learning_rate(self) -> float: ...
     @property
     def clip(self) -> float: ...
     @property
@@ -57,6 +56,8 @@ class Run(ABC):
         What is trained, and the running average of its weights, which is validated and kept.
     objective
         The module that Fabric wraps: from a batch to the loss.
+    optimizers
+        Their learning rates, at first, are the highest of the schedule.
     step
         Steps done so far.
 
@@ -80,13 +81,14 @@ class Run(ABC):
         fabric: Any,
         model: nn.Module,
         objective: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        *optimizers: torch.optim.Optimizer,
     ) -> None:
         if config.batch % fabric.world_size:
             raise ValueError(f"Expected a batch that {fabric.world_size} devices can share evenly (got {config.batch})")
         self.config, self.folder, self.fabric, self.model = config, Path(folder), fabric, model
         self.average: Any = deepcopy(model).to(fabric.device).eval()
-        self.objective, self.optimizer = fabric.setup(objective, optimizer)
+        self.objective, *self.optimizers = fabric.setup(objective, *optimizers)
+        self._rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
         self.step, self.seconds, self.best, self.waited = 0, 0.0, math.inf, 0
         self._fresh = not self._checkpoint.is_file()
         if not self._fresh:
@@ -117,18 +119,18 @@ class Run(ABC):
 
     def _train(self) -> float:
         c, f = self.config, self.fabric
-        for group in self.optimizer.param_groups:
-            group["lr"] = c.learning_rate * schedule(self.step / c.steps)
-        self.optimizer.zero_grad()
+        for optimizer, rates in zip(self.optimizers, self._rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * schedule(self.step / c.steps)
+            optimizer.zero_grad()
         loss = self.loss()
         f.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         if torch.isfinite(norm):  # one singular sample must not spoil the rest
-            self.optimizer.step()
-        with torch.no_grad():
-            decay = min(c.average, (self.step + 1) / (self.step + 10))
-            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(now, 1 - decay)
+            for optimizer in self.optimizers:
+                optimizer.step()
+        average = get_ema_multi_avg_fn(min(c.average, (self.step + 1) / (self.step + 10)))
+        average(list(self.average.parameters()), list(self.model.parameters()), self.step)
         return float(f.all_reduce(loss.detach(), reduce_op="mean")) if f.world_size > 1 else float(loss.detach())
 
     @torch.no_grad()
@@ -156,7 +158,7 @@ class Run(ABC):
 
     def _resume(self) -> None:
         config = self.config.as_json()
-        known = load_checkpoint(self._checkpoint, self.model, self.average, self.optimizer, config, self.kind)
+        known = load_checkpoint(self._checkpoint, self.model, self.average, self.optimizers, config, self.kind)
         self.step, self.seconds = int(known["step"]), float(known["seconds"])
         self.best, self.waited = float(known["best"]), int(known["waited"])
 
@@ -172,7 +174,7 @@ class Run(ABC):
             "best": repr(self.best),
             "waited": str(self.waited),
         }
-        save_checkpoint(self._checkpoint, self.model, self.average, self.optimizer, facts, self.kind)
+        save_checkpoint(self._checkpoint, self.model, self.average, self.optimizers, facts, self.kind)
 
 
 def fabric_of(devices: int, accelerator: str, strategy: str | None) -> Any:
@@ -193,6 +195,25 @@ def fabric_of(devices: int, accelerator: str, strategy: str | None) -> Any:
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy or ("ddp" if devices > 1 else "auto"))
     fabric.launch()
     return fabric
+
+
+def matrices_apart(
+    model: nn.Module, learning_rate: float, matrices: float, decay: float
+) -> tuple[torch.optim.Optimizer, ...]:
+    """AdamW for a model's weights; if `matrices` is not 0, Muon with that rate for its weight matrices.
+
+    Steps of Muon are orthogonal matrices: all directions are learned at once, not the strongest ones first.
+
+    References
+    ----------
+    Jordan and others, Muon: an optimizer for hidden layers in neural networks (2024).
+    """
+    weights = list(model.parameters())
+    apart = [p for p in weights if matrices and p.ndim == 2 and min(p.shape) >= 8]
+    ids = {id(p) for p in apart}
+    rest = [p for p in weights if id(p) not in ids]
+    adam = torch.optim.AdamW(rest, learning_rate, weight_decay=decay, fused=True)
+    return (adam, torch.optim.Muon(apart, matrices, weight_decay=0.0)) if apart else (adam,)
 
 
 def schedule(t: float) -> float:

@@ -8,15 +8,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from meshmove.neural.running import Run, fabric_of
-from meshmove.solvers.data import TrajectoryDataset
+from meshmove.monitors import Monitor
+from meshmove.neural.running import Run, fabric_of, matrices_apart
+from meshmove.solvers.data import Trajectories, TrajectoryDataset
 
 from .graph import Graph
 from .model import Settings, TwoBranches
-from .samples import Batch, MovingOf, Samples, calibrate
+from .moving import MONITOR, Moving
+from .samples import Batch, Samples, calibrate
 from .stepper import MMPDE
 
 __all__ = ["CONFIGS", "Config", "Progress", "fit"]
@@ -27,20 +30,23 @@ class Config:
     """A training run.
 
     The names in `settings` are those of the data. `pretrain`: the share of the steps in which only the interpolation
-    learns, to bring a field to the moved nodes and back. `unroll`: bundles that follow each other in a sample; all but
-    the last are predicted without a gradient (pushforward). It sets in after `pushforward` of the steps. `noise`:
-    amplitude added to normalised values.
+    learns, to bring a field to the moved nodes and back. `unroll`: most bundles that follow each other in a sample, as
+    far as the trajectories reach; all but the last are predicted without a gradient (pushforward). It sets in after
+    `pushforward` of the steps, from when on each step draws their number, from two on. `noise`:
+    amplitude added to normalised values. `matrices`: learning rate of the weight matrices, which take steps of Muon;
+    0 for AdamW alone.
     """
 
     settings: Settings = field(default_factory=Settings)
     steps: int = 9000
     batch: int = 1
     learning_rate: float = 2e-3
+    matrices: float = 0.01
     decay: float = 1e-5
     clip: float = 1.0
     average: float = 0.998
     pretrain: float = 0.02
-    unroll: int = 2
+    unroll: int = 4
     pushforward: float = 0.7
     noise: float = 0.0
     half: bool = False
@@ -64,10 +70,10 @@ class Config:
 #: share of the loss that the first branch's own prediction has, for nodes are moved to where it says
 PREDICTED = 0.3
 
-#: `small` trains in an hour on a CPU core; `full` has the published width
+#: `small` trains in ten minutes on a CPU core; `full` has the published width
 CONFIGS: dict[str, Config] = {
     "small": Config(),
-    "full": Config(Settings(width=128, layers=8), steps=60_000, batch=16, learning_rate=1e-3, unroll=2, half=True),
+    "full": Config(Settings(width=128, layers=10), 60_000, 16, learning_rate=1e-3, matrices=5e-3, half=True),
 }
 
 
@@ -95,7 +101,8 @@ def fit(
     *,
     data: TrajectoryDataset,
     validation: TrajectoryDataset | None = None,
-    moving: MovingOf | None = None,
+    monitor: Monitor = MONITOR,
+    mover: str = "monge-ampere",
     cache: str | Path | None = None,
     devices: int = 1,
     accelerator: str = "auto",
@@ -112,8 +119,8 @@ def fit(
     ----------
     validation
         By default a tenth of the trajectories, which are left out of training.
-    moving
-        Makes the mover of a group's mesh.
+    monitor, mover
+        How nodes are moved, for a model with a moving branch; kept with the weights.
     cache
         Folder of the moved meshes, by default "moved" in `folder`.
 
@@ -132,7 +139,15 @@ def fit(
     if devices > 1:  # at first only a part of the weights has a gradient
         strategy = strategy or "ddp_find_unused_parameters_true"
     fabric = fabric_of(devices, accelerator, strategy)
-    run = _Run(config, Path(folder), fabric, (data, validation), moving, Path(cache or Path(folder, "moved")), progress)
+    run = _Run(
+        config,
+        Path(folder),
+        fabric,
+        (data, validation),
+        (monitor, mover),
+        Path(cache or Path(folder, "moved")),
+        progress,
+    )
     yield from run.rows(on_step)
 
 
@@ -192,28 +207,37 @@ class _Run(Run):
         folder: Path,
         fabric: Any,
         sets: tuple[TrajectoryDataset, TrajectoryDataset],
-        moving: MovingOf | None,
+        moves: tuple[Monitor, str],
         cache: Path,
         show: bool,
     ) -> None:
         data, validation = sets
         torch.manual_seed(config.seed)
         model = MMPDE(config.settings)
+        model.monitor, model.mover = moves
         calibrate(model, data)
-        optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.decay)
+        optimizers = matrices_apart(model, config.learning_rate, config.matrices, config.decay)
         objective = _Objective(model, config.noise, config.half)
-        super().__init__(config, folder, fabric, model, objective, optimizer)
-        made = moving or (lambda group: model.moving_on(group.mesh))
+        super().__init__(config, folder, fabric, model, objective, *optimizers)
+
+        def made(group: Trajectories) -> Moving:
+            return model.moving_on(group.mesh)
+
+        frames = min(len(g.times) for g in (*data.groups, *validation.groups))
+        most = max(1, min(config.unroll, (frames - 1) // config.settings.bundle))
+
         with fabric.rank_zero_first():  # which writes the moved meshes that the others read
-            parts = [(data, 1), (data, config.unroll), (validation, config.unroll)]
-            self._short, self._long, self._held_out = (
-                Samples(d, model, made, cache, unroll=k, progress=show and fabric.is_global_zero) for d, k in parts
+            self._samples, (self._held_out,) = (
+                [Samples(d, model, made, cache, unroll=k, progress=show and fabric.is_global_zero) for k in numbers]
+                for d, numbers in ((data, range(1, most + 1)), (validation, [most]))
             )
 
     def loss(self) -> Tensor:
         c, f = self.config, self.fabric
         t = self.step / c.steps
-        samples = self._long if t >= c.pushforward else self._short
+        late = t >= c.pushforward and len(self._samples) > 1
+        drawn = np.random.default_rng([c.seed, self.step]).integers(1, len(self._samples)) if late else 0
+        samples = self._samples[drawn]
         share = c.batch // f.world_size
         first = self.step * c.batch + f.global_rank * share
         ids = samples.shuffled(range(first, first + share), c.seed)

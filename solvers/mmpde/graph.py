@@ -14,6 +14,8 @@ from torch import Tensor
 from meshmove.geometry import CellMesh, facets_of
 from meshmove.monitors.monitor import vertex_volumes
 
+from .operators import Operators
+
 __all__ = ["Graph"]
 
 
@@ -29,6 +31,7 @@ class Graph:
     kinds : (N, 2 + number of names) whether a node is inside, on the boundary, on that of each name
     weight : (N,) its share of its mesh's volume
     owner : (N,) which mesh it belongs to
+    operators : differential operators of nodal fields
     """
 
     points: Tensor
@@ -37,9 +40,10 @@ class Graph:
     kinds: Tensor
     weight: Tensor
     owner: Tensor
+    operators: Operators
 
     @classmethod
-    def of(cls, mesh: CellMesh, names: Sequence[str] = (), reach: float = 3.0, directions: int = 8) -> Graph:
+    def of(cls, mesh: CellMesh, names: Sequence[str] = (), reach: float = 0.0, directions: int = 8) -> Graph:
         """The graph of one mesh.
 
         Parameters
@@ -77,11 +81,14 @@ class Graph:
             torch.from_numpy(kinds),
             torch.tensor(volume / volume.sum(), dtype=torch.float32),
             torch.zeros(n, dtype=torch.long),
+            Operators.of(mesh),
         )
 
     @classmethod
     def join(cls, graphs: Sequence[Graph]) -> Graph:
         """Several side by side."""
+        if len(graphs) == 1:
+            return graphs[0]
         first = np.cumsum([0, *(g.n_points for g in graphs)])
         meshes = np.cumsum([0, *(g.n_meshes for g in graphs)])
         return cls(
@@ -91,6 +98,7 @@ class Graph:
             torch.cat([g.kinds for g in graphs]),
             torch.cat([g.weight for g in graphs]),
             torch.cat([g.owner + int(k) for g, k in zip(graphs, meshes, strict=False)]),
+            Operators.join([g.operators for g in graphs]),
         )
 
     @property
@@ -101,9 +109,9 @@ class Graph:
     def n_meshes(self) -> int:
         return int(self.owner[-1]) + 1
 
-    def moved(self, points: Tensor) -> Graph:
-        """The same graph with its nodes elsewhere."""
-        return replace(self, points=points)
+    def moved(self, points: Tensor, operators: Operators) -> Graph:
+        """The same graph with its nodes elsewhere, and the operators there."""
+        return replace(self, points=points, operators=operators)
 
     def to(self, device: torch.device | str) -> Graph:
         return Graph(*(t.to(device) for t in vars(self).values()))

@@ -1,4 +1,4 @@
-"""The network: two branches, on the mesh and on the moved mesh, joined by learned interpolation."""
+"""The network: a branch on the mesh, and another on a moved mesh, joined by learned interpolation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .branch import Branch
 from .graph import Graph
 from .interpolation import Interpolation, nearest
+from .operators import Operators
 
 __all__ = ["Settings", "State", "TwoBranches"]
 
@@ -21,9 +22,11 @@ __all__ = ["Settings", "State", "TwoBranches"]
 class Settings:
     """Sizes and parts of the network.
 
-    `fields`, `attributes`, `boundaries`: names that it knows. `bundle`: frames that one pass predicts. `width` and
-    `layers` of a branch, `neighbours` of an interpolation, `reach` and `directions` of far edges. Parts that can be
-    left out: the `moving` branch, the `learned` weights of the interpolation, the residual `cut`.
+    `fields`, `attributes`, `boundaries`: names that it knows. `bundle`: frames that one pass predicts. `width` of the
+    branches, `layers` of the one on the mesh, `corrections`: layers of the one on the moved mesh. `messages`:
+    "operators" or "edges", see `Branch`; `reach` and `directions` of far edges, in edge lengths, 0 for none.
+    `neighbours` of an interpolation, `interpolation`: width of its network. Parts that can be left out: the `moving`
+    branch, the `learned` weights of the interpolation, the residual `cut`.
     """
 
     fields: tuple[str, ...] = ("u",)
@@ -32,12 +35,14 @@ class Settings:
     dim: int = 2
     bundle: int = 5
     width: int = 48
-    layers: int = 6
+    layers: int = 7
+    corrections: int = 3
+    messages: str = "operators"
     neighbours: int = 10
     interpolation: int = 16
-    reach: float = 3.0
+    reach: float = 0.0
     directions: int = 8
-    moving: bool = True
+    moving: bool = False
     learned: bool = True
     cut: bool = True
 
@@ -47,7 +52,7 @@ class State:
     """What the network starts from: normalised values (N, F) on a graph, attributes (meshes, A), where nodes move.
 
     `moved` (N, d); `there` (N, K) ids of the graph's nodes near each moved node, `back` (N, K) ids of the moved nodes
-    near each node of the graph.
+    near each node of the graph; `operators` on the moved mesh.
     """
 
     graph: Graph
@@ -56,20 +61,24 @@ class State:
     moved: Tensor | None = None
     there: Tensor | None = None
     back: Tensor | None = None
+    operators: Operators | None = None
 
     def moved_to(self, graphs: Sequence[Graph], positions: Sequence[NDArray], neighbours: int) -> State:
         """The same with moved nodes at positions (n, d) of each of the graphs that were joined."""
-        there, back, first = [], [], 0
+        there, back, operators, first = [], [], [], 0
         for graph, moved in zip(graphs, positions, strict=True):
             still = graph.points.cpu().numpy()
             there.append(nearest(still, moved, neighbours) + first)
             back.append(nearest(moved, still, neighbours) + first)
+            assert graph.operators.mesh is not None  # of a single mesh
+            operators.append(Operators.of(graph.operators.mesh, moved))
             first += len(still)
         return replace(
             self,
             moved=torch.from_numpy(np.concatenate(positions)).float(),
             there=torch.from_numpy(np.concatenate(there)),
             back=torch.from_numpy(np.concatenate(back)),
+            operators=Operators.join(operators),
         )
 
     def to(self, device: torch.device | str) -> State:
@@ -84,7 +93,8 @@ class TwoBranches(nn.Module):
     with message passing :math:`G_1` on the mesh and :math:`G_2` on the moved mesh, learned interpolations :math:`I_1`
     to the moved nodes and :math:`I_2` back, a network R of each node's own values that makes good what interpolation
     loses, and the usual size :math:`s_k` of a change over k frames. The first branch alone is a prediction too: nodes
-    move to where its last frame wants them, beside the start, and the second branch corrects it there.
+    move to where its last frame wants them, beside the start, and the second branch corrects it there. Without the
+    moving branch :math:`G_1` is all there is.
 
     References
     ----------
@@ -106,10 +116,10 @@ class TwoBranches(nn.Module):
         fields = len(s.fields)
         inputs = fields + len(s.attributes) + 2 + len(s.boundaries)
         outputs = s.bundle * fields
-        self.still = Branch(inputs, outputs, s.dim, s.width, s.layers)
+        self.still = Branch(inputs, outputs, s.dim, s.width, s.layers, s.messages)
         if s.moving:
             width = s.interpolation if s.learned else 0
-            self.moving = Branch(inputs + outputs, outputs, s.dim, s.width, s.layers)
+            self.moving = Branch(inputs + outputs, outputs, s.dim, s.width, s.corrections, s.messages)
             self.there, self.back = (Interpolation(fields, s.dim, width) for _ in range(2))
             if s.cut:
                 self.cut = nn.Sequential(nn.Linear(fields + inputs, s.width), nn.SiLU(), nn.Linear(s.width, outputs))
@@ -134,10 +144,11 @@ class TwoBranches(nn.Module):
     def corrected(self, state: State, predicted: Tensor) -> Tensor:
         """Values (N, bundle, F) by both branches, from what the first has predicted."""
         g, u, own = state.graph, state.values, self._own(state)
+        assert state.moved is not None and state.operators is not None
         there, back, moved, returned = self.interpolate(state)
         changes = ((predicted - u[:, None]) / self.change).flatten(1)
         ahead = self.there(there, state.there, changes)
-        out = self.moving(torch.cat([moved, ahead, own], 1), g.moved(state.moved), self.unit)
+        out = self.moving(torch.cat([moved, ahead, own], 1), g.moved(state.moved, state.operators), self.unit)
         out = self.back(back, state.back, out)
         if self.settings.cut:
             out = out + self.cut(torch.cat([u, u - returned, own], 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 
 
 class MMPDE(TwoBranches):
-    """A neural time stepper on moving meshes, see `TwoBranches` for the network."""
+    """A neural time stepper with a mesh that moves for every frame, see `TwoBranches` for the network."""
 
     #: how nodes are moved in rollouts and for training
     monitor: Monitor = MONITOR
@@ -53,7 +53,7 @@ class MMPDE(TwoBranches):
         attributes: Mapping[str, float] | None = None,
         dt: float | None = None,
     ) -> Trajectory:
-        """The fields of the next `steps` frames, and the moved meshes on which they were computed.
+        """The fields of the next `steps` frames, and moved meshes for them.
 
         Nothing is computed before the trajectory is iterated over, and no frame is kept.
 
@@ -134,7 +134,8 @@ class MMPDE(TwoBranches):
     ) -> Iterator[Frame]:
         graph, moving = self._prepared(mesh)
         points, done, step = mesh.points, 0, float(self.step)
-        yield Frame(0.0, values, points)
+        following = _Following(lambda: self.moving_on(mesh))
+        yield Frame(0.0, values, points if moving else following)
         while done < steps:
             bundle, points = self.advance(graph, values, attributes, moving, points)
             for values in bundle[: steps - done]:
@@ -143,7 +144,7 @@ class MMPDE(TwoBranches):
                 for seen in corrections:
                     assert observer is not None
                     values = observer(values, seen)
-                yield Frame(step * done, values, points)
+                yield Frame(step * done, values, points if moving else following)
                 if corrections:
                     break  # the next bundle starts from what was corrected
 
@@ -197,17 +198,26 @@ class MMPDE(TwoBranches):
         from .fit import CONFIGS, fit
 
         config = replace(CONFIGS["small"], settings=self.settings) if config is None else config
-        for _ in fit(config, folder, data=data, **options):
+        for _ in fit(config, folder, data=data, **({"monitor": self.monitor, "mover": self.mover} | options)):
             pass
         best = type(self).from_pretrained(Path(folder) / "best.safetensors")
         self.__dict__.update(best.__dict__)
         return self
 
     def save_pretrained(self, path: str | Path) -> Path:
-        """Write settings and weights to a .safetensors file; returns its path."""
+        """Write settings, monitor, mover and weights to a .safetensors file; returns its path.
+
+        Raises
+        ------
+        WeightsError
+            The mover is an object, not a name.
+        """
         path = Path(path)
         path = path if path.suffix == ".safetensors" else path.with_suffix(".safetensors")
-        return write_weights(path, KIND, asdict(self.settings), self.state_dict())
+        if not isinstance(self.mover, str):
+            raise WeightsError(f"Expected a mover by its name, to be written with the weights (got {self.mover!r})")
+        known = asdict(self.settings) | {"monitor": asdict(self.monitor), "mover": self.mover}
+        return write_weights(path, KIND, known, self.state_dict())
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = "burgers") -> MMPDE:
@@ -219,11 +229,13 @@ class MMPDE(TwoBranches):
             The file is missing, truncated, altered, or of another kind.
         """
         settings, tensors = read_weights(name_or_path, KIND, FOLDER)
-        named = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        named: dict[str, Any] = dict(settings)
         try:
-            model = cls(Settings(**named))  # type: ignore[arg-type]
+            monitor, mover = named.pop("monitor"), named.pop("mover")
+            model = cls(Settings(**_with_tuples(named)))
             model.load_state_dict(tensors)
-        except (TypeError, RuntimeError) as error:
+            model.monitor, model.mover = Monitor(**_with_tuples(monitor)), mover
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
             raise WeightsError(f"Expected the weights of an MMPDE in {name_or_path} (got others: {error})") from error
         return model.eval()
 
@@ -232,6 +244,25 @@ class MMPDE(TwoBranches):
         count = sum(p.numel() for p in self.parameters())
         kind = "two branches" if s.moving else "one branch"
         return f"MMPDE({kind}, {count:,} weights; fields {', '.join(s.fields)}; bundles of {s.bundle} frames)"
+
+
+def _with_tuples(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists, which JSON makes of tuples, as tuples again."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in named.items()}
+
+
+class _Following:
+    """Where nodes go, for a model that computes without: each time from where they went the last time."""
+
+    def __init__(self, make: Callable[[], Moving]) -> None:
+        self._make = make
+        self._moving: Moving | None = None
+        self._points: Array | None = None
+
+    def __call__(self, values: Array) -> Array:
+        self._moving = self._moving or self._make()
+        self._points = self._moving(values, self._points)
+        return self._points
 
 
 def _finite(values: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,17 @@ Frames = Callable[[CellMesh, Array, Sequence[float], int], Iterator["Frame"]]
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The fields at one time: `values` (n, F) at the vertices of the mesh, `moved` (n, d) positions of the nodes of the
-    moved mesh on which they were computed."""
+    """The fields at one time: `values` (n, F) at the vertices of the mesh."""
 
     time: float
     values: Array
-    moved: Array
+    where: Array | Callable[[Array], Array] = field(repr=False)
+
+    @cached_property
+    def moved(self) -> Array:
+        """Positions (n, d) of the nodes of the moved mesh: that on which the fields were computed, for a model with two
+        branches. One branch needs none: then it is made for this frame, when it is first asked for."""
+        return self.where(self.values) if callable(self.where) else self.where
 
 
 @dataclass(frozen=True)
