@@ -41,7 +41,7 @@ def step_time(bench: Bench) -> Rows:
     """
     rows: Rows = []
     for case in bench.cases:
-        trained = bench.trained(case, SHIPPED)
+        trained = bench.trained(case, SHIPPED[case.name])
         model, w = trained.model, trained.model.settings.bundle
         runner, ours, theirs = Runner(model, case), [], []
         next(runner.bundles(case.values[0, 0], case.attributes(0)))  # warm up
@@ -120,7 +120,7 @@ def solver(bench: Bench) -> Rows:
     rows: Rows = []
     for case in bench.cases:
         some = range(min(len(case.test), 1 if bench.quick else 6))
-        runner = Runner(bench.trained(case, SHIPPED).model, case)
+        runner = Runner(bench.trained(case, SHIPPED[case.name]).model, case)
         runner.frames(0, 0, 1)  # warm up
         ours = [_made(lambda i=i: runner.frames(i, 0, case.horizon), case, i) for i in some]  # noqa: B023
         ours_seconds, ours_error = (float(np.mean(column)) for column in zip(*ours, strict=True))

@@ -48,7 +48,7 @@ MODELS = {
     "uncut": "two branches, no residual cut",
 }
 #: the kind of the weights in the package, which is set beside solvers and networks on a grid
-SHIPPED = "single"
+SHIPPED = {"burgers": "single", "cylinder": "edges"}
 #: of the two branches: together a layer more than the single branch of the small configuration
 _BRANCHES = {"moving": True, "layers": 5, "corrections": 3}
 #: messages as in published steppers, on the mesh's edges and on far ones

@@ -58,8 +58,8 @@ def rivals(bench: Bench) -> Rows:
         if case.name != "burgers":  # not on a grid
             continue
         for measure in _NAMES:
-            rows += _errors(bench, case, measure, (SHIPPED, *RIVALS))
-            rows += [_ratio(bench, case, measure, SHIPPED, name, 1.0) for name in RIVALS]
+            rows += _errors(bench, case, measure, (SHIPPED[case.name], *RIVALS))
+            rows += [_ratio(bench, case, measure, SHIPPED[case.name], name, 1.0) for name in RIVALS]
     return rows
 
 
@@ -133,7 +133,7 @@ def assimilation(bench: Bench) -> Rows:
 def _assimilated(bench: Bench, case: Case, late: int) -> Rows:
     rows: Rows = []
     every = 2 if bench.quick else 5
-    model = bench.trained(case, SHIPPED).model
+    model = bench.trained(case, SHIPPED[case.name]).model
     mesh, end = case.test.mesh, len(case.test.times) - 1
     free, with_all, without_last = [], [], []
     for i in progress_of(range(len(case.test)), f"{case.name}: assimilation", bench.progress):

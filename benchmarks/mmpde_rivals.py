@@ -1,7 +1,7 @@
 """Networks on a grid that MM-PDE is measured against: the Fourier neural operator and a U-Net, in plain torch.
 
 They take the place of the branch on the mesh: same inputs and the coordinates besides, same normalisation, bundles,
-loss, schedule, averaged weights and validation.
+loss, schedule, averaged weights and validation. Their weights are no matrices, so they take steps of AdamW alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from meshmove.solvers.data import TrajectoryDataset
 from meshmove.solvers.mmpde import MMPDE, Config, Settings
 from meshmove.solvers.mmpde.fit import Progress, _Objective, _Run
 from meshmove.solvers.mmpde.graph import Graph
+from meshmove.solvers.mmpde.moving import MONITOR
 from meshmove.solvers.mmpde.samples import Samples, calibrate
 
 __all__ = ["FNO", "OnGrid", "UNet", "fit"]
@@ -151,11 +152,11 @@ class _GridRun(_Run):
         calibrate(model, data)
         optimizers = matrices_apart(model, config.learning_rate, config.matrices, config.decay)
         objective = _Objective(model, config.noise, config.half)
+        self._moves = MONITOR, "monge-ampere"
         Run.__init__(self, config, folder, fabric, model, objective, *optimizers)
-        self._samples, (self._held_out,) = (
-            [Samples(d, model, _no_mover, folder, unroll=k) for k in numbers]
-            for d, numbers in ((data, range(1, config.unroll + 1)), (validation, [config.unroll]))
-        )
+        shortest, held_out = (Samples(d, model, _no_mover, folder) for d in (data, validation))
+        self._samples = [shortest.unrolled(k) for k in range(1, config.unroll + 1)]
+        self._held_out = held_out.unrolled(config.unroll)
 
 
 def _no_mover(group: Any) -> Any:

@@ -3,7 +3,7 @@
 "vessels": a tracer is carried through random vessels with holes, each with a mesh and a flow of its own; tested in a
 vessel that training never saw. "spots": Gray and Scott's reaction in a cube of tetrahedra; tested from another start.
 
-    python examples/mmpde_own_data.py [--data vessels|spots] [--steps 1500] [--out DIR]
+    python examples/mmpde_own_data.py [--data vessels|spots] [--steps 1500] [--out DIR] [--small]
 """
 
 import tempfile
@@ -26,7 +26,9 @@ def data_of(name: str, small: bool) -> TrajectoryDataset:
     return TrajectoryDataset((gray_scott_trajectories(4 if small else 10, cells=6 if small else 10, progress=True),))
 
 
-def main(data: str = "vessels", steps: int = 1500, out: Path = Path("out"), small: bool = False):
+def main(data: str = "vessels", steps: int = 1500, out: Path = Path("out"), small: bool = False) -> dict[str, float]:
+    if data not in ("vessels", "spots"):
+        raise typer.BadParameter(f"expected --data vessels or spots (got {data})")
     torch.set_num_threads(1)  # at this size more threads wait for each other
     everything = data_of(data, small)
     if data == "vessels":  # the last vessel is not trained on

@@ -162,6 +162,18 @@ def test_a_truncated_checkpoint_is_named(whole, tmp_path, cache):
         run(TINY, tmp_path, cache)
 
 
+def test_training_goes_on_from_a_model_on_other_data(whole, tmp_path, cache):
+    trained = MMPDE.from_pretrained(whole[0] / "best.safetensors")
+    rows = run(TINY, tmp_path / "more", cache, data=dataset(burgers(seed=5)), start=trained)
+    fresh = run(TINY, tmp_path / "fresh", cache, data=dataset(burgers(seed=5)))
+    assert rows[0].error != fresh[0].error
+    model = MMPDE.from_pretrained(tmp_path / "more" / "best.safetensors")
+    assert torch.equal(model.mean, trained.mean) and torch.equal(model.unit, trained.unit)
+    other = MMPDE(replace(trained.settings, width=12))
+    with pytest.raises(ValueError, match=r"start from a model of .*width=8.*width=12"):
+        run(TINY, tmp_path / "other", cache, start=other)
+
+
 def test_no_more_is_unrolled_than_trajectories_reach(tmp_path, cache):
     long, short = (run(replace(TINY, unroll=k, pushforward=0.0), tmp_path / str(k), cache) for k in (9, 2))
     assert [r.train_loss for r in long[1:]] == [r.train_loss for r in short[1:]]  # 6 frames: two bundles of two

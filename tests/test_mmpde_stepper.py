@@ -165,6 +165,11 @@ def test_weights_know_how_nodes_are_moved(model, tmp_path):
     kept = MMPDE.from_pretrained(tmp_path / "run" / "best.safetensors")
     assert kept.monitor == fitted.monitor == other.monitor != model.monitor
     other.mover = MongeAmpere()
+    with pytest.raises(ValueError, match="mover by its name"):
+        other.fit(dataset(), tmp_path / "other", config=TINY)
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(ValueError, match="another folder"):  # its meshes were moved otherwise
+        MMPDE(other.settings).fit(dataset(), tmp_path / "run", config=TINY)
     with pytest.raises(WeightsError, match="mover by its name"):
         other.save_pretrained(tmp_path / "object")
 

@@ -56,7 +56,7 @@ def load_checkpoint(
     parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
-        parts[part][rest] = value
+        parts["optimizer0" if part == "optimizer" else part][rest] = value  # before there could be several
     model.load_state_dict(parts["model"])
     average.load_state_dict(parts["average"])
     for i, optimizer in enumerate(optimizers):

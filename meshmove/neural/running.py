@@ -156,9 +156,13 @@ class Run(ABC):
     def _checkpoint(self) -> Path:
         return self.folder / "checkpoint.safetensors"
 
+    def identity(self) -> str:
+        """What a checkpoint must agree in, to go on from it."""
+        return self.config.as_json()
+
     def _resume(self) -> None:
-        config = self.config.as_json()
-        known = load_checkpoint(self._checkpoint, self.model, self.average, self.optimizers, config, self.kind)
+        same = self.identity()
+        known = load_checkpoint(self._checkpoint, self.model, self.average, self.optimizers, same, self.kind)
         self.step, self.seconds = int(known["step"]), float(known["seconds"])
         self.best, self.waited = float(known["best"]), int(known["waited"])
 
@@ -168,7 +172,7 @@ class Run(ABC):
         if row.best:
             self.average.save_pretrained(self.folder / "best.safetensors")
         facts = {
-            "config": self.config.as_json(),
+            "config": self.identity(),
             "step": str(self.step),
             "seconds": repr(self.seconds),
             "best": repr(self.best),
@@ -200,7 +204,8 @@ def fabric_of(devices: int, accelerator: str, strategy: str | None) -> Any:
 def matrices_apart(
     model: nn.Module, learning_rate: float, matrices: float, decay: float
 ) -> tuple[torch.optim.Optimizer, ...]:
-    """AdamW for a model's weights; if `matrices` is not 0, Muon with that rate for its weight matrices.
+    """AdamW for a model's weights; if `matrices` is not 0, Muon with that rate for its weight matrices of 8 rows and
+    columns at least.
 
     Steps of Muon are orthogonal matrices: all directions are learned at once, not the strongest ones first.
 
@@ -212,8 +217,8 @@ def matrices_apart(
     apart = [p for p in weights if matrices and p.ndim == 2 and min(p.shape) >= 8]
     ids = {id(p) for p in apart}
     rest = [p for p in weights if id(p) not in ids]
-    adam = torch.optim.AdamW(rest, learning_rate, weight_decay=decay, fused=True)
-    return (adam, torch.optim.Muon(apart, matrices, weight_decay=0.0)) if apart else (adam,)
+    adam = (torch.optim.AdamW(rest, learning_rate, weight_decay=decay, fused=True),) if rest else ()
+    return (*adam, torch.optim.Muon(apart, matrices, weight_decay=0.0)) if apart else adam
 
 
 def schedule(t: float) -> float:

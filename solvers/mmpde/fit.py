@@ -33,8 +33,8 @@ class Config:
     learns, to bring a field to the moved nodes and back. `unroll`: most bundles that follow each other in a sample, as
     far as the trajectories reach; all but the last are predicted without a gradient (pushforward). It sets in after
     `pushforward` of the steps, from when on each step draws their number, from two on. `noise`:
-    amplitude added to normalised values. `matrices`: learning rate of the weight matrices, which take steps of Muon;
-    0 for AdamW alone.
+    amplitude added to normalised values. `matrices`: learning rate of all but the smallest weight matrices, which
+    take steps of Muon; 0 for AdamW alone.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -104,6 +104,7 @@ def fit(
     monitor: Monitor = MONITOR,
     mover: str = "monge-ampere",
     cache: str | Path | None = None,
+    start: MMPDE | None = None,
     devices: int = 1,
     accelerator: str = "auto",
     strategy: str | None = None,
@@ -123,31 +124,30 @@ def fit(
         How nodes are moved, for a model with a moving branch; kept with the weights.
     cache
         Folder of the moved meshes, by default "moved" in `folder`.
+    start
+        A model whose weights and normalisation training starts from.
 
     Raises
     ------
     ImportError
         Without lightning-fabric (``pip install meshmove[train]``).
     ValueError
-        If the checkpoint in `folder` belongs to another configuration, or the batch cannot be shared evenly.
+        If the checkpoint in `folder` belongs to another configuration, monitor or mover, the batch cannot be shared
+        evenly, the mover is not named, or the model to start from has other settings.
     DatasetError
-        Trajectories are shorter than what is unrolled, or there is only one of them.
+        Trajectories are shorter than a bundle, or there is only one of them.
     """
+    if not isinstance(mover, str):
+        raise ValueError(f"Expected a mover by its name, to be kept with the weights (got {mover!r})")
     config = config.of(data)
     if validation is None:
         data, validation = data.split(0.9, seed=config.seed)
     if devices > 1:  # at first only a part of the weights has a gradient
         strategy = strategy or "ddp_find_unused_parameters_true"
     fabric = fabric_of(devices, accelerator, strategy)
-    run = _Run(
-        config,
-        Path(folder),
-        fabric,
-        (data, validation),
-        (monitor, mover),
-        Path(cache or Path(folder, "moved")),
-        progress,
-    )
+    folder, sets = Path(folder), (data, validation)
+    cache = Path(cache or folder / "moved")
+    run = _Run(config, folder, fabric, sets, (monitor, mover), cache, start, progress)
     yield from run.rows(on_step)
 
 
@@ -209,13 +209,19 @@ class _Run(Run):
         sets: tuple[TrajectoryDataset, TrajectoryDataset],
         moves: tuple[Monitor, str],
         cache: Path,
+        start: MMPDE | None,
         show: bool,
     ) -> None:
         data, validation = sets
         torch.manual_seed(config.seed)
         model = MMPDE(config.settings)
-        model.monitor, model.mover = moves
-        calibrate(model, data)
+        self._moves = model.monitor, model.mover = moves
+        if start is None:
+            calibrate(model, data)
+        elif start.settings != config.settings:
+            raise ValueError(f"Expected to start from a model of {config.settings} (got one of {start.settings})")
+        else:
+            model.load_state_dict(start.state_dict())
         optimizers = matrices_apart(model, config.learning_rate, config.matrices, config.decay)
         objective = _Objective(model, config.noise, config.half)
         super().__init__(config, folder, fabric, model, objective, *optimizers)
@@ -227,10 +233,15 @@ class _Run(Run):
         most = max(1, min(config.unroll, (frames - 1) // config.settings.bundle))
 
         with fabric.rank_zero_first():  # which writes the moved meshes that the others read
-            self._samples, (self._held_out,) = (
-                [Samples(d, model, made, cache, unroll=k, progress=show and fabric.is_global_zero) for k in numbers]
-                for d, numbers in ((data, range(1, most + 1)), (validation, [most]))
+            shortest, held_out = (
+                Samples(d, model, made, cache, progress=show and fabric.is_global_zero) for d in (data, validation)
             )
+        self._samples = [shortest.unrolled(k) for k in range(1, most + 1)]
+        self._held_out = held_out.unrolled(most)
+
+    def identity(self) -> str:
+        config = self.config.as_json()
+        return config if self._moves == (MONITOR, "monge-ampere") else f"{config}, {self._moves}"
 
     def loss(self) -> Tensor:
         c, f = self.config, self.fabric

@@ -24,7 +24,7 @@ class Settings:
 
     `fields`, `attributes`, `boundaries`: names that it knows. `bundle`: frames that one pass predicts. `width` of the
     branches, `layers` of the one on the mesh, `corrections`: layers of the one on the moved mesh. `messages`:
-    "operators" or "edges", see `Branch`; `reach` and `directions` of far edges, in edge lengths, 0 for none.
+    "operators" or "edges", see `Branch`; `reach` in edge lengths, 0 for none, and `directions` of far edges, for those.
     `neighbours` of an interpolation, `interpolation`: width of its network. Parts that can be left out: the `moving`
     branch, the `learned` weights of the interpolation, the residual `cut`.
     """

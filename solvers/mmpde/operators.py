@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix, diags, identity, vstack
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellMesh, facets_of
 from meshmove.geometry.quality import simplex_volumes
-from meshmove.movers.laplacian import simplex_gradients
+from meshmove.movers.laplacian import assemble, corner_weights, simplex_gradients
 
 __all__ = ["Operators"]
 
@@ -26,7 +27,8 @@ class Operators:
 
     Gradients are means over the cells around a node, the Laplacian is that of linear elements with lumped mass; both in
     units of the node's own size, the mean length of its edges, so that they are of the size of differences between
-    neighbours on any mesh. Constants and linear fields are met exactly, gradients on the boundary included.
+    neighbours on any mesh. Gradients are exact for linear fields, Laplacians vanish for them but on the boundary, where
+    they are the flux into the domain besides.
 
     Attributes
     ----------
@@ -49,7 +51,7 @@ class Operators:
         self.matrix, self.size, self.mesh = matrix, size, mesh
         self.transposed = matrix.T.tocsr()
         self._there: tuple[Tensor, Tensor] | None = None
-        self._copies: dict[torch.device, Operators] = {}
+        self._copies = {size.device: self}
 
     @classmethod
     def of(cls, mesh: CellMesh, points: ArrayLike | None = None) -> Operators:
@@ -76,16 +78,14 @@ class Operators:
         return cls(matrix, torch.cat([p.size for p in parts]))
 
     def to(self, device: torch.device | str) -> Operators:
-        """On another device: SciPy's products on the processor, torch's on a GPU. Copies are kept."""
-        device = torch.device(device)
-        if device == self.size.device:
-            return self
-        if device not in self._copies:
-            copy = self._copies[device] = Operators.__new__(Operators)
-            copy.__dict__ |= vars(self) | {"size": self.size.to(device), "_there": None, "_copies": {}}
-            if device.type != "cpu":
-                copy._there = _on(device, self.matrix), _on(device, self.transposed)
-        return self._copies[device]
+        """On another device: torch's products on a GPU of Nvidia's, else SciPy's. Copies are kept."""
+        size = self.size.to(device)
+        if size.device not in self._copies:
+            copy = self._copies[size.device] = Operators.__new__(Operators)
+            copy.__dict__ |= vars(self) | {"size": size, "_there": None}
+            if size.device.type == "cuda":
+                copy._there = _on(size.device, self.matrix), _on(size.device, self.transposed)
+        return self._copies[size.device]
 
     def __call__(self, values: Tensor) -> Tensor:
         """Values, gradients and Laplacians (N, (d + 2) C) of nodal values (N, C)."""
@@ -94,11 +94,12 @@ class Operators:
     def product(self, x: Tensor, transposed: bool = False) -> Tensor:
         """The sparse matrix, or its transpose, times a dense one; in single precision at least."""
         if self._there is not None:
-            return self._there[transposed] @ x.detach().float()
+            with torch.autocast(x.device.type, enabled=False):  # not at half precision
+                return self._there[transposed] @ x.detach().float()
         matrix = self.transposed if transposed else self.matrix
-        dense = x.detach().contiguous()
+        dense = x.detach().cpu().contiguous()
         dense = dense if dense.dtype == torch.float64 else dense.float()
-        return torch.from_numpy(matrix @ dense.numpy())
+        return torch.from_numpy(matrix @ dense.numpy()).to(x.device)
 
 
 class _Applied(torch.autograd.Function):
@@ -108,6 +109,7 @@ class _Applied(torch.autograd.Function):
         return operators.product(values).view(len(values), -1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         rows = ctx.operators.matrix.shape[0]
         return ctx.operators.product(gradient.reshape(rows, -1), transposed=True).to(ctx.kind), None
@@ -117,24 +119,26 @@ def _assembled(mesh: CellMesh, x: Array, size: Array) -> csr_matrix:
     """((d + 2) n, n), the rows of a node after each other."""
     simplices, _ = mesh.corners
     n, d = x.shape
+    sides = x[simplices[:, 1:]] - x[simplices[:, :1]]
+    flat = np.abs(np.linalg.det(sides)) <= 1e-12 * np.sqrt((sides**2).sum(axis=2)).prod(axis=1)
+    simplices = simplices[~flat]  # flat ones have no gradients
     grads = simplex_gradients(x, simplices)  # (v, d, s)
-    volume = np.abs(simplex_volumes(x, simplices))
+    volume = np.abs(simplex_volumes(x, simplices)) * corner_weights(mesh)[~flat]
     here = simplices.T  # (v, s)
     share = np.bincount(here.ravel(), np.tile(volume / (d + 1), d + 1), n)
-    share = np.where(share > 0, share, 1.0)
-    scale = (size / share)[here]  # of the rows of each simplex' vertices
-    to, of = np.broadcast_arrays(here[:, None], here[None])  # (v, v, s)
-    rows, columns, values = [np.arange(n) * (d + 2)], [np.arange(n)], [np.ones(n)]
-    for k in range(d):
-        rows.append((to * (d + 2) + 1 + k).ravel())
-        values.append((scale[:, None] * (grads[:, k] * volume / (d + 1))[None]).ravel())
-    rows.append((to * (d + 2) + d + 1).ravel())
+    scale = (size / np.where(share > 0, share, 1.0))[here]  # of the rows of each simplex' vertices
+    along = [assemble(here, scale[:, None] * (grads[:, k] * volume / (d + 1))[None], n) for k in range(d)]
     stiffness = np.einsum("ics,jcs->ijs", grads, grads * volume)
-    values.append((-stiffness * (scale * size[here])[:, None]).ravel())
-    columns += (d + 1) * [of.ravel()]
-    entries = np.concatenate(values).astype(np.float32)
-    shape = ((d + 2) * n, n)
-    return coo_matrix((entries, (np.concatenate(rows), np.concatenate(columns))), shape).tocsr()
+    laplacian = assemble(here, -stiffness * (scale * size[here])[:, None], n)
+    # corners of distorted quadrilaterals and the like are not linear elements: what a linear field leaves is taken off
+    facets = facets_of(mesh)
+    inside = np.ones(n)
+    inside[np.unique(facets.nodes[facets.exterior])] = 0
+    inside /= np.where(size > 0, size, 1.0)
+    laplacian = laplacian - sum(diags(inside * (laplacian @ x[:, k])) @ along[k] for k in range(d))
+    rows = vstack([identity(n, format="csr"), *along, laplacian], format="csr")
+    order = np.arange((d + 2) * n).reshape(d + 2, n).T.ravel()
+    return rows[order].astype(np.float32)
 
 
 def _on(device: torch.device, matrix: csr_matrix) -> Tensor:

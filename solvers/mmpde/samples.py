@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -76,28 +76,31 @@ class Samples:
         s = self.settings = model.settings
         if data.fields != s.fields:
             raise DatasetError(f"Expected the fields {list(s.fields)} (got {list(data.fields)})")
-        span = s.bundle * unroll
-        short = [len(g.times) for g in data.groups if len(g.times) <= span]
-        if short:
-            raise DatasetError(f"Expected at least {span + 1} frames a trajectory, for {unroll} bundles of {s.bundle} "
-                               f"(got {min(short)}): take a smaller bundle")  # fmt: skip
-        self.data, self.unroll = data, unroll
-        self._model = model
+        self.data, self._model = data, model
+        self._unroll(unroll)
         self._graphs = [Graph.of(g.mesh, s.boundaries, s.reach, s.directions) for g in data.groups]
+        self._fields = [np.stack([g.fields[name] for name in s.fields], axis=3) for g in data.groups]
         self._moved: list[NDArray[np.float32] | None] = [None] * len(data.groups)
         if s.moving:
             self._moved = [moved_frames(g, moving, s.bundle, folder, progress) for g in data.groups]
-        starts = [
-            (i, j, k) for i, g in enumerate(data.groups) for j in range(len(g)) for k in range(len(g.times) - span)
-        ]
-        self._starts = np.array(starts)
+
+    def unrolled(self, unroll: int) -> Samples:
+        """The same data with so many bundles in a sample."""
+        other = copy(self)
+        other._unroll(unroll)
+        return other
+
+    def _unroll(self, unroll: int) -> None:
+        span, groups = self.settings.bundle * unroll, self.data.groups
+        short = [len(g.times) for g in groups if len(g.times) <= span]
+        if short:
+            raise DatasetError(f"Expected at least {span + 1} frames a trajectory, for {unroll} bundles of "
+                               f"{self.settings.bundle} (got {min(short)}): take a smaller bundle")  # fmt: skip
+        starts = [(i, j, k) for i, g in enumerate(groups) for j in range(len(g)) for k in range(len(g.times) - span)]
+        self.unroll, self._starts = unroll, np.array(starts)
 
     def __len__(self) -> int:
         return len(self._starts)
-
-    @cached_property
-    def _fields(self) -> list[NDArray]:
-        return [np.stack([g.fields[name] for name in self.settings.fields], axis=3) for g in self.data.groups]
 
     def shuffled(self, numbers: range, seed: int) -> NDArray[np.int64]:
         """Ids of the starts with these numbers in an endless sequence of shuffled passes."""

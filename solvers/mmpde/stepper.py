@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ class MMPDE(TwoBranches):
     ) -> Iterator[Frame]:
         graph, moving = self._prepared(mesh)
         points, done, step = mesh.points, 0, float(self.step)
-        following = _Following(lambda: self.moving_on(mesh))
+        following = _Following(partial(self.moving_on, mesh))
         yield Frame(0.0, values, points if moving else following)
         while done < steps:
             bundle, points = self.advance(graph, values, attributes, moving, points)
@@ -201,7 +202,7 @@ class MMPDE(TwoBranches):
         for _ in fit(config, folder, data=data, **({"monitor": self.monitor, "mover": self.mover} | options)):
             pass
         best = type(self).from_pretrained(Path(folder) / "best.safetensors")
-        self.__dict__.update(best.__dict__)
+        self.__dict__.update(best.__dict__ | {"_last": None})
         return self
 
     def save_pretrained(self, path: str | Path) -> Path:
@@ -235,7 +236,9 @@ class MMPDE(TwoBranches):
             model = cls(Settings(**_with_tuples(named)))
             model.load_state_dict(tensors)
             model.monitor, model.mover = Monitor(**_with_tuples(monitor)), mover
-        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        except KeyError as error:
+            raise WeightsError(f"Expected the setting {error} in {name_or_path}: train the model again") from error
+        except (TypeError, RuntimeError, ValueError) as error:
             raise WeightsError(f"Expected the weights of an MMPDE in {name_or_path} (got others: {error})") from error
         return model.eval()
 

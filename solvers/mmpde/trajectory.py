@@ -38,7 +38,8 @@ class Frame:
     @cached_property
     def moved(self) -> Array:
         """Positions (n, d) of the nodes of the moved mesh: that on which the fields were computed, for a model with two
-        branches. One branch needs none: then it is made for this frame, when it is first asked for."""
+        branches. One branch needs none: then it is made for this frame, when it is first asked for, from the one
+        that was made before it."""
         return self.where(self.values) if callable(self.where) else self.where
 
 
@@ -94,7 +95,8 @@ class Trajectory:
         return deque(self, maxlen=1)[0]
 
     def collected(self) -> Trajectories:
-        """All frames as one trajectory of a data set; positions of the moved nodes as fields "moved_x", "moved_y"..."""
+        """All frames as one trajectory of a data set; positions of the moved nodes, which takes longest, as fields
+        "moved_x", "moved_y"..."""
         frames = list(self)
         values, moved = (np.stack([getattr(f, name) for f in frames]) for name in ("values", "moved"))
         fields = {name: values[None, :, :, k] for k, name in enumerate(self.fields)}
