@@ -49,6 +49,17 @@ def test_the_forecast_is_kept_where_it_is_right(observer):
     assert np.allclose(observer(truth, perfect), truth, atol=1e-10)
 
 
+def test_noise_alone_corrects_nothing():
+    """The forecast is exact, and the measurements are not: chance must not make it worse."""
+    changed = []
+    for seed in range(10):
+        observer, truth = Observer(CELLS, ("u",)), shape(0.5)
+        for frame in range(1, 9):
+            seen = measured(truth, 40, 0.1, seed=100 * seed + frame, frame=frame)
+            changed.append(not np.array_equal(observer(truth, seen), truth))
+    assert np.mean(changed) < 0.1
+
+
 def test_the_input_is_not_changed_and_scales_do_not_matter(observer):
     truth, forecast = shape(0.5), shape(0.45)
     kept, seen = forecast.copy(), measured(truth, 30, 0.01)

@@ -23,6 +23,8 @@ LENGTHS = (0.05, 0.1, 0.2, 0.5, 2.0)
 SIZES = (3e-3, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 #: how much of what was learned about them is kept until the next measurements
 MEMORY = 0.8
+#: standard deviations by which misfits must be larger than the measurements' noise explains
+EXCESS = 2.0
 #: no correction is made that foretells a measurement from the others no better than this share of what none does
 WORTH = 0.95
 
@@ -83,8 +85,8 @@ class Observer:
     The forecast's errors are taken for smooth, those of different fields for independent:
     :math:`P_{ab}(x, x') = \delta_{ab} \sigma_a^2 \exp(-|x - x'|^2 / 2 l^2)`. Length and size are those with which each
     measurement is foretold best by all others, over this frame and, with fading weight, those before; so nothing is to
-    be tuned. Where that is no better than the forecast itself, as when the forecast is more exact than the
-    measurements, no correction is made.
+    be tuned. No correction is made where that is no better than the forecast itself, or where the measurements differ
+    from the forecast no more than their noise explains.
 
     Parameters
     ----------
@@ -107,6 +109,7 @@ class Observer:
         self._free = np.ones(mesh.n_points) if held is None else 1.0 - np.asarray(held, float)
         self._locator = PointLocator(simplicial(mesh))
         self._losses: dict[str, Array] = {}
+        self._weight: dict[str, tuple[float, float]] = {}
 
     def __call__(self, values: Array, observation: Observation) -> Array:
         """The corrected forecast, (n, F).
@@ -146,6 +149,10 @@ class Observer:
                 losses.append(float(((weights / np.diag(inverse)) ** 2).mean()) / noise**2)
                 tried.append((length * self._extent, variance * weights))
         total = self._losses[name] = MEMORY * self._losses.get(name, np.zeros(len(losses))) + np.array(losses)
+        weight, variance = self._weight.get(name, (0.0, 0.0))  # of the mean of squares, each with a variance of 2
+        weight, variance = self._weight[name] = MEMORY * weight + 1, MEMORY**2 * variance + 2 / len(off)
+        if total[0] < weight + EXCESS * variance**0.5:
+            return None
         best = int(total[1:].argmin())
         return tried[best] if total[1 + best] < WORTH * total[0] else None
 
