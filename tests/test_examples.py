@@ -85,7 +85,7 @@ def test_a_time_loop_hands_its_steps_to_a_model(numbers):
     assert 3 <= sum(line.endswith("# <- meshmove") for line in lines) < 10
 
 
-@pytest.mark.parametrize(("data", "steps", "share"), [("vessels", 30, 2.0), ("spots", 150, 0.8)])
+@pytest.mark.parametrize(("data", "steps", "share"), [("vessels", 30, 0.9), ("spots", 150, 0.8)])
 def test_a_model_is_trained_on_data_of_ones_own(data, steps, share, tmp_path):
     """With a twentieth of the steps: what counts is that data, training and pictures fit together."""
     main = runpy.run_path(str(EXAMPLES / "mmpde_own_data.py"))["main"]

@@ -32,9 +32,9 @@ class Config:
     The names in `settings` are those of the data. `pretrain`: the share of the steps in which only the interpolation
     learns, to bring a field to the moved nodes and back. `unroll`: most bundles that follow each other in a sample, as
     far as the trajectories reach; all but the last are predicted without a gradient (pushforward). It sets in after
-    `pushforward` of the steps, from when on each step draws their number, from two on. `noise`:
-    amplitude added to normalised values. `matrices`: learning rate of all but the smallest weight matrices, which
-    take steps of Muon; 0 for AdamW alone.
+    `pushforward` of the steps, from when on each step draws their number, from two on. `noise`: amplitude added to
+    normalised values. `matrices`: learning rate of all but the smallest weight matrices, which take steps of Muon;
+    0 for AdamW alone.
     """
 
     settings: Settings = field(default_factory=Settings)
