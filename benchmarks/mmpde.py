@@ -1,4 +1,4 @@
-"""MM-PDE against its targets: the single branch, networks on the grid, parts left out, and the data's own solvers.
+"""MM-PDE against its targets: the package's models, the single branch, networks on the grid, parts, the data's solvers.
 
     python -m benchmarks.mmpde [--quick] [--data burgers|cylinder ...] [--only PART ...] [--minutes M] [--seeds N]
                                [--threads N] [--folder DIR] [--json FILE]
@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.harness import CPU, Rows, machine, table
 from benchmarks.mmpde_beside import solver, step_time
 from benchmarks.mmpde_cases import DATA
-from benchmarks.mmpde_parts import ablations, assimilation, one_bundle, rivals, rollout
+from benchmarks.mmpde_parts import ablations, assimilation, one_bundle, rivals, rollout, shipped
 from benchmarks.mmpde_training import Bench
 
 import torch  # isort: skip
@@ -29,6 +29,7 @@ __all__ = ["PARTS", "run"]
 
 #: each can be run alone
 PARTS: dict[str, Callable[[Bench], Rows]] = {
+    "shipped": shipped,
     "one-bundle": one_bundle,
     "rollout": rollout,
     "rivals": rivals,

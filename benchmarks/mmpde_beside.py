@@ -8,7 +8,7 @@ from itertools import islice
 from statistics import median
 
 from benchmarks.harness import CPU, Rows, row
-from benchmarks.mmpde_cases import SHIPPED, Case, Runner
+from benchmarks.mmpde_cases import MODELS, SHIPPED, Case, Runner
 from benchmarks.mmpde_training import Bench
 
 import numpy as np  # isort: skip
@@ -19,7 +19,7 @@ from scipy.interpolate import RectBivariateSpline
 from meshmove.geometry import PointLocator
 from meshmove.solvers.data.burgers import burgers_frames, random_field
 from meshmove.solvers.data.flow import Flow, FlowError, skfem_mesh
-from meshmove.solvers.data.wake import wake_flow, wake_mesh
+from meshmove.solvers.data.wake import refined_wake_mesh, wake_flow, wake_mesh
 from meshmove.solvers.mmpde import CONFIGS
 
 __all__ = ["at_equal_time", "coarse_burgers", "coarse_wake", "solver", "step_time"]
@@ -39,25 +39,29 @@ def step_time(bench: Bench) -> Rows:
 
     Set-up, meshing and factorisations are left out on both sides.
     """
-    rows: Rows = []
-    for case in bench.cases:
-        trained = bench.trained(case, SHIPPED[case.name])
-        model, w = trained.model, trained.model.settings.bundle
-        runner, ours, theirs = Runner(model, case), [], []
-        next(runner.bundles(case.values[0, 0], case.attributes(0)))  # warm up
-        for i in range(min(len(case.test), 2 if bench.quick else 4)):
-            bundles = runner.bundles(case.values[i, 0], case.attributes(i))
-            for solve in islice(_SOLVED[case.name](case, i, w), case.horizon // w):
-                ours.append(_seconds(lambda bundles=bundles: next(bundles)))
-                theirs.append(_seconds(solve))
-        ratio, more = median(theirs) / median(ours), {"model": median(ours), "solver": median(theirs)}
-        rows.append(row(f"{case.name}: one bundle of {w} frames, solver / MM-PDE", ratio, ">= 10", ratio >= 10, **more))
-        steps = CONFIGS["small"].steps
-        minutes = trained.seconds_a_step * steps / 60
-        what = f"{case.name}: {steps} steps of training, minutes on one core"
-        rows.append(row(what, minutes, "<= 90", minutes <= 90))
-        rows.append(_on_gpu(case, runner))
-    return rows
+    return [r for case in bench.cases for name in dict.fromkeys((SHIPPED[case.name], "single"))
+            for r in _step_time(bench, case, name)]  # fmt: skip
+
+
+def _step_time(bench: Bench, case: Case, name: str) -> Rows:
+    trained = bench.trained(case, name)
+    model, w = trained.model, trained.model.settings.bundle
+    runner, ours, theirs = Runner(model, case), [], []
+    next(runner.bundles(0, 0))  # warm up
+    for i in range(min(len(case.test), 2 if bench.quick else 4)):
+        bundles = runner.bundles(i, 0)
+        for solve in islice(_SOLVED[case.name](case, i, w), case.horizon // w):
+            ours.append(_seconds(lambda bundles=bundles: next(bundles)))
+            theirs.append(_seconds(solve))
+    ratio, more = median(theirs) / median(ours), {"model": median(ours), "solver": median(theirs)}
+    what = f"{case.name}, {MODELS[name]}"
+    steps = CONFIGS["small"].steps
+    minutes = trained.seconds_a_step * steps / 60
+    return [
+        row(f"{what}: one bundle of {w} frames, solver / MM-PDE", ratio, ">= 10", ratio >= 10, **more),
+        row(f"{what}: {steps} steps of training, minutes on one core", minutes, "<= 90", minutes <= 90),
+        _on_gpu(what, case, runner),
+    ]
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -91,15 +95,15 @@ def _wake_bundles(case: Case, i: int, bundle: int) -> Iterator[Callable[[], obje
 _SOLVED = {"burgers": _burgers_bundles, "cylinder": _wake_bundles}
 
 
-def _on_gpu(case: Case, runner: Runner) -> dict:
+def _on_gpu(what: str, case: Case, runner: Runner) -> dict:
     """One bundle with the network on a GPU, by the wall clock."""
-    name = f"{case.name}: one bundle on a GPU, seconds"
+    name = f"{what}: one bundle on a GPU, seconds"
     if not torch.cuda.is_available():
         return row(name, "not measured: no GPU")
     runner.model.cuda()
     spent = []
     try:
-        bundles = runner.bundles(case.values[0, 0], case.attributes(0))
+        bundles = runner.bundles(0, 0)
         for _ in range(case.horizon // runner.model.settings.bundle):
             began = time.perf_counter()
             next(bundles)  # its result is on the host: nothing is left to wait for
@@ -113,7 +117,7 @@ def _on_gpu(case: Case, runner: Runner) -> dict:
 
 
 def solver(bench: Bench) -> Rows:
-    """The last frame of the training horizon by the data's solver on fewer cells, beside the model's.
+    """The last frame of the training horizon by the data's solver on fewer cells, beside the model's, as fields.
 
     Both start from the nodal values of the first frame; seconds are for all frames, set-up left out.
     """
@@ -122,14 +126,14 @@ def solver(bench: Bench) -> Rows:
         some = range(min(len(case.test), 1 if bench.quick else 6))
         runner = Runner(bench.trained(case, SHIPPED[case.name]).model, case)
         runner.frames(0, 0, 1)  # warm up
-        ours = [_made(lambda i=i: runner.frames(i, 0, case.horizon), case, i) for i in some]  # noqa: B023
+        ours = [_ours(runner, case, i) for i in some]
         ours_seconds, ours_error = (float(np.mean(column)) for column in zip(*ours, strict=True))
         what = f"{case.name}: frame {case.horizon}"
         rows.append(row(f"{what}, MM-PDE", ours_error, seconds=ours_seconds))
         levels, coarse = (CELLS, coarse_burgers) if case.name == "burgers" else (SIZES, coarse_wake)
         curve: list[tuple[float, float]] = []
         for level in levels[:2] if bench.quick else levels:
-            found = [_made(coarse(case, i, level), case, i) for i in some]
+            found = [_theirs(coarse(case, i, level), case, i) for i in some]
             curve.append(tuple(float(np.mean(column)) for column in zip(*found, strict=True)))  # type: ignore[arg-type]
             cells = f"{level} x {level} cells" if case.name == "burgers" else f"edges of {level}"
             rows.append(row(f"{what}, solver with {cells}", curve[-1][1], seconds=curve[-1][0]))
@@ -153,41 +157,52 @@ def at_equal_time(seconds: float, curve: list[tuple[float, float]]) -> float:
     return float(np.exp(np.interp(np.log(seconds), np.log(spent), np.log(np.minimum.accumulate(wrong)))))
 
 
-def _made(frames: Callable[[], Array], case: Case, i: int) -> tuple[float, float]:
+def _ours(runner: Runner, case: Case, i: int) -> tuple[float, float]:
     """Seconds, and the error of the last frame."""
     began = CPU()
-    last = frames()[-1]
-    return CPU() - began, case.error(last, case.values[i, case.horizon])
+    last = runner.frames(i, 0, case.horizon)[-1]
+    return CPU() - began, case.field_error(i, case.horizon, [last])
 
 
-def coarse_burgers(case: Case, i: int, cells: int) -> Callable[[], Array]:
-    """Frames (horizon, n, 1) from cells x cells; splines to that grid and back."""
-    n = round(len(case.test.points) ** 0.5)
-    x, y = np.linspace(0, 1, n), np.linspace(0, 1, cells + 1)
+def _theirs(made: tuple[Callable[[], Array], Callable[[Array], Array]], case: Case, i: int) -> tuple[float, float]:
+    """The same; bringing that frame to the fine mesh takes no time."""
+    last, on_fine = made
+    began = CPU()
+    end = last()
+    return CPU() - began, case.fine_error(i, case.horizon, on_fine(end)[None])
+
+
+def coarse_burgers(case: Case, i: int, cells: int) -> tuple[Callable[[], Array], Callable[[Array], Array]]:
+    """The last frame from cells x cells, and what brings it to the nodes (n, 1) of the data's solver; by splines."""
+    n, fine = round(len(case.test.points) ** 0.5), case.options["cells"] + 1
+    x, y, z = np.linspace(0, 1, n), np.linspace(0, 1, cells + 1), np.linspace(0, 1, fine)
     start = RectBivariateSpline(x, x, case.values[i, 0, :, 0].reshape(n, n))(y, y)
-    times, viscosity = case.test.times[1 : case.horizon + 1], case.attributes(i)[0]
+    end, viscosity = case.test.times[[case.horizon]], case.attributes(i)[0]
 
-    def frames() -> Array:
-        made = [u if cells + 1 == n else RectBivariateSpline(y, y, u)(x, x)
-                for u in burgers_frames(start, times, viscosity)]  # fmt: skip
-        return np.stack(made).reshape(len(times), -1, 1)
+    def last() -> Array:
+        return next(burgers_frames(start, end, viscosity))
 
-    return frames
+    return last, lambda u: RectBivariateSpline(y, y, u)(z, z).reshape(-1, 1)
 
 
-def coarse_wake(case: Case, i: int, size: float) -> Callable[[], Array]:
-    """Frames (horizon, n, 3) from a coarser mesh and as much longer steps; linear interpolation to it and back.
+def coarse_wake(case: Case, i: int, size: float) -> tuple[Callable[[], Array], Callable[[Array], Array]]:
+    """The last frame from a coarser mesh and as much longer steps, and what brings it to the nodes (n, 3) of the data's
+    solver; linear interpolation to that mesh, and from its once refined one.
 
     Steps are halved until the flow does not blow up. The data have no pressure, so it starts from zero.
     """
+    fine = case.test.finer
+    assert fine is not None
     mesh = wake_mesh(size, sides=case.options.get("sides", 48))
+    grid = skfem_mesh(mesh)
     interval = float(case.test.times[1])
     dt = case.options["dt"] * size / case.options.get("size", 0.215)
     names, there = case.train.fields, PointLocator(case.test.mesh)
-    back, velocity = PointLocator(mesh).find(case.test.points.T), [names.index(k) for k in ("u", "v")]
+    velocity = [names.index(k) for k in ("u", "v")]
+    back = PointLocator(refined_wake_mesh(mesh, grid)).find(fine.points.T)
 
     def begun(steps: int) -> Flow:
-        flow = wake_flow(skfem_mesh(mesh), case.attributes(i)[0], interval / steps)
+        flow = wake_flow(grid, case.attributes(i)[0], interval / steps)
         start = case.values[i, 0][:, velocity]
         flow.start(lambda x: tuple(there.interpolate(start, x).T))  # type: ignore[arg-type, return-value]
         flow.vorticity()
@@ -198,15 +213,12 @@ def coarse_wake(case: Case, i: int, size: float) -> Callable[[], Array]:
         steps *= 2
     flow = begun(steps)
 
-    def frames() -> Array:
-        made, n = [], mesh.n_points
-        for _ in range(case.horizon):
-            flow.step(steps)
-            fields = {"vorticity": flow.vorticity()[:n], "u": flow.velocity[0, :n], "v": flow.velocity[1, :n]}
-            made.append(back.interpolate(np.stack([fields[k] for k in names], axis=1)))
-        return np.stack(made)
+    def last() -> Array:
+        flow.step(steps * case.horizon)
+        fields = {"vorticity": flow.vorticity(), "u": flow.velocity[0], "v": flow.velocity[1]}
+        return np.stack([fields[k] for k in names], axis=1)
 
-    return frames
+    return last, back.interpolate
 
 
 def _stable(flow: Flow, steps: int) -> bool:

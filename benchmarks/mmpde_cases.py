@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,18 +11,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.interpolate import RectBivariateSpline
+from scipy.sparse import csr_matrix, diags
+from scipy.sparse.linalg import splu
 
+from meshmove.geometry import CellMesh, PointLocator
+from meshmove.monitors import simplicial
 from meshmove.monitors.monitor import vertex_volumes
 from meshmove.solvers.data import Trajectories, TrajectoryDataset, cached
-from meshmove.solvers.data.burgers import burgers_trajectories
+from meshmove.solvers.data.burgers import burgers_mesh, burgers_trajectories
 from meshmove.solvers.data.trajectories import progress_of
-from meshmove.solvers.data.wake import wake_trajectories
+from meshmove.solvers.data.wake import wake_mesh, wake_trajectories
 from meshmove.solvers.mmpde import CONFIGS, MMPDE, Config, Settings
 from meshmove.solvers.mmpde.graph import Graph
+from meshmove.solvers.mmpde.stepper import Now
 
 __all__ = [
     "DATA",
     "MODELS",
+    "OTHER",
     "RIVALS",
     "SHIPPED",
     "Case",
@@ -32,6 +39,8 @@ __all__ = [
     "config_of",
     "judged",
     "persistence",
+    "best_on_the_mesh",
+    "unmoved",
     "weights_of",
 ]
 
@@ -44,15 +53,18 @@ MODELS = {
     "single": "one branch",
     "wide": "one branch with as many weights",
     "edges": "one branch with as many weights, messages along edges",
-    "linear": "two branches, fixed linear interpolation",
-    "uncut": "two branches, no residual cut",
+    "operators": "one branch with as many weights, differential operators",
+    "learned": "two branches, learned interpolation",
 }
 #: the kind of the weights in the package, which is set beside solvers and networks on a grid
-SHIPPED = {"burgers": "single", "cylinder": "edges"}
-#: of the two branches: together a layer more than the single branch of the small configuration
-_BRANCHES = {"moving": True, "layers": 5, "corrections": 3}
+SHIPPED = {"burgers": "mmpde", "cylinder": "single"}
+#: of the two branches
+_BRANCHES = {"moving": True, "layers": 5, "corrections": 5}
 #: messages as in published steppers, on the mesh's edges and on far ones
 _EDGES = {"messages": "edges", "layers": 6, "reach": 3.0}
+#: what the branches of a case pass; the other kind is set beside it
+_KIND: dict[str, dict[str, Any]] = {"burgers": {}, "cylinder": _EDGES}
+OTHER = {"burgers": "edges", "cylinder": "operators"}
 RIVALS = {"fno": "FNO", "unet": "U-Net"}
 
 #: what the generators are asked for: train, test and common options; tests have twice as many frames after the first
@@ -60,22 +72,35 @@ _FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "burgers": (
         {"n": 80, "seed": 11, "frames": 31, "end": 1.0},
         {"n": 20, "seed": 12, "frames": 61, "end": 2.0},
-        {"cells": 192, "stride": 4, "viscosity": (0.005, 0.002)},
+        {"cells": 192, "stride": 1, "viscosity": (0.005, 0.002)},
     ),
-    "cylinder": ({"n": 16, "seed": 0, "frames": 31}, {"n": 4, "seed": 1, "frames": 61}, {"interval": 0.25, "dt": 0.01}),
+    "cylinder": (
+        {"n": 16, "seed": 0, "frames": 31},
+        {"n": 4, "seed": 1, "frames": 61},
+        {"interval": 0.25, "dt": 0.01, "refined": True},
+    ),
 }
 _QUICK: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "burgers": (
         {"n": 2, "seed": 0, "frames": 7, "end": 0.3},
         {"n": 1, "seed": 1, "frames": 13, "end": 0.6},
-        {"cells": 24, "stride": 2, "viscosity": (0.02, 0.01)},
+        {"cells": 24, "stride": 1, "viscosity": (0.02, 0.01)},
     ),
     "cylinder": (
         {"n": 2, "seed": 0, "frames": 7},
         {"n": 1, "seed": 1, "frames": 13},
-        {"interval": 0.1, "dt": 0.02, "size": 0.7, "sides": 16, "development": 0.5, "settling": 0.1},
+        {"interval": 0.1, "dt": 0.02, "size": 0.7, "sides": 16, "development": 0.5, "settling": 0.1, "refined": True},
     ),
 }
+#: so many times as long as those of Burgers' data are the edges of the mesh on which the models work
+_COARSER = {False: 4, True: 2}
+
+
+def _mesh_of(name: str, quick: bool, common: Mapping[str, Any]) -> CellMesh:
+    """The mesh on which the models work."""
+    if name == "burgers":
+        return burgers_mesh(common["cells"] // _COARSER[quick])
+    return wake_mesh(**{key: common[key] for key in ("size", "sides") if key in common})
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +143,68 @@ class Case:
 
         So every field counts alike, and a mean that all frames share, such as that of the stream, makes no error small.
         """
+        return self._relative(values, truth, self._weight)
+
+    def field_error(self, i: int, first: int, frames: Sequence[Now]) -> float:
+        """The same of frames of the test trajectory i, but of the fields as functions: linear on the cells of the mesh
+        or, where a model has them there, of the moved mesh; against the solver's own, on its finer mesh."""
+        fine = self.test.finer
+        assert fine is not None
+        assert all(f.points is frames[0].points for f in frames)  # of one bundle
+        there = [f.on_moved for f in frames]
+        if there[0] is None:
+            values, mesh = np.stack([f.values for f in frames], axis=1), self.test.mesh
+        else:
+            values, mesh = np.stack(there, axis=1), self.test.mesh.moved(frames[0].points)  # type: ignore[arg-type]
+        found = PointLocator(simplicial(mesh)).interpolate(values.reshape(len(values), -1), fine.points.T)
+        found = found.reshape(len(fine.points), *values.shape[1:]).transpose(1, 0, 2)
+        return self.fine_error(i, first, found)
+
+    def spline_error(self, i: int, first: int, frames: Sequence[Now]) -> float:
+        """The same of values at nodes between which bicubic splines are laid; nan where these are no grid."""
+        fine, n = self.test.finer, round(len(self.test.points) ** 0.5)
+        if self.name != "burgers":
+            return float("nan")
+        assert fine is not None
+        x, z = np.linspace(0, 1, n), np.linspace(0, 1, round(len(fine.points) ** 0.5))
+        laid = [RectBivariateSpline(x, x, f.values.reshape(n, n))(z, z).reshape(-1, 1) for f in frames]
+        return self.fine_error(i, first, np.stack(laid))
+
+    def projected(self, i: int, frames: range) -> list[Now]:
+        """Of all fields that are linear on the cells of the mesh, those nearest to the test trajectory i."""
+        fine = self.test.finer
+        assert fine is not None
+        matrix, solver = self._projection
+        values = np.stack([np.asarray(fine.fields[name][i, frames], float) for name in self.train.fields], axis=2)
+        return [Now(solver.solve(matrix @ u), self.test.points) for u in values]
+
+    @cached_property
+    def _projection(self) -> tuple[Any, Any]:
+        assert self.test.finer is not None
+        where = PointLocator(simplicial(self.test.mesh)).find(self.test.finer.points.T)
+        rows = np.repeat(np.arange(len(where.nodes)), where.nodes.shape[1])
+        there = csr_matrix((where.weights.ravel(), (rows, where.nodes.ravel())))
+        matrix = there.T @ diags(self._fine_weight)
+        return matrix, splu((matrix @ there).tocsc())
+
+    def fine_error(self, i: int, first: int, values: Array) -> float:
+        """Of values (frames, nodes, F) at the nodes of the solver's mesh."""
+        fine = self.test.finer
+        assert fine is not None
+        frames = slice(first, first + len(values))
+        truth = np.stack([np.asarray(fine.fields[name][i, frames], float) for name in self.train.fields], axis=2)
+        return self._relative(values, truth, self._fine_weight)
+
+    def _relative(self, values: Array, truth: Array, weight: Array) -> float:
         mean, std = self.scale
-        off = (self._weight[:, None] * ((values - truth) / std) ** 2).sum()
-        return float(np.sqrt(off / (self._weight[:, None] * ((truth - mean) / std) ** 2).sum()))
+        off = (weight[:, None] * ((values - truth) / std) ** 2).sum()
+        return float(np.sqrt(off / (weight[:, None] * ((truth - mean) / std) ** 2).sum()))
+
+    @cached_property
+    def _fine_weight(self) -> Array:
+        assert self.test.finer is not None
+        volume = vertex_volumes(self.test.finer.mesh)
+        return volume / volume.sum()
 
     def starts(self, bundle: int) -> list[tuple[int, int]]:
         """Trajectory and frame of the test starts, at multiples of the bundle within the training horizon."""
@@ -132,11 +216,13 @@ def case_of(name: str, folder: Path, quick: bool = False, progress: bool = False
     train, test, common = (_QUICK if quick else _FULL)[name]
     make = {"burgers": burgers_trajectories, "cylinder": wake_trajectories}[name]
     parts = [
-        cached(folder / f"{name}-{part}.npz", lambda own=own: make(**own, **common, progress=progress))
+        cached(folder / f"{name}-fine-{part}.npz", lambda own=own: make(**own, **common, progress=progress))
         for part, own in (("train", train), ("test", test))
     ]
     if name == "cylinder":  # the Strouhal number is measured from the future
         parts = [replace(p, attributes={"reynolds": p.attributes["reynolds"]}) for p in parts]
+    mesh = _mesh_of(name, quick, common)
+    parts = [p.on(mesh) for p in parts]
     learned, validation = TrajectoryDataset((parts[0],)).split(0.9)
     return Case(name, learned, validation, parts[1], train["frames"] - 1, common)
 
@@ -149,13 +235,14 @@ def config_of(case: Case, model: str, seed: int, quick: bool = False) -> Config:
         config = replace(config, settings=small, batch=2, validation=4)
     # all of the budget is used
     config = replace(config, seed=seed, unroll=2, patience=10**9).of(case.train)
-    one = replace(config.settings, moving=False)
+    plain = replace(config.settings, moving=False)
+    one = replace(plain, **_KIND[case.name])
     two = replace(one, **({"moving": True} if quick else _BRANCHES))
-    if model in ("mmpde", "linear", "uncut"):
-        return replace(config, settings=replace(two, learned=model != "linear", cut=model != "uncut"))
-    if model in ("wide", "edges"):
-        one = replace(one, **(_EDGES if model == "edges" else {}))
-        return replace(config, settings=replace(one, width=_width(one, weights_of(MMPDE(two)))))
+    if model in ("mmpde", "learned"):
+        return replace(config, settings=replace(two, learned=model == "learned"))
+    if model in ("wide", "edges", "operators"):
+        kind = {"wide": one, "edges": replace(plain, **_EDGES), "operators": plain}[model]
+        return replace(config, settings=replace(kind, width=_width(kind, weights_of(MMPDE(two)))))
     changes: dict[str, dict[str, Any]] = {
         "single": {},
         "fno": {"width": 4 if quick else 24, "layers": 2 if quick else 4},
@@ -186,51 +273,98 @@ class Runner:
         self._graph = Graph.of(mesh, s.boundaries, s.reach, s.directions)
         self._moving = model.moving_on(mesh) if s.moving else None
 
-    def bundles(self, values: Array, attributes: list[float]) -> Iterator[Array]:
-        """Bundles (bundle, n, F) without end, from values (n, F); nodes move by what is predicted."""
-        points = self._points
+    def bundles(self, i: int, start: int, exact: bool = False) -> Iterator[list[Now]]:
+        """Bundles without end from a frame of the test trajectory i, known at nodes, or `exact` at the moved ones."""
+        case = self._case
+
+        def there(points: Array) -> Array:
+            return case.test.at(points.T, i, slice(start, start + 1))[0].astype(float)
+
+        now = Now(case.values[i, start], self._points, there if exact and self._moving else None)
         while True:
-            frames, points = self.model.advance(self._graph, values, attributes, self._moving, points)
-            values = frames[-1]
+            frames = self.model.advance(self._graph, now, case.attributes(i), self._moving)
+            now = frames[-1]
             yield frames
 
-    def frames(self, i: int, start: int, steps: int) -> Array:
-        """The next frames (steps, n, F) of the test trajectory i from one of its frames on."""
-        made: list[Array] = []
-        for bundle in self.bundles(self._case.values[i, start], self._case.attributes(i)):
-            made += list(bundle)
+    def frames(self, i: int, start: int, steps: int, exact: bool = False) -> list[Now]:
+        """The next frames of the test trajectory i from one of its frames on."""
+        made: list[Now] = []
+        for bundle in self.bundles(i, start, exact):
+            made += bundle
             if len(made) >= steps:
                 break
-        return np.stack(made[:steps])
+        return made[:steps]
 
 
 @dataclass(frozen=True)
 class Scores:
     """Errors on the tests: mean over starts of one bundle, mean over trajectories of the last frame of the training
-    horizon."""
+    horizon; of the fields, of their values at the nodes, and of splines between these.
+
+    A bundle starts from the truth at a model's own nodes; `bundle_told`: of the fields, started from that at those of
+    the mesh."""
 
     bundle: float
     last: float
+    bundle_nodes: float
+    last_nodes: float
+    bundle_splines: float
+    last_splines: float
+    bundle_told: float
 
 
 def judged(model: MMPDE, case: Case, progress: bool = False) -> Scores:
-    """One bundle from every start, and a rollout from every first frame."""
+    """One bundle from every start, and a rollout from the nodal values of every first frame."""
     runner, w = Runner(model, case), model.settings.bundle
-    bundle = [
-        case.error(runner.frames(i, k, w), case.values[i, k + 1 : k + 1 + w])
-        for i, k in progress_of(case.starts(w), f"{case.name}: bundles", progress)
-    ]
-    last = [
-        case.error(runner.frames(i, 0, case.horizon)[-1], case.values[i, case.horizon])
-        for i in progress_of(range(len(case.test)), f"{case.name}: rollouts", progress)
-    ]
-    return Scores(float(np.mean(bundle)), float(np.mean(last)))
+    told = None
+    if model.settings.moving:
+        told = float(np.mean([case.field_error(i, k + 1, runner.frames(i, k, w)) for i, k in case.starts(w)]))
+    return _scored(
+        case, w, lambda i, k: runner.frames(i, k, w, exact=True), lambda i: runner.frames(i, 0, case.horizon)[-1], told,
+        progress,
+    )  # fmt: skip
 
 
 def persistence(case: Case, bundle: int) -> Scores:
     """Errors of the forecast that nothing changes."""
-    u, end = case.values, case.horizon
-    errors = [case.error(u[i, k], u[i, k + 1 : k + 1 + bundle]) for i, k in case.starts(bundle)]
-    return Scores(
-        float(np.mean(errors)), float(np.mean([case.error(u[i, 0], u[i, end]) for i in range(len(case.test))]))
-    )
+    u, points = case.values, case.test.points
+    return _scored(case, bundle, lambda i, k: [Now(u[i, k], points)] * bundle, lambda i: Now(u[i, 0], points))
+
+
+def unmoved(case: Case, bundle: int) -> Scores:
+    """Errors of the true values at the nodes of the mesh."""
+    u, points, end = case.values, case.test.points, case.horizon
+    return _scored(
+        case, bundle, lambda i, k: [Now(v, points) for v in u[i, k + 1 : k + 1 + bundle]],
+        lambda i: Now(u[i, end], points),
+    )  # fmt: skip
+
+
+def best_on_the_mesh(case: Case, bundle: int) -> Scores:
+    """Errors of the fields that are nearest to the truth, of those that are linear on the cells of the mesh."""
+    end = case.horizon
+    return _scored(
+        case, bundle, lambda i, k: case.projected(i, range(k + 1, k + 1 + bundle)),
+        lambda i: case.projected(i, range(end, end + 1))[0],
+    )  # fmt: skip
+
+
+def _scored(
+    case: Case,
+    bundle: int,
+    forecast: Callable[[int, int], list[Now]],
+    last: Callable[[int], Now],
+    told: float | None = None,
+    progress: bool = False,
+) -> Scores:
+    def errors(i: int, first: int, frames: list[Now]) -> tuple[float, ...]:
+        truth = case.values[i, first : first + len(frames)]
+        at_nodes = case.error(np.stack([f.values for f in frames]), truth)
+        return case.field_error(i, first, frames), at_nodes, case.spline_error(i, first, frames)
+
+    starts = progress_of(case.starts(bundle), f"{case.name}: bundles", progress)
+    rollouts = progress_of(range(len(case.test)), f"{case.name}: rollouts", progress)
+    a = np.mean([errors(i, k + 1, forecast(i, k)) for i, k in starts], axis=0)
+    b = np.mean([errors(i, case.horizon, [last(i)]) for i in rollouts], axis=0)
+    pairs = [float(v) for pair in zip(a, b, strict=True) for v in pair]
+    return Scores(*pairs, pairs[0] if told is None else told)

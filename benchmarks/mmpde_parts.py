@@ -3,39 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import median
 
 from benchmarks.harness import Rows, row
-from benchmarks.mmpde_cases import MODELS, RIVALS, SHIPPED, Case, persistence
+from benchmarks.mmpde_cases import MODELS, OTHER, RIVALS, SHIPPED, Case, best_on_the_mesh, judged, persistence, unmoved
 from benchmarks.mmpde_training import Bench
 
 import numpy as np  # isort: skip
 
 from meshmove.solvers.data.trajectories import progress_of
+from meshmove.solvers.mmpde import MMPDE
 from meshmove.solvers.mmpde.assimilation import Observation
 
-__all__ = ["ablations", "assimilation", "observations", "one_bundle", "rivals", "rollout"]
+__all__ = ["ablations", "assimilation", "observations", "one_bundle", "rivals", "rollout", "shipped"]
 
 #: largest error relative to that of a single branch with as many parameters
 BUNDLE = {"burgers": 0.7, "cylinder": 0.85}
 LAST = {"burgers": 0.8, "cylinder": 0.8}
 _NAMES = {"bundle": "one bundle", "last": "last frame"}
+_AT_NODES = {"bundle_nodes": "one bundle, at nodes", "last_nodes": "last frame, at nodes"}
+_SPLINES = {"bundle_splines": "one bundle, splines between nodes", "last_splines": "last frame, splines between nodes"}
+_ALL = _NAMES | _AT_NODES | _SPLINES | {"bundle_told": "one bundle from values at nodes"}
 
 #: share of the nodes that are measured, and noise in shares of a field's standard deviation
 SHARE, NOISE = 0.02, 0.05
 #: frames by which a wrong start is late
 LATE = 5
+#: names of the models in the package
+PACKAGED = {"burgers": ("burgers", "burgers-still"), "cylinder": ("cylinder",)}
 #: boundaries on which all fields are known
 _HELD = {"burgers": ("bottom", "left", "right", "top"), "cylinder": ("inlet",)}
 
 
+def shipped(bench: Bench) -> Rows:
+    """The models in the package on the same tests, and what the truth itself amounts to on the mesh."""
+    rows: Rows = []
+    for case in bench.cases:
+        found = {f'"{name}"': MMPDE.from_pretrained(name) for name in PACKAGED[case.name]}
+        w = next(iter(found.values())).settings.bundle
+        scores = {name: judged(model, case, bench.progress) for name, model in found.items()}
+        scores |= {"the truth at nodes": unmoved(case, w), "the best that is linear": best_on_the_mesh(case, w)}
+        for name, score in scores.items():
+            measures = {m: v for m, v in asdict(score).items() if v == v}
+            rows += [row(f"{case.name}: {_ALL[measure]}, {name}", value) for measure, value in measures.items()]
+    return rows
+
+
 def one_bundle(bench: Bench) -> Rows:
-    """Mean relative error over a bundle, over the test starts at multiples of the bundle; median over seeds."""
+    """Mean relative error over a bundle, over the test starts at multiples of the bundle; median over seeds.
+
+    Every model starts from the truth, at its own nodes.
+    """
     return _beside_single(bench, "bundle", BUNDLE)
 
 
 def rollout(bench: Bench) -> Rows:
-    """Mean relative error at the last frame of the training horizon, over the test trajectories; median over seeds."""
+    """Mean relative error at the last frame of the training horizon, over the test trajectories; median over seeds.
+
+    Every model starts from the values at the nodes of the mesh.
+    """
     return _beside_single(bench, "last", LAST)
 
 
@@ -45,9 +72,20 @@ def _beside_single(bench: Bench, measure: str, targets: dict[str, float]) -> Row
         what = f"{case.name}: {_NAMES[measure]}"
         bundle = bench.trained(case, "mmpde").model.settings.bundle
         rows.append(row(f"{what}, persistence", getattr(persistence(case, bundle), measure)))
-        rows += _errors(bench, case, measure, ("mmpde", "wide", "edges"))
+        rows.append(row(f"{what}, the truth at the nodes of the mesh", getattr(unmoved(case, bundle), measure)))
+        rows.append(
+            row(f"{what}, the best that is linear on the mesh", getattr(best_on_the_mesh(case, bundle), measure))
+        )
+        models = ("mmpde", "wide", OTHER[case.name])
+        rows += _errors(bench, case, measure, models)
         rows.append(_ratio(bench, case, measure, "mmpde", "wide", targets[case.name]))
-        rows += [_ratio(bench, case, measure, name, "edges") for name in ("mmpde", "wide")]
+        rows += _errors(bench, case, f"{measure}_nodes", models)
+        if measure == "bundle":
+            rows += _errors(bench, case, "bundle_told", ("mmpde",))
+        if case.name == "burgers":  # nodes of a grid
+            rows.append(row(f"{what}, splines through the truth", getattr(unmoved(case, bundle), f"{measure}_splines")))
+            rows += _errors(bench, case, f"{measure}_splines", ("wide",))
+        rows.append(_ratio(bench, case, f"{measure}_nodes", "mmpde", "wide"))
     return rows
 
 
@@ -57,20 +95,20 @@ def rivals(bench: Bench) -> Rows:
     for case in bench.cases:
         if case.name != "burgers":  # not on a grid
             continue
-        for measure in _NAMES:
-            rows += _errors(bench, case, measure, (SHIPPED[case.name], *RIVALS))
-            rows += [_ratio(bench, case, measure, SHIPPED[case.name], name, 1.0) for name in RIVALS]
+        for measure in (*_NAMES, *_AT_NODES):
+            rows += _errors(bench, case, measure, ("mmpde", "single", *RIVALS))
+            rows += [_ratio(bench, case, measure, ours, name, 1.0) for ours in ("mmpde", "single") for name in RIVALS]
     return rows
 
 
 def ablations(bench: Bench) -> Rows:
-    """Each part left out: errors relative to the full model; a part pays if they grow without it."""
+    """Parts left out or added: errors relative to the model; a part pays if they grow without it, or fall with it."""
     rows: Rows = []
     for case in bench.cases:
-        for measure, name in ((m, n) for m in _NAMES for n in ("single", "wide", "linear", "uncut")):
+        for measure, name in ((m, n) for m in (*_NAMES, *_AT_NODES) for n in ("single", "wide", "learned")):
             ours, others = (median(_of(bench, case, measure, n)) for n in ("mmpde", name))
-            what = f"{case.name}: {_NAMES[measure]}, {MODELS[name]} / {MODELS['mmpde']}"
-            rows.append(row(what, others / ours, "> 1", others > ours, error=others, **_cost(bench, case, name)))
+            what = f"{case.name}: {_ALL[measure]}, {MODELS[name]} / {MODELS['mmpde']}"
+            rows.append(row(what, others / ours, error=others, **_cost(bench, case, name)))
     return rows
 
 
@@ -82,7 +120,7 @@ def _errors(bench: Bench, case: Case, measure: str, names: Sequence[str]) -> Row
     rows: Rows = []
     for name in names:
         found = _of(bench, case, measure, name)
-        what = f"{case.name}: {_NAMES[measure]}, {(MODELS | RIVALS)[name]}"
+        what = f"{case.name}: {_ALL[measure]}, {(MODELS | RIVALS)[name]}"
         spread = {"least": min(found), "most": max(found)}
         rows.append(row(what, median(found), None, None, **spread, **_cost(bench, case, name)))
     return rows
@@ -98,7 +136,7 @@ def _ratio(bench: Bench, case: Case, measure: str, name: str, other: str, most: 
     """Of two medians; below 1 (less than, not as much as) where that is the limit."""
     ours, theirs = (median(_of(bench, case, measure, n)) for n in (name, other))
     ratio, labels = ours / theirs, MODELS | RIVALS
-    what = f"{case.name}: {_NAMES[measure]}, {labels[name]} / {labels[other]}"
+    what = f"{case.name}: {_ALL[measure]}, {labels[name]} / {labels[other]}"
     if most is None:
         return row(what, ratio)
     return row(what, ratio, "< 1" if most == 1 else f"<= {most:g}", ratio < 1 if most == 1 else ratio <= most)

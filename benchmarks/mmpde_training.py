@@ -105,20 +105,24 @@ def _fit(
 
 
 def _seconds_a_step(case: Case, name: str, config: Config, moved: Path, show: bool) -> float:
-    """Of the processor, after warm-up; if bundles are unrolled later on, for both kinds of steps by their shares."""
+    """Of the processor, after warm-up; for all kinds of steps, of either branch and with bundles unrolled, by their
+    shares."""
     late = 1 - config.pushforward if config.unroll > 1 else 0.0
+    ahead = config.ahead if config.settings.moving else 1.0
     total = 0.0
-    for share, pushforward in ((1 - late, 2.0), (late, 0.0)):
+    for branch, pushforward, share in ((1.0, 2.0, ahead * (1 - late)), (1.0, 0.0, ahead * late), (0.0, 0.0, 1 - ahead)):
         if not share:
             continue
         steps = WARM_UP + MEASURED
-        probe = replace(config, steps=steps, pretrain=0.0, pushforward=pushforward, validate_every=steps, validation=1)
+        probe = replace(
+            config, steps=steps, ahead=branch, pushforward=pushforward, validate_every=steps, validation=1
+        )  # fmt: skip
         clock: list[float] = []
         with tempfile.TemporaryDirectory() as folder:
             for _ in _fit(name, case, probe, Path(folder), moved, lambda step: clock.append(CPU()), show):  # noqa: B023
                 pass
         seconds = [b - a for a, b in zip(clock, clock[1:], strict=False)][WARM_UP - 1 :]
-        total += share * statistics.median(seconds)
+        total += share * (statistics.median(seconds) if branch else statistics.mean(seconds))  # of bundles one or more
     return total
 
 

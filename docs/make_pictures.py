@@ -1,5 +1,6 @@
-"""Draws the picture of the README and the documentation: python docs/make_pictures.py"""
+"""Draws the pictures of the README and the documentation: python docs/make_pictures.py"""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,13 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     file = IMAGES / "before_after.png"
     plot(out, "field", filename=file)
+    _smaller(file)
+    example = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "mmpde_fronts.py"))
+    example["main"](out=IMAGES)
+    _smaller(IMAGES / "mmpde_fronts.png")
+
+
+def _smaller(file: Path) -> None:
     picture = Image.open(file).convert("RGB")
     picture.thumbnail((1200, 1200))
     picture.quantize(64).save(file, optimize=True)  # a tenth of the size

@@ -86,8 +86,12 @@ def mmpde(
         list[str] | None, typer.Option(metavar="NAME", help="An attribute that the model must not see; repeatable.")
     ] = None,
     moving: Annotated[
-        bool, typer.Option("--moving", help="A second branch on a moved mesh, which corrects the first.")
+        bool, typer.Option("--moving", help="A second branch on a moved mesh, where the fields live.")
     ] = False,
+    mesh: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A mesh, coarser than that of the data, on which the model is to work."),
+    ] = None,
     config: ConfigName = "small",
     out: Out = Path("checkpoints/mmpde"),
     devices: Devices = 1,
@@ -105,6 +109,8 @@ def mmpde(
             changed = replace(changed, settings=replace(changed.settings, moving=moving))
             read = importlib.import_module("meshmove.solvers.data").TrajectoryDataset.from_files(data, progress=True)
             read = read.without(*(without or ()))
+            if mesh is not None:
+                read = read.on(importlib.import_module("meshmove").load(mesh))
             _watch(fitting, changed, out, devices, accelerator, _mmpde_line, data=read, progress=True)
         except ImportError as error:
             raise ValueError(str(error)) from error

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshmove._optional import require
-from meshmove.geometry import PointLocator
 from meshmove.geometry.errors import FieldError
-from meshmove.monitors import simplicial
 
 from ._panels import Panel, _limits
 from ._shown import VALUES, cellmesh_to_pyvista
@@ -191,7 +189,7 @@ class _Pictures:
     ) -> None:
         pyvista = require("pyvista", extra="pyvista")
         cells = trajectory.source.cells
-        self._field, self._locator = field, PointLocator(simplicial(cells))
+        self._field, self._which, self._cells = field, trajectory.fields.index(field), cells
         base = cellmesh_to_pyvista(cells)
         flat = cells.dim == 2
         axes = axes_of(base, flat)
@@ -261,7 +259,7 @@ class _Pictures:
             }
         if "moving mesh" in self._views:
             moved = frame.moved
-            shown["moving mesh"] = (self._locator.interpolate(values, moved.T), "moving mesh")
+            shown["moving mesh"] = (frame.on_moved(self._cells)[:, self._which], "moving mesh")
             grid = self._views["moving mesh"].grid
             points = np.zeros((len(moved), 3))
             points[:, : moved.shape[1]] = moved

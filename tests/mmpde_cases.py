@@ -9,6 +9,7 @@ from meshmove.solvers.data import TrajectoryDataset
 from meshmove.solvers.data.burgers import burgers_trajectories
 from meshmove.solvers.mmpde import MMPDE, Config, Settings
 from meshmove.solvers.mmpde.graph import Graph
+from meshmove.solvers.mmpde.model import Moved
 from meshmove.solvers.mmpde.samples import calibrate, state_of
 
 SMALL = Settings(moving=True, bundle=2, width=8, layers=2, corrections=2, neighbours=6, interpolation=4, directions=4)
@@ -16,7 +17,6 @@ TINY = Config(
     SMALL,
     steps=4,
     batch=2,
-    pretrain=0.25,
     unroll=1,
     pushforward=0.5,
     validate_every=2,
@@ -29,7 +29,7 @@ TINY = Config(
 def burgers(n=4, cells=8, frames=6, **options):
     """Trajectories on the unit square, with named sides and a viscosity each."""
     return burgers_trajectories(
-        n, cells=cells, stride=1, frames=frames, end=0.1 * (frames - 1), **({"viscosity": (0.01, 0.05)} | options)
+        n, cells=cells, frames=frames, end=0.1 * (frames - 1), **({"viscosity": (0.01, 0.05), "stride": 1} | options)
     )
 
 
@@ -75,4 +75,16 @@ def state_on(model, meshes, seed=0):
     values = [rng.normal(size=(m.n_points, len(s.fields))) for m in meshes]
     attributes = [rng.uniform(0.01, 0.05, len(s.attributes)) for _ in meshes]
     moved = [m.points + rng.uniform(-0.03, 0.03, m.points.shape) for m in meshes] if s.moving else None
-    return graphs, values, attributes, moved, state_of(model, graphs, values, attributes, moved)
+    return graphs, values, attributes, moved, joined_of(model, meshes, graphs, values, attributes, moved)
+
+
+def joined_of(model, meshes, graphs, values, attributes, moved):
+    """The state of meshes side by side, with nodes moved there, and values that no other node has."""
+    s = model.settings
+    if moved is None:
+        return state_of(model, graphs, values, attributes)
+    there = [
+        Moved.of(m, x, torch.tensor(u[::-1].copy()).float(), m.points, s.neighbours if s.learned else 0)
+        for m, x, u in zip(meshes, moved, values, strict=True)
+    ]
+    return state_of(model, graphs, values, attributes, there)

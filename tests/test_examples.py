@@ -72,7 +72,7 @@ def test_one_solve_on_the_predicted_mesh_is_as_good_as_the_loop(numbers):
 
 def test_every_example_is_listed():
     scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"demo"}
-    assert scripts == set(WANTED) | set(SOLVED) | {"mmpde_time_loop", "mmpde_own_data"}
+    assert scripts == set(WANTED) | set(SOLVED) | {"mmpde_time_loop", "mmpde_own_data", "mmpde_fronts"}
     table = (EXAMPLES / "README.md").read_text()
     assert all(f"`{name}.py`" in table for name in scripts)
 
@@ -83,6 +83,12 @@ def test_a_time_loop_hands_its_steps_to_a_model(numbers):
     assert (out / "mmpde_time_loop.gif").stat().st_size > 100_000
     lines = (EXAMPLES / "mmpde_time_loop.py").read_text().splitlines()
     assert 3 <= sum(line.endswith("# <- meshmove") for line in lines) < 10
+
+
+def test_fronts_stay_sharp_on_a_moving_mesh(numbers):
+    found, out = numbers("mmpde_fronts")
+    assert found["two branches"] < 0.6 * found["true values at the nodes"] < found["one branch"]
+    assert len((out / "mmpde_fronts.png").read_bytes()) > 20_000
 
 
 @pytest.mark.parametrize(("data", "steps", "share"), [("vessels", 30, 0.9), ("spots", 150, 0.8)])

@@ -1,10 +1,13 @@
 """`meshmove train mmpde`, run as a user runs it, with a configuration that takes a second."""
 
+import meshio
 import numpy as np
 import pytest
+import skfem
 from mmpde_cases import TINY, burgers
 from typer.testing import CliRunner
 
+import meshmove
 from meshmove.cli import app
 from meshmove.solvers import MMPDE
 from meshmove.solvers.mmpde import CONFIGS
@@ -36,6 +39,18 @@ def test_the_command_trains_on_files_and_goes_on(tmp_path):
     assert other.exit_code == 1 and "another folder" in other.output
     assert call(*words[:2], "-o", tmp_path / "one", "--steps", 2).exit_code == 0
     assert not MMPDE.from_pretrained(tmp_path / "one" / "best.safetensors").settings.moving
+
+
+def test_the_model_may_work_on_a_coarser_mesh(tmp_path):
+    mesh = skfem.MeshTri.init_tensor(*[np.linspace(0, 1, 5)] * 2)
+    meshmove.save(meshio.Mesh(mesh.p.T, [("triangle", mesh.t.T)]), tmp_path / "coarse.vtu")
+    words = ("--data", tmp_path / "run*.npz", "-o", tmp_path / "out", "--steps", 2)
+    result = call(*words, "--mesh", tmp_path / "coarse.vtu", "--moving")
+    assert result.exit_code == 0, result.output
+    model = MMPDE.from_pretrained(tmp_path / "out" / "best.safetensors")
+    assert float(model.unit) == pytest.approx(np.mean([1 / 4, 1 / 4, 2**0.5 / 4]), rel=0.1)
+    missing = call(*words, "--mesh", tmp_path / "nowhere.vtu")
+    assert missing.exit_code == 1 and "nowhere.vtu" in missing.output
 
 
 @pytest.mark.parametrize(

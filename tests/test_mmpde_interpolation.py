@@ -1,4 +1,4 @@
-"""Laws of learned interpolation: rows sum to one, linear fields are met, whatever the network says."""
+"""Laws of interpolation: rows sum to one, linear fields are met, whatever the network says that weights it."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmpde_cases import front, randomised
 
-from meshmove.solvers.mmpde.interpolation import Interpolation, nearest
+from meshmove.solvers.mmpde.interpolation import Interpolation, Near, nearest
 from meshmove.solvers.mmpde.moving import Moving
 
 KINDS = {2: "triangle", 3: "tetra"}
@@ -22,10 +22,10 @@ def clouds(dim, seed=0, n=7):
 
 def interpolated(module, values, source, target, near):
     values, source, target = (torch.tensor(np.asarray(a), dtype=torch.float32) for a in (values, source, target))
-    near = torch.from_numpy(near)
+    near = Near(torch.from_numpy(near), None, len(source))
     with torch.no_grad():
-        weights = module.weights(values, source, target, near)
-        return weights, module(weights, near, values)
+        weights = module(values, source, target, near.ids)
+        return weights, near(values, weights)
 
 
 def module_of(fields, dim, size=1.0, seed=0, width=8):
@@ -43,24 +43,44 @@ def test_linear_fields_are_met_for_any_weights_of_the_network_and_any_unit_of_le
     weights, out = interpolated(module_of(3, dim, size, seed), 2 + source @ slope, source, target, near)
     assert torch.allclose(weights.sum(1), torch.ones(len(target)), atol=1e-5)
     # a network that trusts one neighbour 400 times as much as another leaves little to fit slopes to
-    tolerance = 1e-4 if size <= 1 else 1e-3
+    tolerance = 2e-4 if size <= 1 else 1e-3
     assert np.abs(out.numpy() - 2 - target @ slope).max() < tolerance * max(np.abs(source @ slope).max(), 1)
     constant = interpolated(module_of(1, dim, size, seed), np.full((len(source), 1), 3.0), source, target, near)[1]
     assert float((constant - 3).abs().max()) < 1e-4
 
 
-@pytest.mark.parametrize("width", [0, 8])
 @pytest.mark.parametrize("dim", [2, 3])
-def test_linear_fields_survive_the_way_to_a_moved_mesh_and_back(dim, width):
+def test_linear_fields_survive_the_way_to_a_moved_mesh_and_back(dim):
     mesh = box(KINDS[dim], 12 if dim == 2 else 5, 0.1)
     moved = Moving(mesh)(front(mesh.points.T))
     assert np.abs(moved - mesh.points).max() > 0.01
-    module = module_of(1, dim, width=width)
+    module = module_of(1, dim)
     u = 1 + mesh.points.sum(axis=1, keepdims=True)
     there = interpolated(module, u, mesh.points, moved, nearest(mesh.points, moved, 10))[1]
     assert np.abs(there.numpy() - 1 - moved.sum(axis=1, keepdims=True)).max() < 1e-4
     back = interpolated(module, there.numpy(), moved, mesh.points, nearest(moved, mesh.points, 10))[1]
     assert np.abs(back.numpy() - u).max() < 3e-4
+    # and on cells
+    there = Near.of(mesh, moved)(torch.tensor(u).float())
+    assert np.abs(there.numpy() - 1 - moved.sum(axis=1, keepdims=True)).max() < 1e-5
+    assert np.abs(Near.of(mesh.moved(moved), mesh.points)(there).numpy() - u).max() < 1e-5
+
+
+@given(st.integers(0, 20), st.sampled_from(["triangle", "quad", "tetra"]))
+def test_values_carried_on_cells_are_means_of_the_corners(seed, kind):
+    mesh = box(kind, 4, 0.2, seed)
+    rng = np.random.default_rng(seed)
+    near = Near.of(mesh, rng.uniform(-0.2, 1.2, (30, mesh.dim)))  # some of them outside
+    values = torch.tensor(rng.normal(size=(mesh.n_points, 2, 3)), dtype=torch.float32)
+    out = near(values)
+    assert out.shape == (30, 2, 3) and near.ids.shape == (30, mesh.dim + 1)
+    assert float(near.weights.min()) >= -1e-6 and torch.allclose(near.weights.sum(1), torch.ones(30), atol=1e-5)
+    assert torch.allclose(out[:, 1, 2], near(values[:, 1, 2]), atol=1e-6)
+    # side by side
+    other = Near.of(box(kind, 3), np.full((2, mesh.dim), 0.5))
+    both = Near.join([near, other])
+    more = torch.cat([values, torch.ones(other.count, 2, 3)])
+    assert torch.allclose(both(more), torch.cat([out, torch.ones(2, 2, 3)]), atol=1e-6)
 
 
 @given(st.integers(0, 20))
@@ -95,8 +115,8 @@ def test_neighbours_on_a_line_give_finite_values_and_gradients(spread):
     target = torch.tensor([[0.03, 0.0], [0.5, 0.0]], requires_grad=True)
     values = torch.tensor(x[:, None] ** 2, dtype=torch.float32, requires_grad=True)
     module, near = module_of(1, 2), torch.arange(9).repeat(2, 1)
-    weights = module.weights(values, source, target, near)
-    out = module(weights, near, values)
+    weights = module(values, source, target, near)
+    out = Near(near, None, 9)(values, weights)
     out.sum().backward()
     assert torch.isfinite(out).all() and torch.allclose(weights.sum(1), torch.ones(2), atol=1e-3)
     grads = [source.grad, target.grad, values.grad, *(p.grad for p in module.parameters())]
@@ -115,7 +135,7 @@ def test_weights_are_differentiable_as_finite_differences_say():
     module = module_of(1, 2, 0.3).double()
     values = torch.randn(12, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
     source, target = source.requires_grad_(), target[:3].clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda v, s, t: module.weights(v, s, t, near), (values, source, target))
+    assert torch.autograd.gradcheck(lambda v, s, t: module(v, s, t, near), (values, source, target))
 
 
 def test_fewer_nodes_than_neighbours_will_do():

@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmpde_cases import burgers, dataset, model_of
 
+from meshmove.geometry import PointLocator
 from meshmove.solvers.data import DatasetError
 from meshmove.solvers.mmpde.moving import Moving
 from meshmove.solvers.mmpde.samples import Samples, moved_frames
@@ -61,6 +62,27 @@ def test_targets_are_the_frames_that_follow(tmp_path):
     nu = model.attribute_mean + model.attribute_std * batch.states[0].attributes
     assert nu[:, 0].tolist() == pytest.approx([0.01, 0.05])
     assert torch.equal(batch.to("cpu").targets[1], batch.targets[1])
+
+
+def test_values_at_moved_nodes_are_those_of_the_finer_mesh(tmp_path):
+    fine = dataset(burgers(2, cells=24))
+    data = fine.on(burgers(1).mesh)
+    model = model_of(data)
+    made = Samples(data, model, moving_of, tmp_path, 2)
+    batch = made.batch([0, len(made) - 1])
+    for part, (state, target) in enumerate(zip(batch.states, batch.moved, strict=True)):
+        for owner, (i, k) in enumerate(((0, 0), (1, 1))):
+            own, k = state.graph.owner == owner, k + 2 * part
+            at = state.moved.points[own].numpy()
+            exact = PointLocator(fine.groups[0].mesh).find(at.T.astype(float))
+            u = [exact.interpolate(fine.groups[0].fields["u"][i, k + j]) for j in range(3)]
+            assert np.allclose(model.physical(state.moved.values[own])[:, 0], u[0], atol=1e-5)
+            assert np.allclose(model.physical(target[own])[:, :, 0].T, u[1:], atol=1e-5)
+            coarse = PointLocator(data.groups[0].mesh).interpolate(data.groups[0].fields["u"][i, k], at.T.astype(float))
+            assert np.abs(coarse - u[0]).max() > 1e-3  # the mesh itself does not know them
+    before = batch.states[1].moved.before
+    assert batch.states[0].moved.over is None and torch.equal(before, batch.states[0].moved.points)
+    assert torch.allclose(batch.states[1].moved.weight.sum(), torch.tensor(2.0))
 
 
 def test_every_pass_takes_every_start_once_in_an_order_of_its_own(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import skfem
 import torch
+from conftest import box
 from mmpde_cases import TINY, burgers, dataset, front, model_of
 
 import meshmove
@@ -16,7 +17,12 @@ from meshmove.monitors import Monitor
 from meshmove.movers import MongeAmpere
 from meshmove.neural.weights import WeightsError
 from meshmove.solvers import MMPDE
-from meshmove.solvers.mmpde import Settings
+from meshmove.solvers.mmpde import Observation, Settings
+from meshmove.solvers.mmpde.fit import _gone_on
+from meshmove.solvers.mmpde.moving import Moving
+from meshmove.solvers.mmpde.samples import Samples
+from meshmove.solvers.mmpde.stepper import Now
+from meshmove.solvers.mmpde.trajectory import interpolated
 
 NU = {"viscosity": 0.02}
 
@@ -77,9 +83,6 @@ def test_a_rollout_gives_what_training_saw(model):
     data = dataset()
     one = model_of(data, moving=False)
     group, u = data.groups[0], data.groups[0].fields["u"][2]
-    from meshmove.solvers.mmpde.moving import Moving
-    from meshmove.solvers.mmpde.samples import Samples
-
     made = Samples(data, one, lambda g: Moving(g.mesh), None)
     batch = made.batch([2 * (len(u) - 2)])
     with torch.no_grad():
@@ -92,13 +95,76 @@ def test_a_rollout_gives_what_training_saw(model):
     assert not any(len(inverted_cells(group.mesh, f.moved)) for f in frames)
 
 
+def test_a_function_is_known_between_nodes(model, mesh):
+    """Fields live at the moved nodes: a function is taken there, nodal values are carried there."""
+    step = lambda x: 0.5 * (1 + np.sign(x[0] - 0.44))  # noqa: E731
+    exact, nodal = (model.rollout(mesh, u, 2, attributes=NU).last() for u in (step, step(mesh.p)))
+    assert np.array_equal(exact.moved, nodal.moved) and np.abs(exact.there - nodal.there).max() > 0.1
+    one = model_of(moving=False)
+    exact, nodal = (one.rollout(mesh, u, 2, attributes=NU).last() for u in (step, step(mesh.p)))
+    assert np.array_equal(exact.values, nodal.values) and exact.there is None
+
+
+@pytest.mark.parametrize("kind", ["quad", "tetra"])
+def test_two_branches_on_other_cells_from_functions_by_name(kind):
+    mesh = box(kind, 4 if kind == "tetra" else 6, 0.1)
+    settings = Settings(("a", "b"), dim=mesh.dim, bundle=2, width=8, layers=1, corrections=1, moving=True)
+    model = MMPDE(settings).eval()
+    frames = list(model.rollout(mesh, lambda x: {"b": 0 * x[0] + 1, "a": front(x)}, 3))
+    assert all(f.there.shape == f.values.shape == (mesh.n_points, 2) for f in frames)
+    assert not any(len(inverted_cells(mesh, f.moved)) for f in frames)
+    with pytest.raises(FieldError, match="'b' missing"):
+        model.rollout(mesh, lambda x: {"a": front(x)}, 1)
+    broken = model.rollout(mesh, lambda x: np.where(len(x.T) == 0, np.nan, np.stack([front(x), x[0]], axis=1)), 1)
+    assert np.isfinite(broken.last().there).all()
+
+
+def test_a_correction_at_nodes_is_made_at_the_moved_nodes_too(model, mesh):
+    free = model.rollout(mesh, front, 2, attributes=NU)
+    nodes = np.arange(0, 81, 2)
+    frames = list(free)
+    seen = Observation(1, {"u": frames[1].values[nodes, 0] + 0.5}, noise=0.01, nodes=nodes)
+    first = list(model.assimilate(free, [seen]))[1]
+    gained = first.values - frames[1].values
+    assert np.abs(gained - 0.5).mean() < 0.1 and np.array_equal(first.moved, frames[1].moved)
+    expected = frames[1].there + interpolated(free.source.cells, gained, first.moved)
+    assert np.allclose(first.there, expected, atol=1e-12)
+
+
+class Given:
+    """Moves nodes to the positions of a data set's frames."""
+
+    def __init__(self, mesh, positions):
+        self.mesh, self.locator, self._positions = mesh, None, iter(positions)
+
+    def __call__(self, values, start):
+        return next(self._positions)
+
+
+def test_a_rollout_over_bundles_is_what_training_unrolls(model, tmp_path):
+    data = dataset(burgers(2, cells=16)).on(burgers(1).mesh)
+    made = Samples(data, model, lambda g: model.moving_on(g.mesh), tmp_path, 2)
+    batch, group = made.batch([0]), data.groups[0]
+    first, second = batch.states
+    with torch.no_grad():
+        there = model.evolved(first, model.predicted(first))
+        second = _gone_on(model, second, model.returned(first, there)[:, -1], there[:, -1])
+        expected = model.physical(model.evolved(second, model.predicted(second)))[:, :, 0].T.numpy()
+    moving = Given(group.mesh, made._moved[0][0, [0, 2]].astype(float))
+    now = Now(group.fields["u"][0, 0][:, None], group.points, lambda x: group.at(x.T, 0, slice(0, 1))[0].astype(float))
+    for _ in range(2):
+        frames = model.advance(first.graph, now, [float(group.attributes["viscosity"][0])], moving)
+        now = frames[-1]
+    assert np.allclose([f.there[:, 0] for f in frames], expected, atol=1e-5)
+
+
 def test_classes_of_meshes_and_orders_of_nodes_do_not_matter(model, mesh):
-    expected = model.rollout(mesh, front, 3, attributes=NU).last().values
+    expected = model.rollout(mesh, front(mesh.p), 3, attributes=NU).last().values
     order = np.random.default_rng(0).permutation(mesh.nvertices)
     shuffled = meshio.Mesh(mesh.p.T[order], [("triangle", np.argsort(order)[mesh.t.T])])
     trajectory = model.rollout(shuffled, front(mesh.p)[order], 3, attributes=NU)
     assert "lacks the boundaries ['bottom', 'left', 'right', 'top']" in trajectory.report.warnings[-1]
-    plain = model.rollout(skfem.MeshTri(mesh.p, mesh.t), front, 3, attributes=NU)
+    plain = model.rollout(skfem.MeshTri(mesh.p, mesh.t), front(mesh.p), 3, attributes=NU)
     assert np.allclose(trajectory.last().values, plain.last().values[order], atol=1e-3)
     assert not np.allclose(plain.last().values, expected, atol=1e-3)  # what is said about boundaries counts
 

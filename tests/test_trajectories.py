@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import box
 
 from meshmove.geometry import FieldError
 from meshmove.solvers.data.trajectories import DatasetError, Trajectories, cached, progress_of
@@ -125,3 +126,35 @@ def test_bad_data_are_named(tmp_path):
         Trajectories.load(tmp_path / "new.npz")
     with pytest.raises(FileNotFoundError):
         Trajectories.load(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("kind", ["triangle", "quad", "tetra"])
+def test_on_a_coarser_mesh_nothing_between_its_nodes_is_forgotten(kind):
+    fine, coarse = box(kind, 6, 0.1), box(kind, 2)
+    linear = fine.points @ np.arange(1, fine.dim + 1) + 1
+    rng = np.random.default_rng(0)
+    fields = {"a": np.stack([[linear, 2 * linear], [0 * linear, -linear]]), "b": rng.normal(size=(2, 2, fine.n_points))}
+    data = Trajectories(fine.points, {kind: fine.blocks[0].nodes}, [0.0, 1.0], fields, {}, {"nu": np.array([1.0, 2.0])})
+    on = data.on(coarse)
+    expected = coarse.points @ np.arange(1, fine.dim + 1) + 1
+    if kind != "quad":  # on the corners of a quadrilateral that is none in its parts
+        assert np.allclose(on.fields["a"][0, 1], 2 * expected, atol=1e-5)
+    assert on.mesh.n_points == coarse.n_points and on.finer is data and list(on.attributes["nu"]) == [1, 2]
+    assert on.fields["b"].shape == (2, 2, coarse.n_points)
+    # values anywhere are those of the finer mesh, also of some of the trajectories and after a second step
+    inside = fine.points[:5]
+    for some, i in ((on, 1), (on[1:], 0), (on.on(box(kind, 1)), 1), (data, 1)):
+        assert np.allclose(some.at(inside, i)[:, :, 1], fields["b"][1][:, :5], atol=1e-5)
+        assert some.at(inside, i, slice(1, 2)).shape == (1, 5, 2)
+    assert np.array_equal(data.at(inside, 0, names=["b", "a"]), data.at(inside, 0)[:, :, ::-1])
+    other = on.with_fields({"c": on.fields["a"] + 1})  # of which nothing is known between nodes
+    assert other.finer is None and np.allclose(other.at(coarse.points, 1)[:, :, 0], on.fields["a"][1] + 1, atol=1e-5)
+    with pytest.raises(DatasetError, match=r"domain of the data .* nodes outside"):
+        data.on(coarse.moved(1000 * coarse.points))
+    with pytest.raises(DatasetError, match="dimensions"):
+        data.on(box("tetra" if fine.dim == 2 else "triangle", 2))
+
+
+def test_what_is_finer_is_not_written(tmp_path):
+    data = example().on(example().mesh)
+    assert Trajectories.load(data.save(tmp_path / "data.npz")).finer is None

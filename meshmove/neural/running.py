@@ -102,6 +102,10 @@ class Run(ABC):
     def measure(self) -> dict[str, float]:
         """Of the averaged weights on held-out samples; every process takes all, so that all agree on stopping early."""
 
+    def done(self) -> float:
+        """How far the schedule of learning rates has come, from 0 to 1."""
+        return self.step / self.config.steps
+
     def rows(self, on_step: Callable[[int], None] | None = None) -> Iterator[Any]:
         """Train, yielding at every validation; `on_step` is told the number of steps done after each of them."""
         c, began, losses = self.config, time.perf_counter() - self.seconds, []
@@ -121,7 +125,7 @@ class Run(ABC):
         c, f = self.config, self.fabric
         for optimizer, rates in zip(self.optimizers, self._rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * schedule(self.step / c.steps)
+                group["lr"] = rate * schedule(self.done())
             optimizer.zero_grad()
         loss = self.loss()
         f.backward(loss)

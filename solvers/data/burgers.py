@@ -15,16 +15,17 @@ solves: `travelling_wave` is what the solver is checked against.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshmove.geometry import FieldError
+from meshmove.geometry import CellMesh, FieldError
 
 from .trajectories import Trajectories, progress_of
 
-__all__ = ["burgers_frames", "burgers_trajectories", "random_field", "travelling_wave"]
+__all__ = ["burgers_frames", "burgers_mesh", "burgers_trajectories", "random_field", "travelling_wave"]
 
 Array = NDArray[np.float64]
 Boundary = Literal["wall", "periodic"]
@@ -259,6 +260,16 @@ def burgers_trajectories(
         {"viscosity": viscosities},
         {"equation": "burgers", "seed": seed, "cells": cells, "stride": stride, "boundary": boundary},
     )
+
+
+def burgers_mesh(cells: int) -> CellMesh:
+    """Triangles on the unit square, two in each of cells x cells squares, with named sides; as those of the data.
+
+    >>> burgers_mesh(4).n_points
+    25
+    """
+    points, triangles, sides = _square(cells)
+    return replace(CellMesh.single(points, triangles, "triangle"), facets=sides)
 
 
 def _square(n: int) -> tuple[Array, NDArray[np.int64], dict[str, NDArray[np.int64]]]:

@@ -105,6 +105,11 @@ attributes: viscosity)
             tuple(replace(g, attributes={name: g.attributes[name] for name in kept}) for g in self.groups)
         )
 
+    def on(self, mesh: Any) -> TrajectoryDataset:
+        """The same on another mesh of any library, see `Trajectories.on`; as a rule coarser than that of the data."""
+        plain = plain_mesh(mesh)
+        return TrajectoryDataset(tuple(g.on(plain) for g in self.groups))
+
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
         return np.concatenate([[0], np.cumsum([len(group) for group in self.groups])])

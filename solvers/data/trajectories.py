@@ -23,14 +23,16 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellBlock, CellMesh, FieldError, MeshmoveError, kind_of
+from meshmove.geometry import CellBlock, CellMesh, FieldError, MeshmoveError, PointLocator, kind_of
 from meshmove.geometry.errors import first_ids
+from meshmove.monitors import simplicial
 
 __all__ = ["DatasetError", "Trajectories", "cached", "progress_of"]
 
@@ -46,6 +48,8 @@ class DatasetError(MeshmoveError, ValueError):
 @dataclass(frozen=True, eq=False)
 class Trajectories:
     """Nodal fields over time on one mesh; the entries are those of the file, see the module.
+
+    `finer`: what these are the values of at the nodes of a coarser mesh, see `on`; it is not written.
 
     Raises
     ------
@@ -68,6 +72,7 @@ class Trajectories:
     boundaries: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     attributes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    finer: Trajectories | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in (("points", self.points), ("times", self.times)):
@@ -90,11 +95,13 @@ class Trajectories:
         some = copy.copy(self)  # what has been checked needs no second check
         for name in ("fields", "attributes"):
             object.__setattr__(some, name, {k: v[which] for k, v in getattr(self, name).items()})
+        if self.finer is not None:
+            object.__setattr__(some, "finer", self.finer[which])
         return some
 
     def with_fields(self, fields: Mapping[str, NDArray]) -> Trajectories:
-        """The same with other fields."""
-        return replace(self, fields=fields)
+        """The same with other fields, of which nothing is known but what is given."""
+        return replace(self, fields=fields, finer=None)
 
     def with_attributes(self, attributes: Mapping[str, NDArray]) -> Trajectories:
         """The same with these attributes set, too."""
@@ -105,6 +112,62 @@ class Trajectories:
         """The mesh as plain arrays, boundaries included."""
         blocks = tuple(CellBlock(kind_of(kind), nodes) for kind, nodes in self.cells.items())
         return CellMesh(self.points, blocks, facets=dict(self.boundaries))
+
+    def on(self, mesh: CellMesh) -> Trajectories:
+        """The values at the nodes of another mesh, as a rule a coarser one, by linear interpolation.
+
+        A model trained on these works on that mesh, but what the fields are elsewhere is not forgotten: values at
+        moved nodes are taken from `finer`.
+
+        Raises
+        ------
+        DatasetError
+            The mesh has another dimension, or nodes far outside of this one.
+
+        >>> from meshmove.solvers.data.burgers import burgers_trajectories
+        >>> fine, coarse = (burgers_trajectories(2, cells=8, stride=k, frames=2) for k in (1, 4))
+        >>> on = fine.on(coarse.mesh)
+        >>> on
+        Trajectories(2 trajectories of 2 frames, 9 nodes; fields: u)
+        >>> bool(np.allclose(on.fields["u"], coarse.fields["u"])), on.finer is fine
+        (True, True)
+        """
+        if mesh.dim != self.points.shape[1]:
+            raise DatasetError(f"Expected a mesh in {self.points.shape[1]} dimensions (got one in {mesh.dim})")
+        where = self._locator.find(mesh.points.T)
+        beyond = np.linalg.norm(where.interpolate(self.points) - mesh.points, axis=1)
+        ends = mesh.points[np.asarray(mesh.edges)]
+        size = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).mean()
+        if beyond.max() > 0.5 * size:  # curved boundaries are cut by different chords
+            raise DatasetError(
+                f"Expected a mesh of the domain of the data (got {int((beyond > 0.5 * size).sum())} of {mesh.n_points} "
+                f"nodes outside, node {int(beyond.argmax())} by {beyond.max():.3g}): check units and origin"
+            )
+        values = np.stack([self.at(mesh.points, i) for i in range(len(self))])
+        fields = {name: values[..., k] for k, name in enumerate(self.fields)}
+        cells = {b.kind.name: b.nodes for b in mesh.blocks}
+        return replace(
+            self,
+            points=mesh.points,
+            cells=cells,
+            fields=fields,
+            boundaries=dict(mesh.facets),
+            finer=self if self.finer is None else self.finer,
+        )
+
+    def at(
+        self, points: NDArray, trajectory: int, frames: slice = slice(None), names: Sequence[str] | None = None
+    ) -> NDArray[np.floating]:
+        """Values (frames, m, F) of fields, by default of all, of a trajectory at points (m, d), from the finest mesh on
+        which they are known."""
+        source = self if self.finer is None else self.finer
+        where = source._locator.find(np.asarray(points, float).T)
+        found = [source.fields[name][trajectory, frames][:, where.nodes] for name in names or self.fields]
+        return np.stack([np.einsum("mv,fmv->fm", where.weights.astype(v.dtype), v) for v in found], axis=2)
+
+    @cached_property
+    def _locator(self) -> PointLocator:
+        return PointLocator(simplicial(self.mesh))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the file whole or not at all: under a temporary name first, then renamed."""
@@ -155,7 +218,7 @@ class Trajectories:
             if slash and group in groups:
                 groups[group][name] = array
         try:
-            return cls(points=entries["points"], times=entries["times"], about=about, **groups)
+            return cls(points=entries["points"], times=entries["times"], about=about, **groups)  # type: ignore[arg-type]
         except (DatasetError, FieldError) as error:
             raise type(error)(f"{error}, in '{path}'") from error
 

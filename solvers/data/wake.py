@@ -12,6 +12,7 @@ low Reynolds numbers, J. Fluid Mech. 206, 1989). Walls speed up the flow beside 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import skfem
@@ -23,7 +24,7 @@ from meshmove.geometry.domains import Polygon, Rectangle
 from .flow import Flow, FlowError, skfem_mesh
 from .trajectories import Trajectories, progress_of
 
-__all__ = ["strouhal_law", "strouhal_number", "wake_flow", "wake_mesh", "wake_trajectories"]
+__all__ = ["refined_wake_mesh", "strouhal_law", "strouhal_number", "wake_flow", "wake_mesh", "wake_trajectories"]
 
 Array = NDArray[np.float64]
 
@@ -214,6 +215,12 @@ def wake_trajectories(
         {"reynolds": numbers[order], "strouhal": strouhal[order]},
         {"equation": "navier-stokes", "seed": seed, "size": size, "dt": dt, "refined": refined},
     )
+
+
+def refined_wake_mesh(mesh: CellMesh, grid: skfem.MeshTri) -> CellMesh:
+    """The once refined mesh, on whose nodes a flow on `grid`, made of the mesh, has its values."""
+    points, triangles, facets = _written(mesh, grid, True)
+    return replace(CellMesh.single(points, triangles, "triangle"), facets=facets)
 
 
 def _probed(flow: Flow, steps: int) -> Iterator[float]:

@@ -13,7 +13,7 @@ from meshmove.inputs import Source
 
 from .model import Settings, TwoBranches
 
-__all__ = ["attributes_of", "check", "same_mesh", "strange", "values_of"]
+__all__ = ["attributes_of", "check", "columns_of", "same_mesh", "strange", "values_of"]
 
 Array = NDArray[np.float64]
 
@@ -33,9 +33,18 @@ def check(model: TwoBranches, mesh: CellMesh, steps: int, dt: float | None) -> N
 
 def values_of(settings: Settings, source: Source, u0: Any) -> Array:
     """Values (n_vertices, F) of all fields."""
-    names = settings.fields
     if callable(u0):
         u0 = u0(source.cells.points.T)
+    return _checked(settings, source.at_vertices(_columns(settings, u0), "u0"))
+
+
+def columns_of(settings: Settings, values: Any) -> Array:
+    """Values (m, F) that a function of points has given."""
+    return _checked(settings, _columns(settings, values))
+
+
+def _columns(settings: Settings, u0: Any) -> Array:
+    names = settings.fields
     if isinstance(u0, Mapping):
         unlike = [f"{name!r} missing" for name in names if name not in u0]
         unlike += [f"{name!r} unknown" for name in u0 if name not in names]
@@ -44,8 +53,11 @@ def values_of(settings: Settings, source: Source, u0: Any) -> Array:
                              f"{', '.join(unlike)})")  # fmt: skip
         u0 = np.stack([np.asarray(u0[name], float) for name in names], axis=-1)
     values = np.asarray(u0, float)
-    values = values[:, None] if values.ndim == 1 else values
-    values = source.at_vertices(values, "u0")
+    return values[:, None] if values.ndim == 1 else values
+
+
+def _checked(settings: Settings, values: Array) -> Array:
+    names = settings.fields
     if values.shape[1:] != (len(names),):
         raise FieldError(f"Expected values of {len(names)} fields {list(names)} (got shape {values.shape})")
     if not np.isfinite(values).all():

@@ -1,8 +1,9 @@
-"""Training of the stepper: interpolation first, then everything, on bundles that may be unrolled."""
+"""Training of the stepper, on bundles that may be unrolled."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from meshmove.neural.running import Run, fabric_of, matrices_apart
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 
 from .graph import Graph
-from .model import Settings, TwoBranches
+from .model import Settings, State, TwoBranches
 from .moving import MONITOR, Moving
 from .samples import Batch, Samples, calibrate
 from .stepper import MMPDE
@@ -29,12 +30,13 @@ __all__ = ["CONFIGS", "Config", "Progress", "fit"]
 class Config:
     """A training run.
 
-    The names in `settings` are those of the data. `pretrain`: the share of the steps in which only the interpolation
-    learns, to bring a field to the moved nodes and back. `unroll`: most bundles that follow each other in a sample, as
-    far as the trajectories reach; all but the last are predicted without a gradient (pushforward). It sets in after
-    `pushforward` of the steps, from when on each step draws their number, from two on. `noise`: amplitude added to
-    normalised values. `matrices`: learning rate of all but the smallest weight matrices, which take steps of Muon;
-    0 for AdamW alone.
+    The names in `settings` are those of the data. `ahead`: share of the steps in which the branch on the mesh learns;
+    then that on the moved mesh does, each by a schedule of its own. `unroll`: most bundles that follow each other in a
+    sample, as far as the trajectories reach; all but the last are predicted without a gradient (pushforward). For the
+    branch on the mesh it sets in after `pushforward` of its steps, from when on each step draws their number, from two
+    on; for the other each step draws it from the first on, for that has to know what is carried over. `noise`:
+    amplitude added to normalised values. `matrices`: learning rate of all but the smallest weight matrices, which take
+    steps of Muon; 0 for AdamW alone.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -45,7 +47,7 @@ class Config:
     decay: float = 1e-5
     clip: float = 1.0
     average: float = 0.998
-    pretrain: float = 0.02
+    ahead: float = 0.6
     unroll: int = 4
     pushforward: float = 0.7
     noise: float = 0.0
@@ -67,8 +69,8 @@ class Config:
         return replace(self, settings=settings)
 
 
-#: share of the loss that the first branch's own prediction has, for nodes are moved to where it says
-PREDICTED = 0.3
+#: weight, in the loss, of values at nodes that learned interpolation brings back: it has no other gradient
+RETURNED = 0.3
 
 #: `small` trains in ten minutes on a CPU core; `full` has the published width
 CONFIGS: dict[str, Config] = {
@@ -81,8 +83,8 @@ CONFIGS: dict[str, Config] = {
 class Progress:
     """One validation, with averaged weights on trajectories never trained on.
 
-    `error`: mean relative L2 error over a bundle. `rollout`: the same over the last of the unrolled ones.
-    `interpolation`: of a field brought to the moved nodes and back.
+    `error`: mean relative L2 error over a bundle, by values at the moved nodes once that branch learns. `rollout`: the
+    same over the last of the unrolled ones.
     """
 
     step: int
@@ -91,7 +93,6 @@ class Progress:
     train_loss: float
     error: float
     rollout: float
-    interpolation: float
     best: bool
 
 
@@ -142,7 +143,7 @@ def fit(
     config = config.of(data)
     if validation is None:
         data, validation = data.split(0.9, seed=config.seed)
-    if devices > 1:  # at first only a part of the weights has a gradient
+    if devices > 1 and config.settings.moving:  # one branch learns at a time
         strategy = strategy or "ddp_find_unused_parameters_true"
     fabric = fabric_of(devices, accelerator, strategy)
     folder, sets = Path(folder), (data, validation)
@@ -156,45 +157,63 @@ class _Objective(nn.Module):
         super().__init__()
         self.model, self._noise, self._half = model, noise, half
 
-    def forward(self, batch: Batch, only_interpolation: bool = False, generator: Any = None) -> Tensor:
-        if only_interpolation:
-            return _there_and_back(self.model, batch.states[0]).mean()
+    def forward(self, batch: Batch, generator: Any = None) -> Tensor:
         kind = batch.targets[0].device.type
         with torch.autocast(kind, torch.bfloat16, enabled=self._half and kind == "cuda"):
-            return _unrolled(self.model, batch, self._noise, generator, PREDICTED)[-1].mean()
+            return _unrolled(self.model, batch, self._noise, generator, RETURNED)[-1].mean()
 
 
 def _unrolled(
-    model: TwoBranches, batch: Batch, noise: float = 0.0, generator: Any = None, share: float = 0.0
+    model: TwoBranches, batch: Batch, noise: float = 0.0, generator: Any = None, returned: float = 0.0
 ) -> list[Tensor]:
     """Relative L2 errors (n_meshes,) of each bundle; each starts where the last one ended, without a gradient."""
-    errors, values = [], None
-    for k, (state, target) in enumerate(zip(batch.states, batch.targets, strict=True)):
-        if values is not None:
-            state = replace(state, values=values)
-        if noise and k == 0:
-            kick = torch.randn(state.values.shape, generator=generator).to(state.values)
-            state = replace(state, values=state.values + noise * kick)
+    errors: list[Tensor] = []
+    ends: tuple[Tensor, Tensor | None] | None = None
+    for k, state in enumerate(batch.states):
+        if ends is not None:
+            state = _gone_on(model, state, *ends)
+        elif noise:
+            state = _kicked(model, state, noise, generator)
         last = k == len(batch.states) - 1
-        with torch.set_grad_enabled(last and torch.is_grad_enabled()):
-            predicted = out = model.predicted(state)
-            if model.settings.moving:
-                out = model.corrected(state, predicted)
-        values = out[:, -1]
-        error = _relative(state.graph, out, target)
-        if share and model.settings.moving:
-            error = (1 - share) * error + share * _relative(state.graph, predicted, target)
+        grad = last and torch.is_grad_enabled()
+        with torch.set_grad_enabled(grad and state.moved is None):
+            out = model.predicted(state)
+        if state.moved is None:
+            errors.append(_relative(state.graph, out, batch.targets[k]))
+            ends = out[:, -1], None
+            continue
+        with torch.set_grad_enabled(grad):
+            there = model.evolved(state, out)
+            error = _relative(replace(state.graph, weight=state.moved.weight), there, batch.moved[k])
+            if not last or model.settings.learned:
+                at_nodes = model.returned(state, there[:, -1:])[:, 0]
+                ends = at_nodes, there[:, -1]
+                if returned and model.settings.learned:
+                    error = error + returned * _relative(state.graph, at_nodes, batch.targets[k][:, -1])
         errors.append(error)
     return errors
 
 
+def _gone_on(model: TwoBranches, state: State, values: Tensor, there: Tensor | None) -> State:
+    """The state with values (N, F) at the nodes, and `there` at the moved nodes of the bundle before."""
+    moved = state.moved
+    if moved is not None:
+        assert there is not None
+        moved = replace(moved, values=model.taken_over(moved, there))
+    return replace(state, values=values, moved=moved)
+
+
+def _kicked(model: TwoBranches, state: State, noise: float, generator: Any) -> State:
+    kick = noise * torch.randn(state.values.shape, generator=generator).to(state.values)
+    moved = state.moved
+    if moved is not None:
+        with torch.no_grad():
+            moved = replace(moved, values=moved.values + model.taken_there(state, kick))
+    return replace(state, values=state.values + kick, moved=moved)
+
+
 def _relative(graph: Graph, values: Tensor, target: Tensor) -> Tensor:
     return graph.norm(values.float() - target) / graph.norm(target).clamp_min(1e-6)
-
-
-def _there_and_back(model: TwoBranches, state: Any) -> Tensor:
-    returned = model.interpolate(state)[3]
-    return state.graph.norm(returned - state.values) / state.graph.norm(state.values).clamp_min(1e-6)
 
 
 class _Run(Run):
@@ -243,28 +262,41 @@ class _Run(Run):
         config = self.config.as_json()
         return config if self._moves == (MONITOR, "monge-ampere") else f"{config}, {self._moves}"
 
+    @property
+    def _ahead(self) -> int:
+        """Steps in which the branch on the mesh learns."""
+        c = self.config
+        return round(c.ahead * c.steps) if c.settings.moving else c.steps
+
+    def done(self) -> float:
+        first, last = self._ahead, self.config.steps
+        return self.step / first if self.step < first else (self.step - first) / max(1, last - first)
+
     def loss(self) -> Tensor:
         c, f = self.config, self.fabric
-        t = self.step / c.steps
-        late = t >= c.pushforward and len(self._samples) > 1
-        drawn = np.random.default_rng([c.seed, self.step]).integers(1, len(self._samples)) if late else 0
+        moved, rng = self.step >= self._ahead, np.random.default_rng([c.seed, self.step])
+        late = self.done() >= c.pushforward and len(self._samples) > 1
+        # the branch on the moved mesh has to know what is carried there
+        drawn = rng.integers(0, len(self._samples)) if moved else rng.integers(1, len(self._samples)) if late else 0
         samples = self._samples[drawn]
         share = c.batch // f.world_size
         first = self.step * c.batch + f.global_rank * share
         ids = samples.shuffled(range(first, first + share), c.seed)
         generator = torch.Generator().manual_seed((c.seed + 1) * 1_000_003 + first)
-        only = c.settings.moving and c.settings.learned and t < c.pretrain
-        return self.objective(samples.batch(ids).to(f.device), only, generator)
+        batch = samples.batch(ids, moved)
+        return self.objective(batch.to(f.device), generator)
 
     def measure(self) -> dict[str, float]:
-        ids = self._held_out.each(self.config.settings.bundle)
-        ids = ids[:: max(1, len(ids) // self.config.validation)]
-        errors, returned = [], []
+        c, moved = self.config, self.step >= self._ahead
+        if c.settings.moving and not moved:
+            self.waited = 0  # there is more to learn
+        elif c.settings.moving and (self.step - 1) // c.validate_every * c.validate_every < self._ahead:
+            self.best = math.inf  # another branch, another measure
+        ids = self._held_out.each(c.settings.bundle)
+        ids = ids[:: max(1, len(ids) // c.validation)]
+        errors = []
         for k in range(0, len(ids), 8):
-            batch = self._held_out.batch(ids[k : k + 8]).to(self.fabric.device)
+            batch = self._held_out.batch(ids[k : k + 8], moved).to(self.fabric.device)
             errors.append(torch.stack(_unrolled(self.average, batch)))
-            if self.config.settings.moving:
-                returned.append(_there_and_back(self.average, batch.states[0]))
         mean = torch.cat(errors, 1).mean(1)
-        there_and_back = float(torch.cat(returned).mean()) if returned else 0.0
-        return {"error": float(mean[0]), "rollout": float(mean[-1]), "interpolation": there_and_back}
+        return {"error": float(mean[0]), "rollout": float(mean[-1])}

@@ -1,6 +1,9 @@
-"""Learned interpolation from one cloud of nodes to another, exact on linear fields."""
+"""Interpolation from the nodes of one mesh to those of another, exact on linear fields; linear on cells, or learned."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,7 +11,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
-__all__ = ["Interpolation", "nearest"]
+from meshmove.geometry import CellMesh, PointLocator
+from meshmove.monitors import simplicial
+
+__all__ = ["Interpolation", "Near", "nearest"]
 
 #: a neighbour counts at most exp(2 BOUND) times as much as another beyond what the distances say
 BOUND = 3.0
@@ -21,6 +27,62 @@ def nearest(source: NDArray[np.floating], target: NDArray[np.floating], count: i
     array([[2, 1]])
     """
     return np.asarray(cKDTree(source).query(target, min(count, len(source)))[1]).reshape(len(target), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Near:
+    """Nodes (N, K) from whose values those at N points are made, by `ids`; `weights` (N, K), if they are given.
+
+    `count`: how many nodes there are to choose from.
+    """
+
+    ids: Tensor
+    weights: Tensor | None
+    count: int
+
+    @classmethod
+    def of(
+        cls, mesh: CellMesh, points: NDArray[np.floating], neighbours: int = 0, locator: PointLocator | None = None
+    ) -> Near:
+        """The corners of the simplex in which each of some points (N, d) lies, with linear weights; a point outside
+        takes the value at the mesh's closest point. Or so many nearest nodes, whose weights are to be learned.
+
+        The points are those of the mesh's nodes when they have moved, or moved back. `locator`: of the mesh's
+        simplices, if there is one.
+
+        >>> mesh = CellMesh.single([[0, 0], [1, 0], [0, 1]], [[0, 1, 2]], "triangle")
+        >>> Near.of(mesh, np.array([[0.25, 0.5]]))(torch.tensor([1.0, 2.0, 3.0]))
+        tensor([2.2500])
+        """
+        if neighbours:
+            return cls(torch.from_numpy(nearest(mesh.points, points, neighbours)), None, mesh.n_points)
+        locator = locator or PointLocator(simplicial(mesh))
+        simplices, _ = locator.mesh.corners
+        guess = np.zeros(mesh.n_points, np.int64)  # a node has not gone far from where it is now
+        guess[simplices] = np.arange(len(simplices))[:, None]
+        where = locator.find(np.asarray(points, float).T, guess if len(points) == len(guess) else None)
+        weights = torch.from_numpy(where.weights).float()
+        return cls(torch.from_numpy(where.nodes.astype(np.int64)), weights, mesh.n_points)
+
+    @classmethod
+    def join(cls, parts: Sequence[Near]) -> Near:
+        """Of meshes side by side."""
+        first = np.cumsum([0, *(p.count for p in parts)])
+        ids = torch.cat([p.ids + int(k) for p, k in zip(parts, first, strict=False)])
+        weights = [p.weights for p in parts if p.weights is not None]
+        return cls(ids, torch.cat(weights) if weights else None, int(first[-1]))
+
+    def __call__(self, values: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Values (N, ...) at the points from those (count, ...) at nodes, by these weights or by its own."""
+        weights = self.weights if weights is None else weights
+        assert weights is not None
+        with torch.autocast(values.device.type, enabled=False):
+            flat = values.to(weights).reshape(len(values), -1)
+            return (weights[:, None] @ flat[self.ids])[:, 0].view(len(self.ids), *values.shape[1:])
+
+    def to(self, device: torch.device | str) -> Near:
+        weights = None if self.weights is None else self.weights.to(device)
+        return Near(self.ids.to(device), weights, self.count)
 
 
 class Interpolation(nn.Module):
@@ -38,7 +100,7 @@ class Interpolation(nn.Module):
     dim
         Of space.
     width
-        Of the network; 0 for none, weights of the distance alone.
+        Of the network.
 
     References
     ----------
@@ -48,27 +110,23 @@ class Interpolation(nn.Module):
 
     def __init__(self, fields: int, dim: int, width: int = 16) -> None:
         super().__init__()
-        self.net: nn.Sequential | None = None
-        if width:
-            inputs = fields + dim + 1
-            self.net = nn.Sequential(
-                nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1)
-            )
-            nn.init.zeros_(self.net[-1].weight)
-            nn.init.zeros_(self.net[-1].bias)
+        inputs = fields + dim + 1
+        self.net = nn.Sequential(
+            nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1)
+        )
+        nn.init.zeros_(self.net[-1].weight)
+        nn.init.zeros_(self.net[-1].bias)
 
-    def weights(self, values: Tensor, source: Tensor, target: Tensor, near: Tensor) -> Tensor:
+    def forward(self, values: Tensor, source: Tensor, target: Tensor, near: Tensor) -> Tensor:
         """w (n, K), for values (m, F) at nodes (m, d), points (n, d) and the neighbours' ids (n, K)."""
         r = source[near] - target[:, None]
         square = r.square().sum(2)
         # the size of the neighbourhood, so that nothing depends on units
         r = r / square.mean(1).sqrt().clamp_min(1e-30)[:, None, None]
         square = r.square().sum(2)
-        logits = -torch.log(square + 0.02)
-        if self.net is not None:
-            near_values = values[near]
-            seen = torch.cat([near_values - near_values[:, :1], r, square[:, :, None]], 2)
-            logits = logits + BOUND * torch.tanh(self.net(seen)[:, :, 0])
+        near_values = values[near]
+        seen = torch.cat([near_values - near_values[:, :1], r, square[:, :, None]], 2)
+        logits = BOUND * torch.tanh(self.net(seen)[:, :, 0]) - torch.log(square + 0.02)
         with torch.autocast(r.device.type, enabled=False):  # half precision would spoil linear fields
             theta = torch.softmax(logits.to(r), 1)
             p = torch.cat([torch.ones_like(r[:, :, :1]), r], 2)
@@ -79,8 +137,3 @@ class Interpolation(nn.Module):
             at[:, 0] = 1
             a = torch.linalg.solve(moment + torch.diag(ridge), at)
             return theta * (p @ a)[:, :, 0]
-
-    def forward(self, weights: Tensor, near: Tensor, values: Tensor) -> Tensor:
-        """Values (n, C) of C fields (m, C) by weights (n, K)."""
-        with torch.autocast(weights.device.type, enabled=False):
-            return (weights[:, None] @ values.to(weights)[near])[:, 0]

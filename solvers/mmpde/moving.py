@@ -84,6 +84,8 @@ class Moving:
         base = self._stage.base
         self._recovery, self._smooth = Recovery(base), smoother(base)
         self._locator = PointLocator(simplicial(base))
+        #: of the mesh's simplices
+        self.locator = PointLocator(simplicial(mesh))
 
     def __call__(self, values: ArrayLike, start: ArrayLike | None = None) -> Array:
         """Positions (n, d) for nodal values (n,) or (n, k), from positions `start` of the frame before."""
@@ -114,5 +116,6 @@ class Moving:
         points = minimise(functional, lift, slide, start, steps=self.steps, **options).points
         if not problem.admissible(points):
             return None
-        rest = problem.imbalance(problem.start)
-        return points if problem.imbalance(points) < max(FOLLOWED[0], FOLLOWED[1] * rest) else None
+        left = problem.imbalance(points)
+        enough = left < FOLLOWED[0] or left < FOLLOWED[1] * problem.imbalance(problem.start)
+        return points if enough else None

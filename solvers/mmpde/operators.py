@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix, diags, identity, vstack
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from meshmove.geometry import CellMesh, facets_of
 from meshmove.geometry.quality import simplex_volumes
-from meshmove.movers.laplacian import assemble, corner_weights, simplex_gradients
+from meshmove.movers.laplacian import corner_weights
 
 __all__ = ["Operators"]
 
@@ -49,9 +52,13 @@ class Operators:
 
     def __init__(self, matrix: csr_matrix, size: Tensor, mesh: CellMesh | None = None) -> None:
         self.matrix, self.size, self.mesh = matrix, size, mesh
-        self.transposed = matrix.T.tocsr()
         self._there: tuple[Tensor, Tensor] | None = None
-        self._copies = {size.device: self}
+        self._copies: dict[torch.device, Operators] = {}  # on other devices
+
+    @cached_property
+    def transposed(self) -> csr_matrix:
+        """For gradients of what was computed."""
+        return self.matrix.T.tocsr()
 
     @classmethod
     def of(cls, mesh: CellMesh, points: ArrayLike | None = None) -> Operators:
@@ -80,9 +87,11 @@ class Operators:
     def to(self, device: torch.device | str) -> Operators:
         """On another device: torch's products on a GPU of Nvidia's, else SciPy's. Copies are kept."""
         size = self.size.to(device)
+        if size.device == self.size.device:
+            return self
         if size.device not in self._copies:
             copy = self._copies[size.device] = Operators.__new__(Operators)
-            copy.__dict__ |= vars(self) | {"size": size, "_there": None}
+            copy.__dict__ |= vars(self) | {"size": size, "_there": None, "_copies": {}}
             if size.device.type == "cuda":
                 copy._there = _on(size.device, self.matrix), _on(size.device, self.transposed)
         return self._copies[size.device]
@@ -115,30 +124,88 @@ class _Applied(torch.autograd.Function):
         return ctx.operators.product(gradient.reshape(rows, -1), transposed=True).to(ctx.kind), None
 
 
-def _assembled(mesh: CellMesh, x: Array, size: Array) -> csr_matrix:
-    """((d + 2) n, n), the rows of a node after each other."""
+@dataclass(frozen=True, eq=False)
+class _Pattern:
+    """What all matrices of a mesh have in common, wherever its nodes are.
+
+    `slots` (d + 1, d + 1, s): number of the pair of nodes to which corners of each simplex contribute; `rows`,
+    `columns` of pairs; `at` (d + 1, pairs): their place among the entries of the matrix, for each derivative.
+    """
+
+    simplices: NDArray[np.int64]
+    weight: Array
+    inside: Array
+    slots: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    at: NDArray[np.int64]
+    own: NDArray[np.int64]
+    indptr: NDArray[np.int32]
+    indices: NDArray[np.int32]
+
+
+#: of the meshes that are still in use
+_PATTERNS: WeakKeyDictionary[CellMesh, _Pattern] = WeakKeyDictionary()
+
+
+def _pattern(mesh: CellMesh) -> _Pattern:
+    if mesh not in _PATTERNS:
+        _PATTERNS[mesh] = _pattern_of(mesh)
+    return _PATTERNS[mesh]
+
+
+def _pattern_of(mesh: CellMesh) -> _Pattern:
     simplices, _ = mesh.corners
-    n, d = x.shape
-    sides = x[simplices[:, 1:]] - x[simplices[:, :1]]
-    flat = np.abs(np.linalg.det(sides)) <= 1e-12 * np.sqrt((sides**2).sum(axis=2)).prod(axis=1)
-    simplices = simplices[~flat]  # flat ones have no gradients
-    grads = simplex_gradients(x, simplices)  # (v, d, s)
-    volume = np.abs(simplex_volumes(x, simplices)) * corner_weights(mesh)[~flat]
-    here = simplices.T  # (v, s)
-    share = np.bincount(here.ravel(), np.tile(volume / (d + 1), d + 1), n)
-    scale = (size / np.where(share > 0, share, 1.0))[here]  # of the rows of each simplex' vertices
-    along = [assemble(here, scale[:, None] * (grads[:, k] * volume / (d + 1))[None], n) for k in range(d)]
-    stiffness = np.einsum("ics,jcs->ijs", grads, grads * volume)
-    laplacian = assemble(here, -stiffness * (scale * size[here])[:, None], n)
-    # corners of distorted quadrilaterals and the like are not linear elements: what a linear field leaves is taken off
+    n, d = mesh.points.shape
+    here = simplices.T
+    keys, slots = np.unique(here[:, None] * n + here[None], return_inverse=True)
+    rows, columns = np.divmod(keys, n)
+    count = np.bincount(rows, minlength=n)
+    first = np.concatenate([[0], np.cumsum(count)])
+    # of each node: its own value, then as many entries for every derivative
+    entries = np.stack([np.ones(n, np.int64), *[count] * (d + 1)], axis=1)
+    indptr = np.concatenate([[0], np.cumsum(entries.ravel())])
+    own = indptr[:-1].reshape(n, d + 2)[:, 0]
+    offset = np.arange(len(rows)) - first[rows]
+    at = own[rows] + 1 + offset + count[rows] * np.arange(d + 1)[:, None]
+    indices = np.empty(indptr[-1], np.int64)
+    indices[own], indices[at] = np.arange(n), columns
     facets = facets_of(mesh)
     inside = np.ones(n)
     inside[np.unique(facets.nodes[facets.exterior])] = 0
-    inside /= np.where(size > 0, size, 1.0)
-    laplacian = laplacian - sum(diags(inside * (laplacian @ x[:, k])) @ along[k] for k in range(d))
-    rows = vstack([identity(n, format="csr"), *along, laplacian], format="csr")
-    order = np.arange((d + 2) * n).reshape(d + 2, n).T.ravel()
-    return rows[order].astype(np.float32)
+    slots = slots.reshape(d + 1, d + 1, -1)
+    small = indptr.astype(np.int32), indices.astype(np.int32)
+    return _Pattern(simplices, corner_weights(mesh), inside, slots, rows, columns, at, own, *small)
+
+
+def _assembled(mesh: CellMesh, x: Array, size: Array) -> csr_matrix:
+    """((d + 2) n, n), the rows of a node after each other."""
+    p = _pattern(mesh)
+    n, d = x.shape
+    here = p.simplices.T  # (v, s)
+    sides = x[p.simplices[:, 1:]] - x[p.simplices[:, :1]]
+    flat = np.abs(np.linalg.det(sides)) <= 1e-12 * np.sqrt((sides**2).sum(axis=2)).prod(axis=1)
+    sides[flat] = np.eye(d)  # flat ones have no gradients, and no weight
+    inverse = np.moveaxis(np.linalg.inv(sides), (2, 1, 0), (0, 1, 2))
+    grads = np.concatenate([-inverse.sum(0, keepdims=True), inverse])  # (v, d, s)
+    volume = np.where(flat, 0.0, np.abs(simplex_volumes(x, p.simplices)) * p.weight)
+    share = np.bincount(here.ravel(), np.tile(volume / (d + 1), d + 1), n)
+    scale = (size / np.where(share > 0, share, 1.0))[here]  # of the rows of each simplex' vertices
+
+    def summed(local: Array) -> Array:
+        each = np.broadcast_to(local, p.slots.shape).ravel()
+        return np.bincount(p.slots.ravel(), each, len(p.rows)).astype(float, copy=False)
+
+    along = [summed(scale[:, None] * (grads[:, k] * volume / (d + 1))[None]) for k in range(d)]
+    stiffness = np.einsum("ics,jcs->ijs", grads, grads * volume)
+    laplacian = summed(-stiffness * (scale * size[here])[:, None])
+    # corners of distorted quadrilaterals and the like are not linear elements: what a linear field leaves is taken off
+    free = p.inside / np.where(size > 0, size, 1.0)
+    off = [np.bincount(p.rows, laplacian * x[p.columns, k], n) * free for k in range(d)]
+    laplacian = laplacian - sum(off[k][p.rows] * along[k] for k in range(d))
+    data = np.empty(len(p.indices), np.float32)
+    data[p.own], data[p.at] = 1, np.stack([*along, laplacian])
+    return csr_matrix((data, p.indices, p.indptr), ((d + 2) * n, n))
 
 
 def _on(device: torch.device, matrix: csr_matrix) -> Tensor:

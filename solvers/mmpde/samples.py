@@ -14,11 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from meshmove.geometry import PointLocator
+from meshmove.monitors import simplicial
 from meshmove.solvers.data import DatasetError, Trajectories, TrajectoryDataset
 from meshmove.solvers.data.trajectories import progress_of
 
 from .graph import Graph
-from .model import Settings, State, TwoBranches
+from .model import Moved, Settings, State, TwoBranches
 from .moving import Moving
 
 __all__ = ["Batch", "Samples", "calibrate", "moved_frames", "state_of"]
@@ -32,14 +34,15 @@ class Batch:
     """Starts and what comes after them.
 
     `states`: one for each bundle to be unrolled; values of all but the first are to be replaced by predictions.
-    `targets`: normalised values (N, bundle, F) of each.
+    `targets`: normalised values (N, bundle, F) of each at the nodes of the mesh; `moved`: at the moved nodes.
     """
 
     states: tuple[State, ...]
     targets: tuple[Tensor, ...]
+    moved: tuple[Tensor, ...] = ()
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(tuple(s.to(device) for s in self.states), tuple(t.to(device) for t in self.targets))
+        return Batch(*(tuple(t.to(device) for t in part) for part in vars(self).values()))
 
 
 class Samples:
@@ -78,7 +81,9 @@ class Samples:
             raise DatasetError(f"Expected the fields {list(s.fields)} (got {list(data.fields)})")
         self.data, self._model = data, model
         self._unroll(unroll)
-        self._graphs = [Graph.of(g.mesh, s.boundaries, s.reach, s.directions) for g in data.groups]
+        self._meshes = [g.mesh for g in data.groups]
+        self._locators = [PointLocator(simplicial(m)) for m in self._meshes] if s.moving else []
+        self._graphs = [Graph.of(m, s.boundaries, s.reach, s.directions) for m in self._meshes]
         self._fields = [np.stack([g.fields[name] for name in s.fields], axis=3) for g in data.groups]
         self._moved: list[NDArray[np.float32] | None] = [None] * len(data.groups)
         if s.moving:
@@ -112,20 +117,33 @@ class Samples:
         """Ids of the starts at frames 0, every, 2 every, ... of each trajectory."""
         return np.flatnonzero(self._starts[:, 2] % every == 0)
 
-    def batch(self, ids: Sequence[int] | NDArray[np.int64]) -> Batch:
-        """Some of the starts, side by side."""
+    def batch(self, ids: Sequence[int] | NDArray[np.int64], moved: bool = True) -> Batch:
+        """Some of the starts, side by side; `moved` meshes only for a model that has such."""
         s, w, rows = self.settings, self.settings.bundle, self._starts[np.asarray(ids)]
-        states, targets = [], []
+        states, targets, targets_there = [], [], []
         for part in range(self.unroll):
             here = [(int(i), int(j), int(k) + part * w) for i, j, k in rows]
             values = [self._fields[i][j, k] for i, j, k in here]
-            moved = [self._moved[i][j, k] for i, j, k in here] if s.moving else None  # type: ignore[index]
             attributes = [[self.data.groups[i].attributes[name][j] for name in s.attributes] for i, j, _ in here]
             graphs = [self._graphs[i] for i, _, _ in here]
-            states.append(state_of(self._model, graphs, values, attributes, moved))
+            there = [self._there(*at, part > 0) for at in here] if s.moving and moved else []
+            states.append(state_of(self._model, graphs, values, attributes, [m for m, _ in there] or None))
             after = [self._fields[i][j, k + 1 : k + 1 + w].transpose(1, 0, 2) for i, j, k in here]
             targets.append(self._model.normalised(torch.from_numpy(np.concatenate(after)).float()))
-        return Batch(tuple(states), tuple(targets))
+            if there:
+                targets_there.append(torch.cat([t for _, t in there]))
+        return Batch(tuple(states), tuple(targets), tuple(targets_there))
+
+    def _there(self, i: int, j: int, k: int, goes_on: bool) -> tuple[Moved, Tensor]:
+        """The moved mesh of a frame, and normalised values (n, bundle, F) there of the frames that follow."""
+        s, group, positions = self.settings, self.data.groups[i], self._moved[i]
+        assert positions is not None
+        values = group.at(positions[j, k], j, slice(k, k + s.bundle + 1), s.fields).transpose(1, 0, 2)
+        known = self._model.normalised(torch.from_numpy(np.ascontiguousarray(values, np.float32)))
+        before = positions[j, k - s.bundle] if goes_on else None
+        neighbours = s.neighbours if s.learned else 0
+        mesh, locator = self._meshes[i], self._locators[i]
+        return Moved.of(mesh, positions[j, k], known[:, 0], before, neighbours, locator), known[:, 1:]
 
 
 def state_of(
@@ -133,16 +151,14 @@ def state_of(
     graphs: Sequence[Graph],
     values: Sequence[NDArray],
     attributes: Sequence[Sequence[float]],
-    moved: Sequence[NDArray] | None,
+    moved: Sequence[Moved] | None = None,
 ) -> State:
-    """The state of some meshes side by side, from values (n, F), attributes (A,) and moved positions (n, d) of each."""
+    """The state of some meshes side by side, from values (n, F), attributes (A,) and the moved mesh of each."""
     joined = Graph.join(graphs)
     u = model.normalised(torch.from_numpy(np.concatenate(values)).float())
     a = torch.tensor(np.array(attributes, np.float64).reshape(len(graphs), -1), dtype=torch.float32)
     a = (a - model.attribute_mean.cpu()) / model.attribute_std.cpu()
-    if moved is None:
-        return State(joined, u, a)
-    return State(joined, u, a).moved_to(graphs, moved, model.settings.neighbours)
+    return State(joined, u, a, None if moved is None else Moved.join(moved))
 
 
 def moved_frames(

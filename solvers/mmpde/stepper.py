@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,43 @@ from meshmove.monitors import Monitor
 from meshmove.movers import Mover
 from meshmove.neural.weights import WeightsError, read_weights, write_weights
 
-from ._inputs import attributes_of, check, same_mesh, strange, values_of
+from ._inputs import attributes_of, check, columns_of, same_mesh, strange, values_of
 from .assimilation import Observation, Observer
 from .graph import Graph
-from .model import Settings, TwoBranches
+from .model import Moved, Settings, TwoBranches
 from .moving import MONITOR, Moving
 from .samples import state_of
-from .trajectory import Frame, Trajectory
+from .trajectory import Frame, Trajectory, interpolated
 
 __all__ = ["MMPDE"]
 
 KIND, FOLDER = "mmpde", Path(__file__).parent / "weights"
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Now:
+    """Where a rollout stands: `values` (n, F) at nodes, `points` (n, d) of the moved ones, and values `there`.
+
+    `there`: (n, F), or a function of points (d, n) if nodes are still to be moved; None where nothing more is known
+    than the values at nodes.
+    """
+
+    values: Array
+    points: Array
+    there: Array | Callable[[Array], Array] | None = None
+
+    @property
+    def on_moved(self) -> Array | None:
+        """Values (n, F) at the moved nodes, if they are known."""
+        return None if callable(self.there) else self.there
+
+    def corrected(self, mesh: CellMesh, values: Array) -> Now:
+        """With other values at nodes, and the difference made at the moved nodes, too."""
+        there = self.on_moved
+        if there is not None:
+            there = there + interpolated(mesh, values - self.values, self.points)
+        return replace(self, values=values, there=there)
 
 
 class MMPDE(TwoBranches):
@@ -55,6 +80,9 @@ class MMPDE(TwoBranches):
         dt: float | None = None,
     ) -> Trajectory:
         """The fields of the next `steps` frames, and moved meshes for them.
+
+        A model with two branches keeps the fields on the moved mesh. They start there from the values at nodes, or, if
+        `u0` is a function, from those at the moved nodes.
 
         Nothing is computed before the trajectory is iterated over, and no frame is kept.
 
@@ -82,7 +110,10 @@ class MMPDE(TwoBranches):
         values = values_of(self.settings, source, u0)
         given = attributes_of(self.settings, attributes)
         notes = strange(self, source.cells)
-        return Trajectory(source, self.settings.fields, float(self.step), steps, self._frames, values, given, notes)
+        frames = self._frames
+        if callable(u0) and self.settings.moving:
+            frames = partial(self._frames, exact=lambda x: columns_of(self.settings, u0(x)))
+        return Trajectory(source, self.settings.fields, float(self.step), steps, frames, values, given, notes)
 
     def assimilate(
         self, trajectory: Trajectory, observations: Iterable[Observation], *, hold: Sequence[str] = ()
@@ -118,11 +149,11 @@ class MMPDE(TwoBranches):
                 raise FieldError(f"Expected boundaries {sorted(cells.facets)} to hold (got {name!r})")
             held[np.unique(cells.facets[name])] = True
 
-        def frames(mesh: CellMesh, values: Array, attributes: Sequence[float], steps: int) -> Iterator[Frame]:
+        def corrected(*start: Any) -> Iterator[Frame]:
             observer = Observer(cells, self.settings.fields, held)  # which remembers, so each pass has its own
-            return self._frames(mesh, values, attributes, steps, by_frame, observer)
+            return trajectory.frames(*start, observations=by_frame, observer=observer)  # type: ignore[call-arg]
 
-        return replace(trajectory, frames=frames)
+        return replace(trajectory, frames=corrected)
 
     def _frames(
         self,
@@ -130,22 +161,27 @@ class MMPDE(TwoBranches):
         values: Array,
         attributes: Sequence[float],
         steps: int,
+        *,
+        exact: Callable[[Array], Array] | None = None,
         observations: Mapping[int, Sequence[Observation]] | None = None,
         observer: Observer | None = None,
     ) -> Iterator[Frame]:
         graph, moving = self._prepared(mesh)
-        points, done, step = mesh.points, 0, float(self.step)
-        following = _Following(partial(self.moving_on, mesh))
-        yield Frame(0.0, values, points if moving else following)
+        step, following = float(self.step), _Following(partial(self.moving_on, mesh))
+        now, done = Now(values, mesh.points, exact), 0
+        yield Frame(0.0, values, mesh.points, values) if moving else Frame(0.0, values, following)
         while done < steps:
-            bundle, points = self.advance(graph, values, attributes, moving, points)
-            for values in bundle[: steps - done]:
+            bundle = self.advance(graph, now, attributes, moving)
+            for now in bundle[: steps - done]:
                 done += 1
                 corrections = (observations or {}).get(done, ())
                 for seen in corrections:
                     assert observer is not None
-                    values = observer(values, seen)
-                yield Frame(step * done, values, points if moving else following)
+                    now = now.corrected(mesh, observer(now.values, seen))
+                if moving:
+                    yield Frame(step * done, now.values, now.points, now.on_moved)
+                else:
+                    yield Frame(step * done, now.values, following)
                 if corrections:
                     break  # the next bundle starts from what was corrected
 
@@ -159,36 +195,58 @@ class MMPDE(TwoBranches):
         return known[2], known[3]
 
     @torch.no_grad()
-    def advance(
-        self, graph: Graph, values: Array, attributes: Sequence[float], moving: Moving | None, points: Array
-    ) -> tuple[Array, Array]:
-        """One pass: the next frames (bundle, n, F) and the moved positions (n, d) on which they were computed.
+    def advance(self, graph: Graph, now: Now, attributes: Sequence[float], moving: Moving | None) -> list[Now]:
+        """One pass: the next frames of a bundle.
 
-        The branch on the mesh predicts, nodes move to where the start and the prediction's end want them, and the
-        branch on the moved mesh corrects.
+        The branch on the mesh predicts, nodes move to where the start and the prediction's end want them, the fields
+        are carried to them from where they have moved before, and the branch on the moved mesh evolves them.
 
         Parameters
         ----------
-        values
-            (n, F) at the start.
         moving
             The mover; None for a model without that branch.
-        points
-            Moved positions (n, d) of the bundle before, from which nodes move on.
 
         Raises
         ------
         FieldError
             What is predicted is not finite.
         """
-        state = state_of(self, [graph], [values], [attributes], None).to(self.unit.device)
+        device = self.unit.device
+        state = state_of(self, [graph], [now.values], [attributes]).to(device)
         out = _finite(self.predicted(state))
-        if moving is not None:
-            ahead = self.physical(out[:, -1]).cpu().double().numpy()
-            points = moving(np.concatenate([values, ahead], axis=1), points)
-            moved = state.moved_to([graph], [points], self.settings.neighbours)
-            out = _finite(self.corrected(moved.to(self.unit.device), out))
-        return self.physical(out).cpu().double().numpy().transpose(1, 0, 2), points
+        if moving is None:
+            return [Now(values, now.points) for values in self._frames_of(out)]
+        ahead = self.physical(out[:, -1]).cpu().double().numpy()
+        points = moving(np.concatenate([now.values, ahead], axis=1), now.points)
+        neighbours = self.settings.neighbours if self.settings.learned else 0
+        start, before = now.there, now.points
+        if callable(start):
+            start, before = np.asarray(start(points.T), float), None  # type: ignore[assignment]
+        known = None if start is None else self.normalised(torch.from_numpy(start).float()).to(device)
+        last = None if start is None else before
+        moved = Moved.of(moving.mesh, points, state.values.cpu(), last, neighbours, moving.locator)
+        state = replace(state, moved=moved.to(device))
+        assert state.moved is not None
+        if known is None:
+            known = self.taken_there(state, state.values)
+        elif before is not None:
+            known = self.taken_over(state.moved, known)
+        state = replace(state, moved=replace(state.moved, values=known))
+        there = _finite(self.evolved(state, out))
+        pairs = zip(self._frames_of(self.returned(state, there)), self._frames_of(there), strict=True)
+        return [Now(values, points, own) for values, own in pairs]
+
+    def _frames_of(self, values: Tensor) -> Array:
+        """(bundle, n, F) in the fields' units."""
+        return self.physical(values).cpu().double().numpy().transpose(1, 0, 2)
+
+    def with_second_branch(self, corrections: int = 5) -> MMPDE:
+        """This model and a branch on the moved mesh, of so many layers, which has yet to learn: `fit` it with
+        ``Config(settings, ahead=0)`` and ``start``."""
+        other = type(self)(replace(self.settings, moving=True, corrections=corrections))
+        other.load_state_dict({**other.state_dict(), **self.state_dict()})
+        other.monitor, other.mover = self.monitor, self.mover
+        return other.to(self.unit.device)
 
     def fit(self, data: Any, folder: str | Path, *, config: Any = None, **options: Any) -> MMPDE:
         """Train a model of this one's settings on a `TrajectoryDataset`; the best weights are taken over.
@@ -222,7 +280,8 @@ class MMPDE(TwoBranches):
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = "burgers") -> MMPDE:
-        """A model from the name of a shipped one, "burgers" or "cylinder", or from a .safetensors file.
+        """A model from the name of a shipped one, "burgers", "burgers-still" (of one branch) or "cylinder", or from a
+        .safetensors file.
 
         Raises
         ------

@@ -29,18 +29,25 @@ Frames = Callable[[CellMesh, Array, Sequence[float], int], Iterator["Frame"]]
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The fields at one time: `values` (n, F) at the vertices of the mesh."""
+    """The fields at one time: `values` (n, F) at the vertices of the mesh, and `there` at the moved nodes, for a model
+    that evolves them there."""
 
     time: float
     values: Array
     where: Array | Callable[[Array], Array] = field(repr=False)
+    there: Array | None = field(default=None, repr=False)
 
     @cached_property
     def moved(self) -> Array:
-        """Positions (n, d) of the nodes of the moved mesh: that on which the fields were computed, for a model with two
+        """Positions (n, d) of the nodes of the moved mesh: that on which the fields evolve, for a model with two
         branches. One branch needs none: then it is made for this frame, when it is first asked for, from the one
         that was made before it."""
         return self.where(self.values) if callable(self.where) else self.where
+
+    def on_moved(self, mesh: CellMesh) -> Array:
+        """Values (n, F) at the moved nodes: those that evolve there, or else the ones on `mesh`, linear on its
+        simplices."""
+        return interpolated(mesh, self.values, self.moved) if self.there is None else self.there
 
 
 @dataclass(frozen=True)
@@ -96,11 +103,14 @@ class Trajectory:
 
     def collected(self) -> Trajectories:
         """All frames as one trajectory of a data set; positions of the moved nodes, which takes longest, as fields
-        "moved_x", "moved_y"..."""
+        "moved_x", "moved_y"..., and what evolves there as "NAME_moved"."""
         frames = list(self)
         values, moved = (np.stack([getattr(f, name) for f in frames]) for name in ("values", "moved"))
         fields = {name: values[None, :, :, k] for k, name in enumerate(self.fields)}
         fields |= {f"moved_{axis}": moved[None, :, :, k] for k, axis in enumerate("xyz"[: moved.shape[2]])}
+        if frames[0].there is not None:
+            there = np.stack([f.on_moved(self.source.cells) for f in frames])
+            fields |= {f"{name}_moved": there[None, :, :, k] for k, name in enumerate(self.fields)}
         cells = self.source.cells
         blocks = {b.kind.name: b.nodes for b in cells.blocks}
         return Trajectories(
@@ -110,8 +120,8 @@ class Trajectory:
     def to_pyvista(self, moved: bool = False) -> Any:
         """A `pyvista.MultiBlock` with a grid for each frame, on the mesh or on the moved meshes.
 
-        Point data are the fields and the displacement of the moved nodes. On moved meshes the fields are carried along
-        by linear interpolation.
+        Point data are the fields and the displacement of the moved nodes. On moved meshes the fields are those that a
+        model with two branches evolves there; one branch has no such, and its fields are carried there linearly.
         """
         pictures: Any = named("pyvista")
         blocks = importlib.import_module("pyvista").MultiBlock()
@@ -127,7 +137,8 @@ class Trajectory:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a .pvd collection with a .vtu file for each frame, for ParaView and PyVista; or all as our own .npz.
 
-        The point data "displacement" are for ParaView's filter "Warp by vector", which shows the moved mesh.
+        The point data "displacement" are for ParaView's filter "Warp by vector", which shows the moved mesh, and
+        "NAME_moved" what evolves there.
         The collection is written last, so that it never names a file that is not there.
 
         Raises
@@ -171,11 +182,12 @@ class Trajectory:
         return importlib.import_module("meshmove.plugins.trajectories").animate(self, path, **options)
 
     def _point_data(self, frame: Frame, moved: bool) -> dict[str, NDArray]:
-        cells, values = self.source.cells, frame.values
-        displacement = _in_space(frame.moved - cells.points)
-        if moved:
-            values = interpolated(cells, values, frame.moved)
-        return {**{name: values[:, k] for k, name in enumerate(self.fields)}, "displacement": displacement}
+        cells = self.source.cells
+        values = frame.on_moved(cells) if moved else frame.values
+        data = {name: values[:, k] for k, name in enumerate(self.fields)}
+        if frame.there is not None and not moved:
+            data |= {f"{name}_moved": frame.there[:, k] for k, name in enumerate(self.fields)}
+        return {**data, "displacement": _in_space(frame.moved - cells.points)}
 
 
 def interpolated(mesh: CellMesh, values: Array, points: Array) -> Array:
