@@ -38,6 +38,7 @@ __all__ = [
     "case_of",
     "config_of",
     "judged",
+    "moved",
     "persistence",
     "best_on_the_mesh",
     "unmoved",
@@ -347,6 +348,19 @@ def best_on_the_mesh(case: Case, bundle: int) -> Scores:
         case, bundle, lambda i, k: case.projected(i, range(k + 1, k + 1 + bundle)),
         lambda i: case.projected(i, range(end, end + 1))[0],
     )  # fmt: skip
+
+
+def moved(case: Case, model: MMPDE) -> Scores:
+    """Errors of the true values at the nodes that a model moves: whether moving can pay at all."""
+    u, w, end, moving = case.values, model.settings.bundle, case.horizon, model.moving_on(case.test.mesh)
+
+    def forecast(i: int, k: int) -> list[Now]:
+        points = moving(np.concatenate([u[i, k], u[i, k + w]], axis=1))
+        there = case.test.at(points, i, slice(k + 1, k + 1 + w)).astype(float)
+        back = PointLocator(simplicial(case.test.mesh.moved(points)))
+        return [Now(back.interpolate(v, case.test.points.T), points, v) for v in there]
+
+    return _scored(case, w, forecast, lambda i: forecast(i, end - w)[-1])
 
 
 def _scored(

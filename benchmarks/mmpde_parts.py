@@ -7,7 +7,18 @@ from dataclasses import asdict
 from statistics import median
 
 from benchmarks.harness import Rows, row
-from benchmarks.mmpde_cases import MODELS, OTHER, RIVALS, SHIPPED, Case, best_on_the_mesh, judged, persistence, unmoved
+from benchmarks.mmpde_cases import (
+    MODELS,
+    OTHER,
+    RIVALS,
+    SHIPPED,
+    Case,
+    best_on_the_mesh,
+    judged,
+    moved,
+    persistence,
+    unmoved,
+)
 from benchmarks.mmpde_training import Bench
 
 import numpy as np  # isort: skip
@@ -76,6 +87,8 @@ def _beside_single(bench: Bench, measure: str, targets: dict[str, float]) -> Row
         rows.append(
             row(f"{what}, the best that is linear on the mesh", getattr(best_on_the_mesh(case, bundle), measure))
         )
+        there = moved(case, bench.trained(case, "mmpde").model)
+        rows.append(row(f"{what}, the truth at the moved nodes", getattr(there, measure)))
         models = ("mmpde", "wide", OTHER[case.name])
         rows += _errors(bench, case, measure, models)
         rows.append(_ratio(bench, case, measure, "mmpde", "wide", targets[case.name]))
