@@ -1,10 +1,11 @@
 r"""Fronts that are thinner than the mesh: fields that evolve on a moving mesh, beside those on one that stays.
 
 Burgers' equation on the unit square, u = 0 on the walls, viscosity 0.002: a smooth random start steepens into fronts
-thinner than a cell of the 48 x 48. Both models are told the start at the nodes of these, and nothing
-else. What they say 30 frames later, as functions that are linear on cells, is compared with the solution on 192 x 192.
+thinner than a cell of the 48 x 48. Both models are told the start at the nodes of these, and nothing else. What they
+say 30 frames later, as functions that are linear on cells, is compared with the solution on 192 x 192.
 
-No model that works on the mesh that stays can be better than the true values at its nodes, which are shown besides.
+One branch knows values at the nodes of the mesh that stays; the true ones are shown besides. On a grid splines through
+them would be nearer: `python -m benchmarks.mmpde --only shipped` has both.
 
     python examples/mmpde_fronts.py [--seed 2] [--viscosity 0.002] [--out DIR]
 """

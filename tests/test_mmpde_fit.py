@@ -161,7 +161,6 @@ def test_a_run_that_is_interrupted_while_the_second_branch_learns_goes_on(tmp_pa
 def test_the_best_weights_are_kept_and_patience_waits_for_both_branches(moving, tmp_path, cache):
     wild = replace(changed(moving=moving), steps=12, ahead=0.5, validate_every=2, learning_rate=3.0, matrices=3.0)
     rows = run(replace(wild, average=0.0, clip=1e9, patience=2), tmp_path, cache)
-    assert rows[-1].step == 12 if moving and len(rows) == 7 else rows[-1].step <= 12
     last = [r for r in rows if not moving or r.step >= 6]
     assert last and min(last, key=lambda r: r.rollout).best
     assert sum(r.best for r in last) < len(last)  # a wild run gets worse, and is not kept
