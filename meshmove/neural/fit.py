@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .dmm import DMM, Settings
 from .objective import Objective
-from .running import Run, fabric_of
+from .running import Run, fabric_of, start_from
 from .samples import Samples
 
 __all__ = ["CONFIGS", "Config", "Progress", "fit"]
@@ -71,31 +71,35 @@ def fit(
     devices: int = 1,
     accelerator: str = "auto",
     strategy: str | None = None,
+    start: DMM | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> Iterator[Progress]:
     """Train, yielding at every validation; `folder` gets the log, the checkpoint and the best weights so far.
 
     A run that finds its own checkpoint in `folder` goes on from there, with the same numbers as one that was never
     interrupted. The batch is shared among the devices: every sample has a number, and depends on it alone.
-    `on_step` is told the number of steps done after each of them.
+    `start`: a model whose weights training starts from. `on_step` is told the number of steps done after each of them.
 
     Raises
     ------
     ImportError
         Without lightning-fabric (``pip install meshmove[train]``).
     ValueError
-        If the checkpoint in `folder` belongs to another configuration, or the batch cannot be shared evenly.
+        If the checkpoint in `folder` belongs to another configuration, the batch cannot be shared evenly, or the model
+        to start from has weights of other sizes.
     """
-    run = _Run(config, folder, fabric_of(devices, accelerator, strategy))
+    run = _Run(config, folder, fabric_of(devices, accelerator, strategy), start)
     yield from run.rows(on_step)
 
 
 class _Run(Run):
     kind, progress, criterion = "dmm", Progress, "loss"
 
-    def __init__(self, config: Config, folder: str | Path, fabric: Any) -> None:
+    def __init__(self, config: Config, folder: str | Path, fabric: Any, start: DMM | None = None) -> None:
         torch.manual_seed(config.seed)
         model = DMM(config.settings)
+        if start is not None:
+            start_from(model, start)
         optimizer = torch.optim.Adam(model.parameters(), config.learning_rate)
         super().__init__(config, folder, fabric, model, Objective(model), optimizer)
         dim = config.settings.dim

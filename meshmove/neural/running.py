@@ -18,7 +18,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .checkpoint import load_checkpoint, save_checkpoint
 
-__all__ = ["Run", "RunConfig", "append_row", "fabric_of", "matrices_apart", "schedule"]
+__all__ = ["Run", "RunConfig", "append_row", "fabric_of", "matrices_apart", "schedule", "start_from"]
 
 
 class RunConfig(Protocol):
@@ -203,6 +203,20 @@ def fabric_of(devices: int, accelerator: str, strategy: str | None) -> Any:
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy or ("ddp" if devices > 1 else "auto"))
     fabric.launch()
     return fabric
+
+
+def start_from(model: nn.Module, other: nn.Module) -> None:
+    """Take the weights of another model of the same sizes over.
+
+    Raises
+    ------
+    ValueError
+        The other's weights have other names or shapes.
+    """
+    try:
+        model.load_state_dict(other.state_dict())
+    except RuntimeError as error:
+        raise ValueError(f"Expected to start from a model with weights of the same sizes: {error}") from error
 
 
 def matrices_apart(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshmove.neural.running import Run, fabric_of
+from meshmove.neural.running import Run, fabric_of, start_from
 from meshmove.solvers.hypino.model import HyPINO
 
 from .config import CONFIGS, Config
@@ -48,21 +48,24 @@ def fit(
     devices: int = 1,
     accelerator: str = "auto",
     strategy: str | None = None,
+    start: HyPINO | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> Iterator[Progress]:
     """Train, yielding at every validation; `folder` gets the log, the checkpoint and the best weights so far.
 
     A run that finds its own checkpoint in `folder` goes on from there, with the same numbers as one that was never
     interrupted. The batch is shared among the devices. `on_step` is told the number of steps done after each of them.
+    `start`: a model whose weights training starts from.
 
     Raises
     ------
     ImportError
         Without lightning-fabric (``pip install meshmove[train]``).
     ValueError
-        If the checkpoint in `folder` belongs to another configuration, or the batch cannot be shared evenly.
+        If the checkpoint in `folder` belongs to another configuration, the batch cannot be shared evenly, or the model
+        to start from has weights of other sizes.
     """
-    run = _Run(config, folder, fabric_of(devices, accelerator, strategy))
+    run = _Run(config, folder, fabric_of(devices, accelerator, strategy), start)
     yield from run.rows(on_step)
 
 
@@ -70,9 +73,11 @@ class _Run(Run):
     kind, progress, criterion = "hypino", Progress, "mean_log"
     config: Config
 
-    def __init__(self, config: Config, folder: str | Path, fabric: Any) -> None:
+    def __init__(self, config: Config, folder: str | Path, fabric: Any, start: HyPINO | None = None) -> None:
         torch.manual_seed(config.seed)
         model = HyPINO(config.settings)
+        if start is not None:
+            start_from(model, start)
         matrices = [p for p in model.parameters() if p.ndim > 1]
         rest = [p for p in model.parameters() if p.ndim < 2]
         groups = [{"params": matrices, "weight_decay": config.decay}, {"params": rest, "weight_decay": 0.0}]
