@@ -99,15 +99,26 @@ class Curvilinear:
 
     def coefficients(self, cells: Array) -> Array:
         """Bernstein coefficients (m, n) of the determinant on cells with nodes (m, v, d)."""
-        d, n, v = self._sampled.shape
-        slopes = self._sampled.reshape(d * n, v)
+        n = self._sampled.shape[1]
         step = max(1, CHUNK // n)
-        parts = []
-        for first in range(0, len(cells), step):
-            x = cells[first : first + step]
-            x = np.ascontiguousarray((x - x[:, :1]).transpose(1, 2, 0)).reshape(v, -1)
-            parts.append(self.determinant.from_values @ _determinant((slopes @ x).reshape(d, n, d, -1)))
+        parts = [
+            self.determinant.from_values @ _determinant(self._jacobians(cells[first : first + step]))
+            for first in range(0, len(cells), step)
+        ]
         return np.concatenate(parts, axis=1).T if parts else np.zeros((0, n))
+
+    def pulled(self, cells: Array, weights: Array) -> Array:
+        """Gradient (m, v, d), by the nodes, of the sum of `coefficients` times weights (m, n)."""
+        d, n, v = self._sampled.shape
+        by_slope = _cofactors(self._jacobians(cells)) * (self.determinant.from_values.T @ weights.T)[:, None]
+        force = self._sampled.reshape(d * n, v).T @ by_slope.reshape(d * n, -1)
+        return force.reshape(v, d, -1).transpose(2, 0, 1)
+
+    def _jacobians(self, cells: Array) -> Array:
+        """Derivatives (d, n, d, m) along each axis, at each point where the determinant is sampled, of each coordinate."""
+        d, n, v = self._sampled.shape
+        x = np.ascontiguousarray((cells - cells[:, :1]).transpose(1, 2, 0)).reshape(v, -1)
+        return (self._sampled.reshape(d * n, v) @ x).reshape(d, n, d, -1)
 
 
 def _determinant(a: Array) -> Array:
@@ -120,6 +131,13 @@ def _determinant(a: Array) -> Array:
         + x[:, 1] * (y[:, 2] * z[:, 0] - y[:, 0] * z[:, 2])
         + x[:, 2] * (y[:, 0] * z[:, 1] - y[:, 1] * z[:, 0])
     )
+
+
+def _cofactors(a: Array) -> Array:
+    """Derivatives (d, n, d, m) of the determinants by the entries."""
+    if len(a) == 2:
+        return np.stack([np.stack([a[1, :, 1], -a[1, :, 0]], axis=1), np.stack([-a[0, :, 1], a[0, :, 0]], axis=1)])
+    return np.stack([np.cross(a[(k + 1) % 3], a[(k + 2) % 3], axis=1) for k in range(3)])
 
 
 def _powers(keep, most: int, dim: int) -> NDArray[np.int64]:

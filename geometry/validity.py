@@ -43,16 +43,18 @@ class Validity:
         #: sign (n_cells,) of the determinant of each cell: meshes mix orientations
         self.sign = np.sign(np.bincount(mesh.corners[1], self._corners, mesh.n_cells))
         self._parts = list(_parts(mesh))
-        self._straight = [p for p in self._parts if not p.second]
 
     @cached_property
     def _rest(self) -> list[NDArray[np.int64]]:
         return [p.state(self._mesh.points, self._mesh.nodes, self.sign) for p in self._parts]
 
     @property
-    def corners_suffice(self) -> bool:
-        """Whether cells are valid, mid-side nodes aside, as soon as they are at their corners."""
-        return not self._straight
+    def inner(self) -> list[tuple[slice, Ids, Curvilinear, Array]]:
+        """Of the cells whose corners do not say all, block by block: which they are, vertices, rule and signs.
+
+        Empty where cells are valid, mid-side nodes aside, as soon as they are at their corners.
+        """
+        return [(p.cells, p.ids, p.rule, self.sign[p.cells]) for p in self._parts if not p.second]
 
     @cached_property
     def straight(self) -> NDArray[np.int64]:
