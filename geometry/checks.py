@@ -70,14 +70,14 @@ def _check_inside(mesh: CellMesh) -> None:
     if len(folded):
         raise TangledMeshError(
             f"Expected cells with a Jacobian determinant of one sign ({len(folded)} of {mesh.n_cells} are inverted "
-            f"somewhere, though not at all of their corners: cells {first_ids(folded)}). Untangle or re-mesh there, or straighten the edges of "
+            f"in a part of them: cells {first_ids(folded)}). Untangle or re-mesh there, or straighten the edges of "
             "second-order cells, before adapting."
         )
     flat = np.flatnonzero(validity.straight == TOUCHING)
     if len(flat):
         raise InvalidMeshError(
-            f"Expected cells with a positive volume everywhere ({len(flat)} of {mesh.n_cells} have a Jacobian determinant "
-            f"of zero at a point: cells {first_ids(flat)}). Move a node of these cells before adapting."
+            f"Expected cells with a positive volume everywhere ({len(flat)} of {mesh.n_cells} have a Jacobian "
+            f"determinant of zero at a point: cells {first_ids(flat)}). Move a node of these cells before adapting."
         )
 
 

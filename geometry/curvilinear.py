@@ -115,7 +115,7 @@ class Curvilinear:
         return force.reshape(v, d, -1).transpose(2, 0, 1)
 
     def _jacobians(self, cells: Array) -> Array:
-        """Derivatives (d, n, d, m) along each axis, at each point where the determinant is sampled, of each coordinate."""
+        """Derivatives (d, n, d, m) along each axis, at each of the n points, of each coordinate, on each cell."""
         d, n, v = self._sampled.shape
         x = np.ascontiguousarray((cells - cells[:, :1]).transpose(1, 2, 0)).reshape(v, -1)
         return (self._sampled.reshape(d * n, v) @ x).reshape(d, n, d, -1)

@@ -98,7 +98,7 @@ class Validity:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Cells `cells` of one block, whose nodes `ids` (m, v) are vertices, or all nodes where they are of second order."""
+    """Cells of one block; their nodes `ids` (m, v) are vertices, or all nodes where they are of second order."""
 
     cells: slice
     ids: Ids

@@ -6,7 +6,7 @@ the determinant on a moved cell, and their mean b (which is the volume, up to a 
 .. math::
     \\sum_K |K_0| \\sum_i \\max\\Bigl(0, 1 - \\frac{b_i / b}{\\theta_i}\\Bigr)^2
 
-is zero on cells that are far from folding and in the original mesh, and pushes coefficients up before they are negative.
+is zero on cells far from folding and in the original mesh, and pushes coefficients up before they are negative.
 Coefficients may be negative on valid cells; so cells are refused, E being infinite, by the exact test of `geometry`.
 """
 

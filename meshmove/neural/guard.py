@@ -38,7 +38,7 @@ def let_through(batch: MeshBatch, x: Tensor, step: Tensor) -> tuple[Tensor, Tens
 
 
 def _drawn_back(batch: MeshBatch, x: Tensor, step: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions at which corners (s,) stay above `floor` and cells valid, and the shares (n,) of the step that nodes took to them.
+    """Positions at which cells are valid and corners (s,) above `floor`, and the shares (n,) of the step to them.
 
     A few cells in the way are mended rather than waited for. Else their nodes take less of the step, and those around
     them so much more that displacements change no faster than STEEP. A mesh for which this fails stays at x.
