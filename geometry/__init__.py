@@ -12,7 +12,8 @@ from .errors import (
 )
 from .location import Location, PointLocator
 from .mesh import CellBlock, CellMesh
-from .quality import aspect_ratio, cell_volumes, corner_volumes, inverted_cells, scaled_jacobian
+from .quality import aspect_ratio, cell_volumes, corner_volumes, scaled_jacobian
+from .validity import Validity, inverted_cells
 
 _DOMAINS = ("Disk", "Domain", "Ellipse", "Polygon", "Rectangle", "Triangle")
 
@@ -40,6 +41,7 @@ __all__ = [
     "Slide",
     "TangledMeshError",
     "UnsupportedMeshError",
+    "Validity",
     "aspect_ratio",
     "cell_volumes",
     "corner_volumes",

@@ -11,6 +11,7 @@ from .boundary.surfaces import closest_on_triangles
 from .errors import InvalidMeshError, TangledMeshError, first_ids
 from .mesh import CellMesh
 from .quality import corner_volumes
+from .validity import NEGATIVE, TOUCHING, Validity
 
 __all__ = ["check_cells", "check_facets"]
 
@@ -30,13 +31,19 @@ def check_cells(mesh: CellMesh) -> None:
     InvalidMeshError
         No cells; coordinates that are not finite; degenerate (flat) cells.
     TangledMeshError
-        Cells whose corners disagree in sign.
+        Cells of which the Jacobian determinant changes its sign: at a corner, or anywhere inside; of second-order cells
+        with their mid-side nodes.
     """
     if not mesh.n_cells or not mesh.n_points:
         raise InvalidMeshError("Expected a mesh with cells (got none). Check that the file was read as intended.")
     bad = np.flatnonzero(~np.isfinite(mesh.points).all(axis=1))
     if len(bad):
         raise InvalidMeshError(f"Expected finite coordinates (got NaN or infinity at nodes {first_ids(bad)})")
+    _check_corners(mesh)
+    _check_inside(mesh)
+
+
+def _check_corners(mesh: CellMesh) -> None:
     simplices, owner = mesh.corners
     volume = corner_volumes(mesh)
     edges = mesh.points[simplices[:, 1:]] - mesh.points[simplices[:, :1]]
@@ -53,6 +60,24 @@ def check_cells(mesh: CellMesh) -> None:
         raise TangledMeshError(
             f"Expected cells without inverted corners (cells {first_ids(mixed)} are inverted or not convex at a "
             "corner). Untangle or re-mesh there before adapting."
+        )
+
+
+def _check_inside(mesh: CellMesh) -> None:
+    """Corners are fine by now. Second-order cells may touch zero, as the quarter-point elements at a crack's tip do."""
+    validity = Validity(mesh)
+    folded = np.flatnonzero(validity.state == NEGATIVE)
+    if len(folded):
+        raise TangledMeshError(
+            f"Expected cells with a Jacobian determinant of one sign ({len(folded)} of {mesh.n_cells} are inverted "
+            f"in a part of them: cells {first_ids(folded)}). Untangle or re-mesh there, or straighten the edges of "
+            "second-order cells, before adapting."
+        )
+    flat = np.flatnonzero(validity.straight == TOUCHING)
+    if len(flat):
+        raise InvalidMeshError(
+            f"Expected cells with a positive volume everywhere ({len(flat)} of {mesh.n_cells} have a Jacobian "
+            f"determinant of zero at a point: cells {first_ids(flat)}). Move a node of these cells before adapting."
         )
 
 

@@ -1,14 +1,19 @@
-"""Second-order cells: where mid-side nodes go when their edges move, and whether the curved cells stay valid.
+"""Second-order cells: where mid-side nodes go when their vertices move.
 
 A mid-side node is the mean of its edge's ends plus a *bulge*. When the edge moves, the bulge turns with it and grows
 with the square of its length: a parabola through three points of a circle then stays on the circle, up to fourth order.
+Nodes amid faces and cells follow the edges around them, by serendipity interpolation.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
+from .curvilinear import QUADRATIC
 from .mesh import CellMesh
 
 __all__ = ["MidNodes"]
@@ -27,6 +32,7 @@ class MidNodes:
         self._mesh = mesh
         self.ids, self.ends = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
         self.bulge = np.zeros((0, mesh.dim))
+        self._centres: _Centres | None = None
         if mesh.lift is None or mesh.nodes is None:
             return
         self.ids = np.flatnonzero(np.diff(mesh.lift.indptr) == 2)
@@ -36,6 +42,7 @@ class MidNodes:
         self.bulge = mesh.nodes[self.ids] - mesh.points[self.ends].mean(axis=1)
         size = np.linalg.norm(self._chords(mesh.points), axis=1)
         self.bulge[np.linalg.norm(self.bulge, axis=1) <= 1e-12 * size] = 0  # straight edges stay straight
+        self._centres = _centres(mesh)
 
     @property
     def curved(self) -> bool:
@@ -51,41 +58,79 @@ class MidNodes:
         u, v = old / before, new / np.maximum(after, 1e-300)
         return _turned(self.bulge, u, v) * (after / before) ** 2
 
-    def displacement(self, points: Array) -> Array:
-        """What the bulges add to the displacement (n_nodes, dim) that `lift` gives."""
-        out = np.zeros((self._mesh.n_nodes, self._mesh.dim))
+    def displacement(self, step: Array, bend: Array | float = 1.0) -> Array:
+        """Displacement (n_nodes, dim) of all nodes, for that of the vertices (n, dim).
+
+        `bend`, one number or one for each mid-side node: the share of the bulge that is kept. 0 makes edges straight.
+        """
+        out = self._mesh.lifted(step)
         if self.curved:
-            out[self.ids] = self.bulges(points) - self.bulge
+            points = self._mesh.points + step
+            keep = np.broadcast_to(bend, len(self.ids))[:, None]
+            out[self.ids] += np.where(keep == 1, self.bulges(points), keep * self.bulges(points)) - self.bulge
+        if self._centres is not None and (self.curved or self._centres.offset.any()):
+            c = self._centres
+            grown = c.size(self._mesh.points + step) / c.size(self._mesh.points) - 1
+            out[c.ids] = c.weights @ out + grown[:, None] * c.offset
         return out
 
-    def folded(self, points: Array, nodes: Array | None) -> Ids:
-        """Cells that have lost the sign of the quadratic map's Jacobian at a corner.
 
-        `points` (n, dim) are the moved vertices, `nodes` (n_nodes, dim) all moved nodes. Along an edge from v by m to
-        w the map starts in the direction -3v + 4m - w.
-        """
-        if not self.curved or self._mesh.nodes is None or nodes is None:
-            return np.zeros(0, np.int64)
-        before = self._corner_signs(self._mesh.points, self._mesh.nodes)
-        after = self._corner_signs(points, nodes)
-        return np.unique(self._mesh.corners[1][before * after < 0])
+@dataclass(frozen=True, eq=False)
+class _Centres:
+    """Nodes amid faces and cells: at `weights` @ nodes plus `offset`, which grows with the size of what is around."""
 
-    def _corner_signs(self, points: Array, nodes: Array) -> Array:
-        n = self._mesh.n_points
-        ends = np.sort(self.ends, axis=1)
-        keys = ends[:, 0] * n + ends[:, 1]
-        order = np.argsort(keys)
-        simplices, _ = self._mesh.corners
-        v = simplices[:, 0]
-        tangents = []
-        for w in simplices[:, 1:].T:
-            key = np.minimum(v, w) * n + np.maximum(v, w)
-            at = np.searchsorted(keys[order], key).clip(max=len(keys) - 1)
-            found = keys[order][at] == key
-            middle = (points[v] + points[w]) / 2
-            middle[found] = nodes[self.ids[order[at[found]]]]
-            tangents.append(-3 * points[v] + 4 * middle - points[w])
-        return np.sign(np.linalg.det(np.stack(tangents, axis=1)))
+    ids: Ids
+    parents: csr_matrix  # (c, n): means over the vertices around
+    weights: csr_matrix  # (c, n_nodes): serendipity interpolation
+    offset: Array
+
+    def size(self, points: Array) -> Array:
+        """Spread (c,) of the vertices around."""
+        mean = self.parents @ points
+        return np.sqrt(np.maximum((self.parents @ points**2 - mean**2).sum(axis=1), 1e-300))
+
+
+#: of the vertices and of the mid-side nodes around a triangle, a quadrilateral and a hexahedron, by number of vertices
+_SERENDIPITY = {3: (-1 / 9, 4 / 9), 4: (-1 / 4, 1 / 2), 8: (-1 / 4, 1 / 4)}
+
+
+def _centres(mesh: CellMesh) -> _Centres | None:
+    found: dict[int, list[tuple[Ids, Ids, Ids]]] = {}
+    for block in mesh.blocks:
+        if block.second is None or block.second_nodes is None:
+            continue
+        parents = QUADRATIC[block.second][1]
+        first = block.kind.vertices
+        for k, around in enumerate(parents, start=first):
+            if len(around) > 2:
+                middles = [first + j for j, p in enumerate(parents) if len(p) == 2 and set(p) <= set(around)]
+                at = np.unique(block.second_nodes[:, k], return_index=True)[1]
+                rows = block.second_nodes[at]
+                found.setdefault(len(around), []).append((rows[:, k], rows[:, list(around)], rows[:, middles]))
+    if not found or mesh.lift is None or mesh.nodes is None:
+        return None
+    ids, rows, columns, weights = [], [], [], []
+    count = 0
+    for number, parts in found.items():
+        for centre, vertices, middles in parts:
+            here = count + np.arange(len(centre))
+            count += len(centre)
+            ids.append(centre)
+            for nodes, weight in zip((vertices, middles), _SERENDIPITY[number], strict=True):
+                rows.append(np.repeat(here, nodes.shape[1]))
+                columns.append(nodes.ravel())
+                weights.append(np.full(nodes.size, weight))
+    shape = (count, mesh.n_nodes)
+    matrix = csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+    at = np.concatenate(ids)
+    at, once = np.unique(at, return_index=True)  # two cells share a face
+    matrix = matrix[once]
+    offset = mesh.nodes[at] - matrix @ mesh.nodes
+    parents = mesh.lift[at]
+    centres = _Centres(at, parents, matrix, offset)
+    small = np.linalg.norm(offset, axis=1) <= 1e-12 * centres.size(mesh.points)
+    offset[small] = 0
+    return centres
 
 
 def _turned(b: Array, u: Array, v: Array) -> Array:

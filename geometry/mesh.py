@@ -20,13 +20,21 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class CellBlock:
-    """Cells of one kind: `nodes` (m, v) are vertex ids in VTK order."""
+    """Cells of one kind: `nodes` (m, v) are vertex ids in VTK order.
+
+    Of second-order cells, `second` is the kind ("triangle6") and `second_nodes` (m, k) are rows of `CellMesh.nodes`,
+    in VTK order, too.
+    """
 
     kind: CellKind
     nodes: Ids
+    second: str | None = None
+    second_nodes: Ids | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", np.ascontiguousarray(self.nodes, dtype=np.int64))
+        if self.second_nodes is not None:
+            object.__setattr__(self, "second_nodes", np.ascontiguousarray(self.second_nodes, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.nodes)

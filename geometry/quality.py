@@ -1,4 +1,4 @@
-"""Signed volumes, scaled Jacobians and aspect ratios of cells; inverted means: the sign has changed."""
+"""Signed volumes, scaled Jacobians and aspect ratios of cells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .mesh import CellMesh
 
-__all__ = ["aspect_ratio", "cell_volumes", "corner_volumes", "inverted_cells", "scaled_jacobian"]
+__all__ = ["aspect_ratio", "cell_volumes", "corner_volumes", "scaled_jacobian"]
 
 Array = NDArray[np.float64]
 
@@ -59,20 +59,6 @@ def cell_volumes(mesh: CellMesh, points: Array | None = None) -> Array:
             jacobian = np.einsum("mvi,vjq->mqij", p[block.nodes], kind.shape(x)[1])
             out.append(np.linalg.det(jacobian) @ w)
     return np.concatenate(out)
-
-
-def inverted_cells(mesh: CellMesh, points: Array) -> NDArray[np.int64]:
-    """Ids of cells of which a corner has lost the sign that it has in `mesh` (or has become flat).
-
-    Counted against the original sign, since meshes mix orientations.
-
-    >>> mesh = CellMesh.single([[0, 0], [1, 0], [0, 1]], [[0, 1, 2]], "triangle")
-    >>> inverted_cells(mesh, np.array([[0, 0], [1, 0], [0, -1.0]]))
-    array([0])
-    """
-    before, after = corner_volumes(mesh), corner_volumes(mesh, points)
-    # written so that NaN counts as inverted
-    return np.unique(mesh.corners[1][~(np.sign(before) * after > 0)])
 
 
 def _edge_products(mesh: CellMesh, p: Array) -> Array:

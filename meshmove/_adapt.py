@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import (
-    TangledMeshError,
-    corner_volumes,
-    inverted_cells,
-)
+from meshmove.geometry import corner_volumes
 from meshmove.geometry.checks import check_cells
-from meshmove.geometry.curved import MidNodes
 
 from .adaptation import Adaptation, Report
 from .carry import Carrier
 from .inputs import Fields, Source, read_fields
 from .monitors import Monitor
 from .movers import MongeAmpere, Mover, Smooth
+from .settle import Settled, settle
 from .stage import Result, Stage
 
 __all__ = ["adapt"]
@@ -147,56 +144,86 @@ def _mover(mover: str | Mover, device: str | None, for_field: bool) -> Mover:
     return chosen
 
 
+@dataclass(frozen=True)
+class _Numbers:
+    """What there is to say of the mesh that comes back: imbalances, and the predicted error where a field is known."""
+
+    imbalance_before: float
+    imbalance_after: float
+    error: float | None
+
+    def worse(self, result: Result) -> bool:
+        """Than the mesh that came, by the measure in force."""
+        if self.error is not None and result.error_before is not None:
+            return self.error > result.error_before * (1 + 1e-9)
+        return self.imbalance_after > self.imbalance_before * (1 + 1e-9) + 1e-12
+
+    def complaints(self, result: Result) -> tuple[str, ...]:
+        """A monitor that was asked for and is far from being met; one that was chosen for its error is not missed."""
+        rest, reached = self.imbalance_before, self.imbalance_after
+        if not result.move.iterations or result.automatic or reached <= min(max(0.3, 0.5 * rest), 1.0):
+            return ()
+        went = f"stays at {reached:.3g}" if reached >= 0.98 * rest else f"only falls from {rest:.3g} to {reached:.3g}"
+        if reached > 1.02 * rest:
+            went = f"rises from {rest:.3g} to {reached:.3g}, where the predicted error is least"
+        if result.predict is not None:
+            advice = f"{result.name} is too much for these cells. Lower it, leave it to be chosen, or refine the mesh"
+        else:
+            advice = (
+                "the monitor is too steep for these cells, or too many nodes are held. Smooth or bound the monitor, "
+                "refine the mesh, or raise the effort"
+            )
+        return (f"the imbalance {went}: {advice}",)
+
+
+def _no_worse(source: Source, stage: Stage, result: Result) -> tuple[Settled, _Numbers]:
+    """The mesh as it is written, and what it is like; the mesh that came where it would be better."""
+    problem = stage.problem(result.density, stage.current.points, 1.0)
+    rest = problem.imbalance(stage.current.points)
+
+    def judged(points: Array) -> tuple[Settled, _Numbers]:
+        settled = settle(source, stage, points)
+        if not settled.displacement.any():
+            return settled, _Numbers(rest, rest, result.error_before)
+        unit = (settled.moved.points - stage.centre) / stage.scale
+        as_found = result.predict is None or np.abs(unit - points).max() <= 1e-12
+        error = result.error_after if as_found or result.predict is None else result.predict(unit)
+        return settled, _Numbers(rest, problem.imbalance(unit), error)
+
+    settled, numbers = judged(result.move.points)
+    if not numbers.worse(result):
+        return settled, numbers
+    stayed, at_rest = judged(stage.current.points)
+    why = "what was left of the step would have made the mesh worse: it stays as it is"
+    return replace(stayed, warnings=(*settled.warnings, why)), at_rest
+
+
 def _finish(
     source: Source, stage: Stage, fields: Fields, result: Result, transfer: str | None, mover: Mover, began: float
 ) -> Adaptation:
     """Write the mesh, check it once more as it was written, carry the fields, and report."""
     move = result.move
-    points, middle = move.points, MidNodes(source.cells)
-    warnings = list(move.warnings)
-    for _ in range(30):
-        step = (points - stage.current.points) * stage.scale
-        step[np.abs(step) <= 1e-15 * stage.scale] = 0  # nodes that stayed are bit for bit where they were
-        displacement = source.cells.lifted(step)
-        if middle.curved:
-            displacement = displacement + middle.displacement(source.cells.points + step)
-        mesh = source.converter.write(source.mesh, displacement)
-        moved = source.converter.read(mesh)
-        tangled = len(inverted_cells(source.cells, moved.points)) > 0
-        if not tangled and not len(middle.folded(moved.points, moved.nodes)):
-            break
-        # straight cells were valid before: it takes rounding to the mesh's precision, or curved cells, to get here
-        points = stage.slide.retract((points + stage.current.points) / 2)
-        why = "the mesh's coordinates are too coarse" if tangled else "second-order cells would fold"
-        warnings.append(f"the step was halved: {why}")
-    else:
-        raise TangledMeshError("Expected coordinates precise enough to hold the moved mesh; use float64")
+    settled, numbers = _no_worse(source, stage, result)
+    mesh, moved, displacement = settled.mesh, settled.moved, settled.displacement
     carrier = Carrier(source, moved, displacement)
     carried = {} if transfer is None else carrier.all(fields, transfer)
     if carried:
         stored = source.converter.fields(source.mesh)
         mesh = source.converter.with_fields(mesh, {k: v for k, v in carried.items() if k in stored})
-    unit = (moved.points - stage.centre) / stage.scale
-    before = stage.problem(result.density, stage.current.points, 1.0)
     ratio = corner_volumes(source.cells, moved.points) / corner_volumes(source.cells)
-    rest, reached = before.imbalance(stage.current.points), before.imbalance(unit)
-    if move.iterations and reached > min(max(0.3, 0.5 * rest), 1.0):
-        warnings.append(
-            f"the imbalance stays at {reached:.3g}: the monitor is too steep for these cells, or too many nodes are "
-            "held. Smooth or bound the monitor, refine the mesh, or raise the effort"
-        )
+    warnings = dict.fromkeys((*move.warnings, *settled.warnings, *numbers.complaints(result)))
     report = Report(
         mover=mover.name,
         iterations=move.iterations,
         inverted_cells=0,
-        imbalance_before=rest,
-        imbalance_after=reached,
+        imbalance_before=numbers.imbalance_before,
+        imbalance_after=numbers.imbalance_after,
         min_volume_ratio=float(ratio.min()),
         max_displacement=float(np.sqrt((displacement**2).sum(axis=1)).max()),
         seconds=time.perf_counter() - began,
         monitor=result.name,
         predicted_error_before=result.error_before,
-        predicted_error_after=result.error_after,
+        predicted_error_after=numbers.error,
         warnings=tuple(warnings),
         step_cut=move.step_cut,
         polish=move.polish,

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from meshmove.geometry import MeshmoveError, aspect_ratio, corner_volumes, facets_of, scaled_jacobian
+from meshmove.geometry import MeshmoveError, aspect_ratio, facets_of, scaled_jacobian
 from meshmove.geometry.checks import check_cells, check_facets
+from meshmove.geometry.validity import POSITIVE, Validity
 
 from .inputs import Source
 
@@ -71,14 +72,9 @@ def _quality(source: Source) -> Rows:
     if cells.n_cells and np.isfinite(cells.points).all():
         with np.errstate(all="ignore"):  # degenerate cells are to be described, not to stop the description
             jacobian, aspect = scaled_jacobian(cells), aspect_ratio(cells)
-        _, owner = cells.corners
-        sign = np.sign(corner_volumes(cells))
-        low, high = np.full(cells.n_cells, 2.0), np.full(cells.n_cells, -2.0)
-        np.minimum.at(low, owner, sign)
-        np.maximum.at(high, owner, sign)
         rows += [
             ("scaled Jacobian", f"{jacobian.min():.3g} at least, {np.median(jacobian):.3g} median"),
             ("aspect ratio", f"{aspect.max():.3g} at most, {np.median(aspect):.3g} median"),
-            ("inverted or flat cells", str(int(((low != high) | (low == 0)).sum()))),
+            ("inverted or flat cells", str(int((Validity(cells).state != POSITIVE).sum()))),
         ]
     return [*rows, ("fit to be moved", verdict)]

@@ -36,12 +36,19 @@ OFF = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Result:
+    """A move, the monitor that it was made for, and the predicted error where a field is known.
+
+    `predict`: the predicted error at other positions. `automatic`: the monitor's intensity was chosen, not given.
+    """
+
     density: Any
     values: Array
     move: Move
     name: str
     error_before: float | None = None
     error_after: float | None = None
+    predict: Callable[[Array], float] | None = None
+    automatic: bool = False
 
 
 class Stage:
@@ -123,16 +130,16 @@ class Stage:
             density = NodalDensity(values, locator)
             move = mover(self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
-        return self._judged(out, predict)
+        return self._judged(out, predict, automatic=monitor.intensity is None)
 
-    def _judged(self, out: Chosen, predict: Predictor) -> Result:
+    def _judged(self, out: Chosen, predict: Predictor, automatic: bool) -> Result:
         name = f"{out.monitor.kind}, intensity {out.monitor.intensity:.3g}"
         if out.monitor.exponent is not None:
             name += f", exponent {out.monitor.exponent:.3g}"
         move = out.move
         if move is None:
             move = Move(self.current.points, 0, ("no move is predicted to lower the error: the mesh stays as it is",))
-        return Result(out.density, out.values, move, name, predict.rest, out.error)
+        return Result(out.density, out.values, move, name, predict.rest, out.error, predict, automatic)
 
     def _is_constant(self, density: CallableDensity) -> bool:
         centres = np.concatenate([self.current.points[b.nodes].mean(axis=1) for b in self.current.blocks])

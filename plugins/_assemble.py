@@ -6,13 +6,14 @@ Shared by the converters: they only say which arrays a mesh holds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from meshmove.geometry.cells import KINDS
+from meshmove.geometry.curvilinear import QUADRATIC
 from meshmove.geometry.errors import InvalidMeshError, UnsupportedMeshError, first_ids
 from meshmove.geometry.mesh import CellBlock, CellMesh
 from meshmove.geometry.plane import PlaneFrame, flatten
@@ -22,24 +23,6 @@ __all__ = ["Block", "assemble", "displaced", "frame_of", "plain_fields", "top_bl
 Ids = NDArray[np.int64]
 
 
-def _edges(kind: str) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(int(v) for v in e) for e in KINDS[kind].edges)
-
-
-_HEX_FACES = ((0, 4, 7, 3), (1, 2, 6, 5), (0, 1, 5, 4), (3, 7, 6, 2), (0, 1, 2, 3), (4, 5, 6, 7))
-
-#: second-order kinds in VTK order: the linear kind, and the vertices that each further node is the mean of
-QUADRATIC: dict[str, tuple[str, tuple[tuple[int, ...], ...]]] = {
-    "triangle6": ("triangle", _edges("triangle")),
-    "triangle7": ("triangle", (*_edges("triangle"), (0, 1, 2))),
-    "quad8": ("quad", _edges("quad")),
-    "quad9": ("quad", (*_edges("quad"), (0, 1, 2, 3))),
-    "tetra10": ("tetra", _edges("tetra")),
-    "hexahedron20": ("hexahedron", _edges("hexahedron")),
-    "hexahedron27": ("hexahedron", (*_edges("hexahedron"), *_HEX_FACES, tuple(range(8)))),
-    "wedge15": ("wedge", _edges("wedge")),
-    "pyramid13": ("pyramid", _edges("pyramid")),
-}
 SUPPORTED = (*KINDS, *QUADRATIC)
 
 
@@ -180,13 +163,20 @@ def assemble(
         pairs = np.unique(pairs[(pairs >= 0).all(axis=1) & (pairs[:, 0] != pairs[:, 1])], axis=0)
     return CellMesh(
         frame.project(points[ids]) if frame else points[ids],
-        tuple(CellBlock(KINDS[blocks[i].linear or ""], number[blocks[i].corners]) for i in top),
+        tuple(_cells(blocks[i], number) for i in top),
         facets=named,
         regions=_regions(blocks, top, sets or {}, labels),
         periodic=pairs if pairs is not None and len(pairs) else None,
         lift=_lift(blocks, top, number, len(ids), n),
         nodes=_nodes(points, frame) if any(blocks[i].name in QUADRATIC for i in top) else None,
     )
+
+
+def _cells(block: Block, number: Ids) -> CellBlock:
+    linear = CellBlock(KINDS[block.linear or ""], number[block.corners])
+    if block.name not in QUADRATIC:
+        return linear
+    return replace(linear, second=block.name, second_nodes=np.asarray(block.nodes))
 
 
 def _nodes(points: NDArray, frame: PlaneFrame | None) -> NDArray[np.float64]:

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meshmove.geometry.cells import kind_of
+from meshmove.geometry.curvilinear import QUADRATIC
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError, first_ids
-from meshmove.geometry.mesh import CellMesh
+from meshmove.geometry.mesh import CellBlock, CellMesh
 
 from ._assemble import displaced
 
@@ -55,15 +57,16 @@ class SkfemConverter:
             cells = inverse.reshape(mesh.t.shape)
             points, periodic = mesh.p[:, ids].T, None
             lift = None if len(ids) == mesh.p.shape[1] else _lift(mesh, cells, len(ids))
-        return CellMesh.single(
+        curved = lift is not None and periodic is None
+        block = CellBlock(kind_of(name), (cells[_HEX] if name == "hexahedron" else cells).T)
+        return CellMesh(
             points,
-            (cells[_HEX] if name == "hexahedron" else cells).T,
-            name,
+            (_second_order(mesh, block) if curved else block,),
             facets=_facets(mesh, cells, both=periodic is not None),
             regions=_regions(mesh),
             periodic=periodic,
             lift=lift,
-            nodes=None if lift is None or periodic is not None else mesh.p.T,
+            nodes=mesh.p.T if curved else None,
         )
 
     def write(self, mesh: skfem.Mesh, displacement: NDArray[np.float64]) -> skfem.Mesh:
@@ -186,13 +189,31 @@ def _is_periodic(mesh: skfem.Mesh) -> bool:
     return isinstance(mesh, MeshDG)
 
 
+def _parents(mesh: skfem.Mesh) -> list[tuple[int, ...]]:
+    """The vertices that each node of the cell is the mean of, in scikit-fem's order."""
+    refdom, elem = mesh.elem.refdom, mesh.elem
+    parents = [(v,) for v in range(refdom.nnodes)]
+    parents += [tuple(e) for e in refdom.edges or []] if elem.edge_dofs else []
+    parents += [tuple(f) for f in refdom.facets] if elem.facet_dofs else []
+    parents += [tuple(range(refdom.nnodes))] if elem.interior_dofs else []
+    return parents
+
+
+def _second_order(mesh: skfem.Mesh, block: CellBlock) -> CellBlock:
+    """The block with the mid-side nodes of its cells, where these are of a known kind."""
+    vtk = np.argsort(_HEX) if block.kind.name == "hexahedron" else np.arange(block.kind.vertices)
+    column = {frozenset(vtk[list(p)].tolist()): k for k, p in enumerate(_parents(mesh))}
+    for name, (linear, further) in QUADRATIC.items():
+        wanted = [frozenset((v,)) for v in range(block.kind.vertices)] + [frozenset(p) for p in further]
+        if linear == block.kind.name and column.keys() == set(wanted):
+            nodes = mesh.dofs.element_dofs[[column[w] for w in wanted]].T
+            return replace(block, second=name, second_nodes=nodes)
+    return block
+
+
 def _lift(mesh: skfem.Mesh, cells: NDArray, n_vertices: int) -> csr_matrix:
     """Each node's displacement as the mean over the edge, facet or cell that it stands in; unused nodes: zero."""
-    refdom, elem = mesh.elem.refdom, mesh.elem
-    parents: list[Any] = [[v] for v in range(refdom.nnodes)]
-    parents += list(refdom.edges or []) if elem.edge_dofs else []
-    parents += list(refdom.facets) if elem.facet_dofs else []
-    parents += [range(refdom.nnodes)] if elem.interior_dofs else []
+    parents = _parents(mesh)
     nodes = mesh.dofs.element_dofs
     shape = (mesh.p.shape[1], n_vertices)
     rows, columns, weights = [], [], []

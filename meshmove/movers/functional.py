@@ -23,6 +23,7 @@ from meshmove.geometry import CellMesh, kind_of
 from meshmove.geometry.quality import simplex_volumes
 
 from .edges import EdgeLimit
+from .interior import Interior
 from .laplacian import assemble, corner_weights
 
 __all__ = ["Density", "Functional"]
@@ -93,6 +94,7 @@ class Functional:
         self.limit = None
         if curved_edges is not None and len(curved_edges):
             self.limit = EdgeLimit(mesh.points, curved_edges, float(self.volume.mean()))
+        self.inside = Interior(mesh, self.volume)
         self._rule, self._rule_weight = _rule(self.dim, rule)
 
     # -- small pieces -----------------------------------------------------------------------------------------------
@@ -225,6 +227,9 @@ class Functional:
             slope = jac / root
         elif not jac.min() > 0:
             return np.inf, None
+        inside = self.inside(points, soften) if self.inside else None
+        if inside is not None and inside[1] is None:
+            return np.inf, None
 
         # distortion
         g = self._metric
@@ -280,6 +285,9 @@ class Functional:
             excess, force = self.limit(points)
             energy += excess
             gradient += force
+        if inside is not None and inside[1] is not None:
+            energy += inside[0]
+            gradient += inside[1]
         return energy, gradient
 
 

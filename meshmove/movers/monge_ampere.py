@@ -205,7 +205,7 @@ class _Run:
         """Descent of the softened E, to which inverted cells are finite, until there are none."""
         stuck = None
         for soften in SOFTENING:
-            if functional.balance(points)[1].min() > 1e-3:
+            if functional.balance(points)[1].min() > 1e-3 and self.problem.valid(points):
                 return points
             if soften != stuck:
                 before = self.iterations

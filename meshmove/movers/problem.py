@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellMesh, Validity
 from meshmove.geometry.boundary import Facets, Slide
-from meshmove.geometry.quality import cell_volumes, corner_volumes
+from meshmove.geometry.quality import cell_volumes
 
 from .functional import Density
 from .imbalance import cell_mass, spread
@@ -52,12 +52,12 @@ class Problem:
         return self.facets.components(self.mesh.n_cells)
 
     @cached_property
-    def signs(self) -> Array:
-        return np.sign(corner_volumes(self.mesh))
+    def validity(self) -> Validity:
+        return Validity(self.mesh)
 
     def valid(self, points: Array) -> bool:
-        """Whether no corner has lost its sign."""
-        return bool((self.signs * corner_volumes(self.mesh, points) > 0).all())
+        """Whether no cell has lost its sign anywhere (mid-side nodes of second-order cells follow later)."""
+        return self.validity.keeps(points)
 
     def admissible(self, points: Array) -> bool:
         """Whether the mesh is valid, and its boundary edges cut off little of the curves that they stand for."""

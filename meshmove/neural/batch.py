@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshmove.geometry import CellMesh, Slide, facets_of
+from meshmove.geometry import CellMesh, Slide, Validity, facets_of
 from meshmove.geometry.errors import InvalidMeshError
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.movers.laplacian import corner_weights
@@ -52,6 +52,7 @@ class MeshBatch:
     mass: Tensor
     size: Tensor
     first: list[int] = field(repr=False)  # node offsets, one more than there are meshes
+    validities: list[Validity] = field(repr=False)
 
     @classmethod
     def of(
@@ -112,7 +113,8 @@ class MeshBatch:
             tensor = torch.from_numpy(np.ascontiguousarray(np.concatenate(parts)))
             tensors[key] = tensor.to(dtype) if tensor.is_floating_point() else tensor
         tensors["edges"] = tensors["edges"].T.contiguous()
-        return cls(list(meshes), list(slides), first=n.tolist(), **tensors)
+        validities = [Validity(m) for m in meshes]
+        return cls(list(meshes), list(slides), first=n.tolist(), validities=validities, **tensors)
 
     def __len__(self) -> int:
         return len(self.meshes)
@@ -164,6 +166,20 @@ class MeshBatch:
         """Volume-weighted mean of cell values (c,) in each mesh."""
         top = values.new_zeros(len(self)).index_add(0, self.cell_graph, values * self.volume)
         return top / values.new_zeros(len(self)).index_add(0, self.cell_graph, self.volume)
+
+    def folded(self, points: Tensor) -> Tensor:
+        """Corners (s,) of the cells at `points` (n, d) that are not valid although they may be so at their corners."""
+        out = torch.zeros(len(self.owner), dtype=torch.bool, device=self.owner.device)
+        if not any(v.inner for v in self.validities):
+            return out
+        cells, first = [], 0
+        for mesh, validity, x in zip(self.meshes, self.validities, self.split(points.detach()), strict=True):
+            lost = validity.lost(x.cpu().double().numpy()) if validity.inner else np.zeros(0, np.int64)
+            cells.append(lost + first)
+            first += mesh.n_cells
+        bad = torch.zeros(len(self.volume), dtype=torch.bool, device=self.owner.device)
+        bad[torch.from_numpy(np.concatenate(cells)).to(self.owner.device)] = True
+        return bad[self.owner]
 
     # -- the boundary ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The guarantee: steps are shortened, cells mended, meshes drawn back, until no corner is inverted."""
+"""The guarantee: steps are shortened, cells mended, meshes drawn back, until no cell is inverted anywhere."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def let_through(batch: MeshBatch, x: Tensor, step: Tensor) -> tuple[Tensor, Tens
 
 
 def _drawn_back(batch: MeshBatch, x: Tensor, step: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions at which corners (s,) stay above `floor`, and the shares (n,) of the step that nodes took to them.
+    """Positions at which cells are valid and corners (s,) above `floor`, and the shares (n,) of the step to them.
 
     A few cells in the way are mended rather than waited for. Else their nodes take less of the step, and those around
     them so much more that displacements change no faster than STEEP. A mesh for which this fails stays at x.
@@ -54,9 +54,10 @@ def _admitted(batch: MeshBatch, x: Tensor, step: Tensor, floor: Tensor) -> tuple
     mesh = batch.cell_graph[batch.owner]
     count = torch.bincount(mesh, minlength=len(batch))
     left = torch.ones(len(batch), dtype=torch.bool, device=x.device)
+    sound = ~batch.folded(x)
     for k in range(LOCAL):
         trial = batch.retract(x + length[:, None] * step)
-        low = ~(jacobians(batch, trial) >= floor)  # NaN is bad
+        low = ~(jacobians(batch, trial) >= floor) | (batch.folded(trial) & sound)  # NaN is bad
         bad = torch.bincount(mesh[low], minlength=len(batch))
         fine = left & (bad == 0)
         there = torch.where(fine[batch.node_graph, None], trial, there)
@@ -64,7 +65,7 @@ def _admitted(batch: MeshBatch, x: Tensor, step: Tensor, floor: Tensor) -> tuple
         few = left & (bad < FEW * count)
         if k % 3 == 0 and bool(few.any()):
             trial = repair(batch, trial)
-            wrong = ~(jacobians(batch, trial) >= floor.clamp_max(LEAST))
+            wrong = ~(jacobians(batch, trial) >= floor.clamp_max(LEAST)) | (batch.folded(trial) & sound)
             fine = few & (torch.bincount(mesh[wrong], minlength=len(batch)) == 0)
             there = torch.where(fine[batch.node_graph, None], trial, there)
             left = left & ~fine
@@ -119,6 +120,6 @@ def valid(batch: MeshBatch, points: Tensor, start: Tensor) -> Tensor:
     points = torch.where(torch.isfinite(points), points, start)
     with torch.no_grad():
         floor = rounding(batch, points)
-        if bool((jacobians(batch, points) > floor).all()):
+        if bool(((jacobians(batch, points) > floor) & ~batch.folded(points)).all()):
             return points
     return _drawn_back(batch, start, points - start, 2 * floor)[0]
