@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
 SOURCES = $(shell find geometry meshmove solvers plugins -name '*.py')
 
-.PHONY: help install demo test lint format layers types doctest wheel docs bench check clean distclean
+.PHONY: help install demo test lint format layers types doctest wheel docs bench accelerator check clean distclean
 
 help:
 	@echo "make demo     move a mesh that ships in examples/data; the result and a picture go to out/"
@@ -75,6 +75,9 @@ docs: $(VENV)/.installed-docs build/.copied
 
 bench: install
 	$(BIN)/meshmove bench
+
+accelerator: install
+	PYTHON=$(abspath $(BIN))/python bash benchmarks/accelerator/run.sh --tiny --out build/accelerator
 
 clean:
 	rm -rf build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -27,6 +27,9 @@ Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder fo
 Devices = Annotated[int, typer.Option(help="Processes that share each batch.")]
 Accelerator = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Steps = Annotated[int | None, typer.Option(help="Another number of steps than the configuration's.")]
+Start = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="Start from these weights: a shipped model's name, or a file.")
+]
 Seed = Annotated[int | None, typer.Option(help="Another seed than the configuration's.")]
 
 
@@ -39,6 +42,7 @@ def mover(
     accelerator: Accelerator = "auto",
     steps: Steps = None,
     seed: Seed = None,
+    start: Start = None,
 ) -> None:
     """Train the mesh mover; run the same command again to go on after an interruption."""
     from .cli import _errors
@@ -49,7 +53,8 @@ def mover(
             if (dim, config) not in fitting.CONFIGS:
                 known = ", ".join(f"--dim {d} --config {name}" for d, name in fitting.CONFIGS)
                 raise ValueError(f"Expected one of: {known} (got --dim {dim} --config {config})")
-            _watch(fitting, _changed(fitting.CONFIGS[dim, config], steps, seed), out, devices, accelerator, _mover_line)
+            changed = _changed(fitting.CONFIGS[dim, config], steps, seed)
+            _watch(fitting, *_started(changed, fitting.DMM, start), out, devices, accelerator, _mover_line)
         except ImportError as error:
             raise ValueError(str(error)) from error
 
@@ -62,6 +67,7 @@ def hypino(
     accelerator: Accelerator = "auto",
     steps: Steps = None,
     seed: Seed = None,
+    start: Start = None,
 ) -> None:
     """Train the hypernetwork for linear problems; run the same command again to go on after an interruption."""
     from .cli import _errors
@@ -69,7 +75,9 @@ def hypino(
     with _errors():
         try:
             fitting = importlib.import_module("meshmove.solvers.training")
-            _watch(fitting, _named(fitting, config, steps, seed), out, devices, accelerator, _hypino_line)
+            kind = importlib.import_module("meshmove.solvers").HyPINO
+            changed, model = _started(_named(fitting, config, steps, seed), kind, start)
+            _watch(fitting, changed, model, out, devices, accelerator, _hypino_line)
         except ImportError as error:
             raise ValueError(str(error)) from error
 
@@ -111,7 +119,7 @@ def mmpde(
             read = read.without(*(without or ()))
             if mesh is not None:
                 read = read.on(importlib.import_module("meshmove").load(mesh))
-            _watch(fitting, changed, out, devices, accelerator, _mmpde_line, data=read, progress=True)
+            _watch(fitting, changed, None, out, devices, accelerator, _mmpde_line, data=read, progress=True)
         except ImportError as error:
             raise ValueError(str(error)) from error
 
@@ -128,6 +136,14 @@ def _changed(config: Any, steps: int | None, seed: int | None) -> Any:
     return replace(config, **{k: v for k, v in (("steps", steps), ("seed", seed)) if v is not None})
 
 
+def _started(config: Any, kind: Any, start: str | None) -> tuple[Any, Any]:
+    """The configuration with the settings of the model to start from, and that model, if there is one."""
+    if start is None:
+        return config, None
+    model = kind.from_pretrained(start)
+    return replace(config, settings=model.settings), model
+
+
 def _mover_line(row: Any) -> str:
     return f"loss {row.loss:8.4f}  imbalance {row.imbalance:.4f}  steps cut by half {row.cut:.3f}"
 
@@ -141,7 +157,14 @@ def _mmpde_line(row: Any) -> str:
 
 
 def _watch(
-    fitting: Any, config: Any, out: Path, devices: int, accelerator: str, line: Callable[[Any], str], **options: Any
+    fitting: Any,
+    config: Any,
+    start: Any,
+    out: Path,
+    devices: int,
+    accelerator: str,
+    line: Callable[[Any], str],
+    **options: Any,
 ) -> None:
     console = Console(stderr=True)
     columns = (
@@ -158,6 +181,7 @@ def _watch(
             out,
             devices=devices,
             accelerator=accelerator,
+            start=start,
             on_step=lambda step: progress.update(bar, completed=step),
             **options,
         )

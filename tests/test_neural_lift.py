@@ -7,7 +7,7 @@ from conftest import box
 from neural_cases import Wave, batch_of, cube, shifted
 
 from meshmove.geometry import CellMesh, Slide, facets_of
-from meshmove.neural import MeshBatch
+from meshmove.neural import MeshBatch, dense
 from meshmove.neural import lift as module
 from meshmove.neural.energy import Linearised, state
 from meshmove.neural.lift import _conjugate_gradients, _inverse, gauss_newton_lift
@@ -151,3 +151,34 @@ def test_the_solver_accepts_other_bases():
 
     solve = _inverse(identity(4, format="csr") * 2.0, identity(4, format="csr"), True)
     np.testing.assert_allclose(solve(torch.ones(2, 2).double()), 0.5, rtol=1e-8)
+
+
+@every_kind
+def test_dense_factors_solve_as_the_sparse_ones_do_whatever_their_groups(kind, monkeypatch):
+    batch = batch_of(cube(kind), cube(kind, 2, seed=1), cube(kind, 3, seed=2))
+    model = linearised(batch)
+    g = torch.from_numpy(np.random.default_rng(2).normal(size=batch.points.shape))
+    expected = gauss_newton_lift(batch, model, batch.points)(g)
+    for room in (1, dense.ROOM):  # one mesh at a time, or all at once
+        monkeypatch.setattr(dense, "ROOM", room)
+        np.testing.assert_allclose(
+            dense.dense_solver(batch, model, batch.points, module.SHIFT)(g), expected, rtol=1e-6, atol=1e-9
+        )
+
+
+def test_dense_factors_solve_on_a_curved_boundary():
+    batch = batch_of(disk())
+    model = linearised(batch)
+    z = admissible(batch)
+    solve = dense.dense_solver(batch, model, batch.points, module.SHIFT)
+    np.testing.assert_allclose(solve(model(z)), z, atol=1e-5)
+
+
+def test_a_mesh_without_a_dense_factor_leaves_the_others_theirs():
+    batch = batch_of(cube("triangle"), cube("triangle", 2, seed=1))
+    weight = torch.ones(len(batch.volume))
+    weight[batch.cell_graph == 0] = -1.0
+    z = dense.dense_solver(batch, linearised(batch, weight), batch.points, module.SHIFT)(admissible(batch))
+    first, second = batch.split(z)
+    assert torch.isnan(first).any()
+    assert torch.isfinite(second).all()

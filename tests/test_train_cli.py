@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from meshmove.cli import app
@@ -45,3 +46,19 @@ def test_an_unknown_configuration_names_those_that_exist(tmp_path):
     assert result.exit_code == 1
     assert "--dim 3 --config full" in result.output and "huge" in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_training_starts_from_given_weights_and_takes_their_sizes(tmp_path):
+    torch.manual_seed(3)
+    model = DMM(Settings(width=16, layers=1))
+    kept = model.save_pretrained(tmp_path / "kept.safetensors")
+    result = call("-o", tmp_path / "run", "--start", kept, "--steps", 0)
+    assert result.exit_code == 0, result.output
+    best = DMM.from_pretrained(tmp_path / "run" / "best.safetensors")
+    assert best.settings.width == 16
+    assert all(torch.equal(a, b) for a, b in zip(best.parameters(), model.parameters(), strict=True))
+
+
+def test_weights_of_other_sizes_are_refused_as_a_start(tmp_path):
+    with pytest.raises(ValueError, match="weights of the same sizes"):
+        list(fit.fit(fit.CONFIGS[2, "small"], tmp_path, accelerator="cpu", start=DMM(Settings(width=16))))

@@ -112,7 +112,8 @@ class Rollouts:
         mesh = _grid(48)
         graph = Graph.of(mesh, model.settings.boundaries, model.settings.reach, model.settings.directions)
         rng = np.random.default_rng(3)
-        starts = [_waves(mesh.points, rng) for _ in range(self.count)]
+        size = 2 * float(model.std)  # as in training: far beyond it a rollout makes much of the last bit
+        starts = [size * _waves(mesh.points, rng) for _ in range(self.count)]
         state = state_of(model, [graph] * self.count, starts, [(0.005,)] * self.count).to(device)
 
         @torch.no_grad()
@@ -132,7 +133,7 @@ def _grid(n: int) -> CellMesh:
     i, j = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
     corner = (i[:-1, :-1] * (n + 1) + j[:-1, :-1]).ravel()
     right, up = corner + n + 1, corner + 1
-    cells = np.concatenate([np.stack([corner, right, up], 1), np.stack([right, right + 1, up], 1)])
+    cells = np.concatenate([np.stack([corner, right, right + 1], 1), np.stack([corner, right + 1, up], 1)])
     mesh = CellMesh.single(np.stack([i.ravel(), j.ravel()], 1) / n, cells, "triangle")
     k = np.arange(n)
     left, bottom = np.stack([k, k + 1], 1), np.stack([k * (n + 1), (k + 1) * (n + 1)], 1)
@@ -141,7 +142,8 @@ def _grid(n: int) -> CellMesh:
 
 
 def _waves(points: NDArray, rng: np.random.Generator) -> NDArray:
-    """A few random sine waves that vanish on the sides, (n, 1)."""
+    """A few random sine waves that vanish on the sides, of size 1, (n, 1)."""
     a = rng.normal(size=(3, 3)) / (1 + np.add.outer(np.arange(3), np.arange(3)))
     x, y = (np.sin(np.pi * np.outer(np.arange(1, 4), c)) for c in points.T)
-    return np.einsum("kn,kl,ln->n", x, a, y)[:, None]
+    u = np.einsum("kn,kl,ln->n", x, a, y)[:, None]
+    return u / np.abs(u).max()

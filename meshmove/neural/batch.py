@@ -187,10 +187,15 @@ class MeshBatch:
         """Nodal values (n, ...) mesh by mesh."""
         return [values[a:b] for a, b in zip(self.first[:-1], self.first[1:], strict=True)]
 
-    def retract(self, points: Tensor) -> Tensor:
-        """Admissible positions closest to `points` (n, d); differentiable as if the way back were constant."""
+    def retract(self, points: Tensor, meshes: Tensor | None = None) -> Tensor:
+        """Admissible positions closest to `points` (n, d); differentiable as if the way back were constant.
+
+        `meshes`: mask (meshes,) of those whose nodes may be astray; the others' are taken to be admissible.
+        """
         home = points.detach().cpu().double().numpy()
-        parts = [s.retract(home[a:b]) for s, a, b in zip(self.slides, self.first[:-1], self.first[1:], strict=True)]
+        astray = [True] * len(self) if meshes is None else meshes.tolist()
+        spans = zip(self.slides, self.first[:-1], self.first[1:], astray, strict=True)
+        parts = [s.retract(home[a:b]) if some else home[a:b] for s, a, b, some in spans]
         back = torch.from_numpy(np.concatenate(parts) - home).to(points)
         return points + back
 

@@ -56,7 +56,7 @@ def _admitted(batch: MeshBatch, x: Tensor, step: Tensor, floor: Tensor) -> tuple
     left = torch.ones(len(batch), dtype=torch.bool, device=x.device)
     sound = ~batch.folded(x)
     for k in range(LOCAL):
-        trial = batch.retract(x + length[:, None] * step)
+        trial = batch.retract(x + length[:, None] * step, left)
         low = ~(jacobians(batch, trial) >= floor) | (batch.folded(trial) & sound)  # NaN is bad
         bad = torch.bincount(mesh[low], minlength=len(batch))
         fine = left & (bad == 0)

@@ -1,8 +1,8 @@
 """The global path: solves with the Gauss-Newton matrix that autograd sees through.
 
 Equidistribution is elliptic, while messages travel one edge a layer; a solve carries them across the mesh.
-On a CPU the matrix is factorised (or, where it is large, inverted by conjugate gradients), on a GPU it is inverted by
-conjugate gradients, all meshes of the batch at once.
+The matrix is factorised, on a processor as a sparse one, on an accelerator as dense ones of all meshes at once; where
+it is large, conjugate gradients take its place.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from meshmove.movers.laplacian import assemble, per_component
 
 from .batch import MeshBatch
+from .dense import DENSE, dense_solver
 from .energy import Linearised
 
 __all__ = ["Lift", "gauss_newton_lift"]
@@ -113,6 +114,9 @@ def _basis(batch: MeshBatch, points: Tensor) -> csr_matrix:
 def gauss_newton_lift(batch: MeshBatch, model: Linearised, points: Tensor) -> Lift:
     """A = B^T |K0| w B + eps L at `points`."""
     operator = model if model.values.requires_grad or model.weight.requires_grad or model.stiff.requires_grad else None
+    largest = max(b - a for a, b in zip(batch.first[:-1], batch.first[1:], strict=True))
+    if batch.points.is_cuda and largest * batch.dim <= DENSE:
+        return Lift(dense_solver(batch, model, points, SHIFT), operator)
     if batch.points.is_cuda:
         diagonal = (model.values.detach() ** 2 * model.weight.detach()[batch.owner][:, None, None]).sum(2, keepdim=True)
         diagonal = diagonal / batch.dim + (model.gradients**2).sum(2, keepdim=True) * model.stiff.reshape(-1, 1, 1)
@@ -131,7 +135,6 @@ def gauss_newton_lift(batch: MeshBatch, model: Linearised, points: Tensor) -> Li
     stiff = np.broadcast_to(to_numpy(model.stiff), len(nodes))
     local = np.einsum("sic,sjc,s->ijs", grads, grads, stiff, optimize=True)
     matrix = b.T @ diags(to_numpy(model.weight)) @ b + per_component(assemble(nodes.T, local, n), d)
-    largest = max(b - a for a, b in zip(batch.first[:-1], batch.first[1:], strict=True))
     return Lift(_inverse(matrix, _basis(batch, points), largest <= FACTORISE[d]), operator)
 
 

@@ -51,5 +51,5 @@ def repair(batch: MeshBatch, points: Tensor) -> Tensor:
         mean = points.new_zeros(points.shape).index_add(0, j, points[i]) / degree
         # a lopsided star of neighbours at rest keeps some of its lopsidedness
         aim = mean - 0.2 * rest
-        points = batch.retract(torch.where(active[:, None], points + 0.7 * (aim - points), points))
+        points = batch.retract(torch.where(active[:, None], points + 0.7 * (aim - points), points), count > 0)
     return best
