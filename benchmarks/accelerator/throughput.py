@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,7 +19,7 @@ __all__ = ["throughput"]
 def throughput(device: str, tiny: bool) -> Iterator[dict[str, object]]:
     """Seconds a mesh, a problem, a field; and what mixed precision changes."""
     moves = Moves(2, 200) if tiny else Moves(64, 2500)
-    few = Moves(1, 200) if tiny else replace(moves, count=2)
+    few = Moves(2, 200) if tiny else replace(moves, count=2)
     yield from _case("HyPINO, emitted problems", Emission(4 if tiny else 256), Emission(2 if tiny else 16), device)
     yield from _case("MMPDE, rollouts of 30 frames", Rollouts(2 if tiny else 32, 6), Rollouts(1, 6), device)
     yield _classical(few)
@@ -49,8 +48,6 @@ def _case(name: str, case: Any, small: Any, device: str, half: bool = True) -> I
 
 def _classical(moves: Moves) -> dict[str, object]:
     """The classical mover on one core, for the meshes and monitors of `moves`."""
-    began = time.perf_counter()
-    for mesh, monitor in moves.pairs():
-        adapt(mesh, monitor=monitor)
-    each = 1e3 * (time.perf_counter() - began) / moves.count
+    seconds = [timed(lambda m=mesh, f=monitor: adapt(m, monitor=f), 2)[0] for mesh, monitor in moves.pairs()]
+    each = 1e3 * min(seconds)  # the first call of all imports what it needs
     return row(f"classical mover, {moves.nodes} nodes, one core: ms each", each)

@@ -31,7 +31,8 @@ def _mover(name: str, batch: int) -> tuple[Any, Any, Any]:
 def _hypino(name: str, batch: int) -> tuple[Any, Any, Any]:
     model = HyPINO.from_pretrained(name)
     small = hypino.CONFIGS["small"]
-    return hypino.fit, model, replace(small, settings=model.settings, batch=4 * batch, learning_rate=5e-4)
+    settings = replace(model.settings, sweeps=small.settings.sweeps)
+    return hypino.fit, model, replace(small, settings=settings, batch=4 * batch, learning_rate=5e-4)
 
 
 #: by name: what gives the function that trains, the shipped model and the configuration, for a size of the batch

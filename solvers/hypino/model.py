@@ -38,7 +38,7 @@ class Settings:
     """
 
     raster: int = 64
-    sweeps: int = 24
+    sweeps: int = 60
     patch: int = 4
     width: int = 64
     depths: tuple[int, ...] = (2, 6)
