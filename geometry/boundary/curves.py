@@ -22,6 +22,8 @@ Ids = NDArray[np.int64]
 NEAR = 0.02
 #: Newton's steps to the closest point of a parabola
 NEWTON = 8
+#: a step shorter than this was the last: the next would be its square
+SETTLED = 1e-9
 
 
 def curves_of(points: Array, chains: Chains, known: Array | None = None) -> Curves:
@@ -140,7 +142,7 @@ class Curves:
             bend = square - 8 * (off * bulge).sum(1, keepdims=True)
             step = (off * slope).sum(1, keepdims=True) / np.where(bend > 0.1 * square, bend, square)
             t, old = np.clip(t - step, 0, 1), t
-            if np.abs(t - old).max() <= 1e-15:
+            if np.abs(t - old).max() <= SETTLED:
                 break
         return t, along + 4 * (1 - 2 * t) * bulge
 

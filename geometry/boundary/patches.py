@@ -15,11 +15,15 @@ __all__ = ["Patches", "closest_on_triangles"]
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-#: samples of a patch by which the search finds it, and how many of them it looks at
+#: samples of a patch by which the search finds it, and how many of them it looks at, the closest first
 SAMPLES = np.array([[1, 1, 1], [4, 1, 1], [1, 4, 1], [1, 1, 4]]) / np.array([[3], [6], [6], [6]])
 LOOK = 10
-#: of the patches that were found so many are gone into, with so many steps of Newton's method at most
-TRIED, NEWTON = 3, 10
+#: coordinates further from a side than this are inside
+INSIDE = 1e-9
+#: steps of Newton's method at most
+NEWTON = 10
+#: a step shorter than this was the last: the next would be its square
+SETTLED = 1e-9
 
 
 def closest_on_triangles(x: Array, a: Array, b: Array, c: Array) -> Array:
@@ -89,33 +93,30 @@ class Patches:
 
     def project(self, x: Array, label: Ids) -> tuple[Array, Array]:
         """Closest points (m, 3) on the patches of the given labels (m,), and the unit normals there (m, 3)."""
-        best, distance = np.empty_like(x), np.full(len(x), np.inf)
+        distance, left = np.full(len(x), np.inf), np.arange(len(x))
         which, where = np.zeros(len(x), np.int64), np.zeros((len(x), 2))
         for patch in self._candidates(x, label).T:
-            at = np.flatnonzero(patch >= 0)
-            st = self._closest(x[at], patch[at])
-            on = self.at(patch[at], st)
-            d = ((on - x[at]) ** 2).sum(1)
-            better = d < distance[at]
-            to = at[better]
-            best[to], distance[to], which[to], where[to] = on[better], d[better], patch[to], st[better]
+            left = left[patch[left] >= 0]
+            st = self._closest(x[left], patch[left])
+            d = ((self.at(patch[left], st) - x[left]) ** 2).sum(1)
+            better = d < distance[left]
+            to = left[better]
+            distance[to], which[to], where[to] = d[better], patch[to], st[better]
+            # a foot inside a patch is the closest point: only on sides and corners others compete
+            left = left[(st.min(axis=1) <= INSIDE) | (st.sum(axis=1) >= 1 - INSIDE)]
+            if not len(left):
+                break
         normal = np.cross(*self.tangents(which, where))
-        return best, normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+        return self.at(which, where), normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
 
     def _candidates(self, x: Array, label: Ids) -> Ids:
-        """Patches (m, TRIED) whose flat triangles are closest, -1 where there are fewer."""
-        k = min(LOOK, len(self._sampled))
-        _, found = self._tree.query(np.c_[x, label * self._apart], k=k)
-        found = np.sort(self._sampled[found.reshape(len(x), -1)], axis=1)
-        fresh = np.ones(found.shape, bool)
-        fresh[:, 1:] = found[:, 1:] != found[:, :-1]
-        row, column = np.nonzero(fresh)
-        patch = found[row, column]
-        on = closest_on_triangles(x[row], *(self._vertices[patch, k] for k in range(3)))
-        distance = np.full(found.shape, np.inf)
-        distance[row, column] = ((on - x[row]) ** 2).sum(1)
-        order = np.argsort(distance, axis=1, kind="stable")[:, :TRIED]
-        return np.where(np.isfinite(np.take_along_axis(distance, order, 1)), np.take_along_axis(found, order, 1), -1)
+        """Patches (m, k) whose samples are closest, each once; -1 instead of repetitions."""
+        _, found = self._tree.query(np.c_[x, label * self._apart], k=min(LOOK, len(self._sampled)))
+        found = self._sampled[found.reshape(len(x), -1)]
+        for k in range(1, found.shape[1]):
+            found[:, k] = np.where((found[:, :k] == found[:, k : k + 1]).any(axis=1), -1, found[:, k])
+        # those that are left, in their order
+        return np.take_along_axis(found, np.argsort(found < 0, axis=1, kind="stable"), 1)
 
     def _closest(self, x: Array, patch: Ids) -> Array:
         """Where (m, 2) on its patch (m,) each point has its closest, by Newton's method within the triangle."""
@@ -127,7 +128,7 @@ class Patches:
             new = self._stepped(x[left], patch[left], st[left])
             change = np.abs(new - st[left]).max(axis=1)
             st[left] = new
-            left = left[change > 1e-15]
+            left = left[change > SETTLED]
         return st
 
     def _foot(self, x: Array, patch: Ids) -> Array:
