@@ -27,7 +27,7 @@ SETTLED = 1e-9
 
 
 def curves_of(points: Array, chains: Chains, known: Array | None = None) -> Curves:
-    """The curves that chains stand for; `known` (e, dim) are bulges of edges whose middle the mesh knows, NaN elsewhere."""
+    """The curves that chains stand for; `known` (e, dim) are bulges that the mesh tells, NaN elsewhere."""
     circles = circles_of(points, chains.edges, chains.neighbours)
     one, other = (_bulges(points, chains.edges, circles, side) for side in (0, 1))
     begins, ends = (chains.neighbours[chains.edges[:, side], :1] < 0 for side in (0, 1))

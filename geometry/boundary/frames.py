@@ -1,4 +1,4 @@
-"""Directions: of straight lines and planes, those that two of them share, and the frame in which a mesh has size one."""
+"""Directions of lines and planes, those that two of them share, and the frame in which a mesh has size one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from ..mesh import CellMesh
 from ..quality import simplex_volumes
 
-__all__ = ["axis", "common", "frame"]
+__all__ = ["axis", "common", "inertia_frame"]
 
 Array = NDArray[np.float64]
 
 
-def frame(mesh: CellMesh) -> Array:
+def inertia_frame(mesh: CellMesh) -> Array:
     """Linear map (dim, dim) to coordinates in which the domain has the moments of inertia of the unit cube.
 
     However a mesh is stretched, it is about one in size there, in all directions.

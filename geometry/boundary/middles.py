@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..curved import MidNodes
 from ..mesh import CellMesh
 
-__all__ = ["known_bulges"]
+__all__ = ["edge_index", "known_bulges"]
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -22,12 +22,15 @@ def known_bulges(mesh: CellMesh, edges: Ids) -> Array | None:
     middle = MidNodes(mesh)
     if not middle.curved:
         return None
-    keys = _keys(middle.ends, mesh.n_points)
+    at = edge_index(middle.ends, edges, mesh.n_points)
+    return np.where((at >= 0)[:, None], middle.bulge[at], np.nan)
+
+
+def edge_index(edges: Ids, wanted: Ids, n: int) -> Ids:
+    """Where each edge (k, 2) of `wanted` stands among `edges` (e, 2) of n nodes, either way round; -1: nowhere."""
+    if not len(edges):
+        return np.full(len(wanted), -1)
+    keys, searched = (e.min(axis=1) * n + e.max(axis=1) for e in (edges, wanted))
     order = np.argsort(keys)
-    wanted = _keys(edges, mesh.n_points)
-    at = order[np.searchsorted(keys[order], wanted).clip(max=len(keys) - 1)]
-    return np.where((keys[at] == wanted)[:, None], middle.bulge[at], np.nan)
-
-
-def _keys(edges: Ids, n: int) -> Ids:
-    return edges.min(axis=1) * n + edges.max(axis=1)
+    at = order[np.searchsorted(keys[order], searched).clip(max=len(keys) - 1)]
+    return np.where(keys[at] == searched, at, -1)

@@ -65,7 +65,11 @@ class Patches:
     """
 
     def __init__(self, vertices: Array, bulge: Array, label: Ids, size: float) -> None:
-        self._origin, self._u, self._v = vertices[:, 0], vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0]
+        self._origin, self._u, self._v = (
+            vertices[:, 0],
+            vertices[:, 1] - vertices[:, 0],
+            vertices[:, 2] - vertices[:, 0],
+        )
         self._vertices, self._bulge = vertices, bulge
         self._curved = bulge.any(axis=(1, 2))
         at = np.repeat(np.arange(len(vertices)), len(SAMPLES))

@@ -14,9 +14,10 @@ from ..mesh import CellMesh
 from .chains import FLAT, Chains, trace
 from .curves import curves_of
 from .facets import Facets
-from .frames import axis, common, frame
-from .middles import known_bulges
+from .frames import axis, common, inertia_frame
+from .middles import edge_index, known_bulges
 from .modes import fixed_facets
+from .shells import Shells
 from .smooth import smooth_patches
 from .surfaces import Surface, split_surface
 
@@ -74,7 +75,7 @@ class Slide:
         self._sheets = np.zeros((0, 3), np.int64), np.zeros(0, np.int64)
         nodes = facets.nodes[facets.constrained]
         label = facets.label[facets.constrained]
-        self._size = frame(mesh)
+        self._size = inertia_frame(mesh)
         if d == 2:
             chains = trace(mesh.points, nodes[:, :2], label, self._size)
             self._curves = curves_of(mesh.points, chains, known_bulges(mesh, chains.edges))
@@ -86,6 +87,9 @@ class Slide:
             self._add_surfaces(mesh, surface, np.bincount(surface.edges.ravel(), minlength=n) > 0)
             self._add_curves(chains)
         self._tie(mesh.periodic)
+        curved = np.zeros(n, bool)
+        curved[self._curve_node] = curved[self._surface_node] = True
+        self.shells = Shells(mesh, facets, curved)
 
     # -- building ---------------------------------------------------------------------------------------------------
 
@@ -298,6 +302,20 @@ class Slide:
             middle = points[triangles].mean(axis=1)
             off.append(self._surfaces.project(middle, patch)[0] - middle)
         return max((float(np.sqrt(((o @ self._size) ** 2).sum(axis=1)).max()) for o in off), default=0.0)
+
+    def middles(self, ends: Ids, middle: Array) -> Array:
+        """Points (k, dim) amid edges `ends` (k, 2), those of curved boundary edges put on their curve or surface."""
+        out = middle.copy()
+        edges, chain = self._chords
+        triangles, patch = self._sheets
+        sides = np.concatenate([triangles[:, [k, (k + 1) % 3]] for k in range(3)])
+        # a feature edge is a side of facets, too: the curve has the last word
+        for known, group, shape in ((sides, np.tile(patch, 3), "_surfaces"), (edges, chain, "_curves")):
+            at = edge_index(known, ends, len(self.origin))
+            on = np.flatnonzero(at >= 0)
+            if len(on):
+                out[on] = getattr(self, shape).project(middle[on], group[at[on]])[0]
+        return out
 
     def retract(self, points: Array) -> Array:
         """Admissible positions (n, dim) closest to `points`."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..mesh import CellMesh
 from .curves import Curves
-from .middles import known_bulges
+from .middles import edge_index, known_bulges
 from .normals import edge_bulges, vertex_normals
 from .patches import Patches
 from .surfaces import Surface
@@ -38,15 +38,7 @@ def smooth_patches(mesh: CellMesh, surface: Surface, curves: Curves, used: NDArr
     known = known_bulges(mesh, ends)
     if known is not None:
         bulge = np.where(np.isnan(known), bulge, known)
-    bulge = _met(bulge, ends, curves, n)
+    at = edge_index(curves.edges, ends, n)
+    if (at >= 0).any():
+        bulge = np.where((at >= 0)[:, None], curves.bulge[at], bulge)
     return Patches(points[triangles], bulge.reshape(-1, 3, 3), patch, float(np.ptp(points, axis=0).max()))
-
-
-def _met(bulge: Array, ends: Ids, curves: Curves, n: int) -> Array:
-    """Bulges (k, 3) of edges (k, 2), those of feature edges replaced by the curve's."""
-    if not len(curves.edges):
-        return bulge
-    keys, wanted = (e.min(axis=1) * n + e.max(axis=1) for e in (curves.edges, ends))
-    order = np.argsort(keys)
-    at = order[np.searchsorted(keys[order], wanted).clip(max=len(keys) - 1)]
-    return np.where((keys[at] == wanted)[:, None], curves.bulge[at], bulge)

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from meshmove.geometry import CellMesh, kind_of
+from meshmove.geometry.boundary import Shells
 from meshmove.geometry.quality import simplex_volumes
 
 from .edges import EdgeLimit
 from .interior import Interior
 from .laplacian import assemble, corner_weights
+from .volumes import VolumeLimit
 
 __all__ = ["Density", "Functional"]
 
@@ -58,6 +60,8 @@ class Functional:
         Label of each cell (n_cells,): theta is taken for each component by itself.
     curved_edges
         Edges (e, 2) of curved boundaries, whose stretching is limited (see `EdgeLimit`).
+    shells
+        Boundaries whose volume is kept (see `VolumeLimit`).
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Functional:
         rule: str = "interior",
         component: NDArray[np.int64] | None = None,
         curved_edges: NDArray[np.int64] | None = None,
+        shells: Shells | None = None,
     ) -> None:
         self.density, self.distortion, self.rule = density, distortion, rule
         self.dim, self.n_points = mesh.dim, mesh.n_points
@@ -95,6 +100,9 @@ class Functional:
         if curved_edges is not None and len(curved_edges):
             self.limit = EdgeLimit(mesh.points, curved_edges, float(self.volume.mean()))
         self.inside = Interior(mesh, self.volume)
+        self.kept = None
+        if shells is not None and len(shells):
+            self.kept = VolumeLimit(shells, float(self.volume.sum()))
         self._rule, self._rule_weight = _rule(self.dim, rule)
 
     # -- small pieces -----------------------------------------------------------------------------------------------
@@ -281,10 +289,11 @@ class Functional:
             gradient[:, c] = np.bincount(self._flat, force.ravel(), self.n_points)
             if nodal is not None:
                 gradient[:, c] += nodal * dm_node[c]
-        if self.limit is not None:
-            excess, force = self.limit(points)
-            energy += excess
-            gradient += force
+        for limit in (self.limit, self.kept):
+            if limit is not None:
+                excess, force = limit(points)
+                energy += excess
+                gradient += force
         if inside is not None and inside[1] is not None:
             energy += inside[0]
             gradient += inside[1]
