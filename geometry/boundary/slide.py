@@ -11,14 +11,15 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..mesh import CellMesh
-from .chains import FLAT, Chains, trace
+from .chains import Chains, trace
 from .curves import curves_of
 from .facets import Facets
-from .frames import axis, common, inertia_frame
+from .frames import common, inertia_frame
 from .middles import edge_index, known_bulges
 from .modes import fixed_facets
 from .shells import Shells
 from .smooth import smooth_patches
+from .straight import flat_patches, straight_chains
 from .surfaces import Surface, split_surface
 
 __all__ = ["Slide"]
@@ -99,24 +100,16 @@ class Slide:
         gliding = np.flatnonzero(chains.neighbours[:, 0] >= 0)
         of_node = np.full(len(p), -1, dtype=np.int64)
         of_node[chains.edges] = chains.chain[:, None]
-        curved = np.zeros(chains.chain.max(initial=-1) + 1, bool)
-        order = np.argsort(chains.chain, kind="stable")
-        stops = np.searchsorted(chains.chain[order], np.arange(len(curved) + 1))
-        lines: list[tuple[Any, ...]] = []
-        for k in range(len(curved)):
-            x = p[np.unique(chains.edges[order[stops[k] : stops[k + 1]]])]
-            along = x[np.argmax(((x - x[0]) ** 2).sum(1))] - x[0]
-            along = axis(along)
-            off = x - x[0] - np.outer((x - x[0]) @ along, along)
-            curved[k] = np.abs(off).max() > FLAT * np.ptp(x, axis=0).max()
-            if not curved[k]:
-                members = gliding[of_node[gliding] == k]
-                self._projector[members] = np.outer(along, along)
-                self._flat[members] = True
-                # a re-entrant corner does not stop a node that has slid past it by inverting a cell
-                reach = (x @ along).min() - p[members] @ along, (x @ along).max() - p[members] @ along
-                lines.append((members, np.broadcast_to(along, (len(members), p.shape[1])), *reach))
-        self._lines = tuple(np.concatenate(column) for column in zip(*lines, strict=True)) if lines else None
+        lines = straight_chains(p, chains)
+        curved = lines.curved
+        node = gliding[~curved[of_node[gliding]]]
+        if len(node):
+            k = of_node[node]
+            along, at = lines.along[k], (p[node] * lines.along[k]).sum(1)
+            self._projector[node] = along[:, :, None] * along[:, None, :]
+            self._flat[node] = True
+            # a re-entrant corner does not stop a node that has slid past it by inverting a cell
+            self._lines = node, along, lines.low[k] - at, lines.high[k] - at
         self._curve_node = gliding[curved[of_node[gliding]] & ~self.fixed[gliding]]
         self._curve_group = of_node[self._curve_node]
         if len(self._curve_node):
@@ -129,22 +122,11 @@ class Slide:
         of_node = np.full(len(p), -1, dtype=np.int64)
         of_node[surface.triangles] = surface.patch[:, None]
         inside = (of_node >= 0) & ~on_edge
-        curved = np.zeros(surface.patch.max(initial=-1) + 1, bool)
-        order = np.argsort(surface.patch, kind="stable")
-        stops = np.searchsorted(surface.patch[order], np.arange(len(curved) + 1))
-        member_order = np.argsort(of_node, kind="stable")
-        members_at = np.searchsorted(of_node[member_order], np.arange(len(curved) + 1))
-        for k in range(len(curved)):
-            triangles = surface.triangles[order[stops[k] : stops[k + 1]]]
-            x = p[np.unique(triangles)]
-            centred = x - x.mean(0)
-            normal = axis(np.linalg.svd(centred.T @ centred)[0][:, 2])
-            curved[k] = np.abs(centred @ normal).max() > FLAT * np.ptp(x, axis=0).max()
-            if not curved[k]:
-                members = member_order[members_at[k] : members_at[k + 1]]
-                members = members[inside[members]]
-                self._projector[members] = np.eye(3) - np.outer(normal, normal)
-                self._flat[members] = True
+        curved, normal = flat_patches(p, surface)
+        node = np.flatnonzero(inside & ~curved[of_node])
+        n = normal[of_node[node]]
+        self._projector[node] = np.eye(3) - n[:, :, None] * n[:, None, :]
+        self._flat[node] = True
         self._surface_node = np.flatnonzero(inside & ~self.fixed & curved[of_node])
         self._surface_group = of_node[self._surface_node]
         if len(self._surface_node):
