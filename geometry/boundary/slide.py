@@ -15,8 +15,9 @@ from .chains import Chains, trace
 from .curves import curves_of
 from .facets import Facets
 from .frames import common, inertia_frame
-from .middles import edge_index, known_bulges
+from .middles import known_bulges
 from .modes import fixed_facets
+from .shape import Shape
 from .shells import Shells
 from .smooth import smooth_patches
 from .straight import flat_patches, straight_chains
@@ -72,13 +73,11 @@ class Slide:
         self._surface_node = np.zeros(0, np.int64)
         #: edges (e, 2) on curved lines and surfaces: stretched far, they would cut off what they span
         self.curved_edges = np.zeros((0, 2), np.int64)
-        self._chords = np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
-        self._sheets = np.zeros((0, 3), np.int64), np.zeros(0, np.int64)
         nodes = facets.nodes[facets.constrained]
         label = facets.label[facets.constrained]
-        self._size = inertia_frame(mesh)
+        self._shape = Shape(n, inertia_frame(mesh))
         if d == 2:
-            chains = trace(mesh.points, nodes[:, :2], label, self._size)
+            chains = trace(mesh.points, nodes[:, :2], label, self._shape.frame)
             self._curves = curves_of(mesh.points, chains, known_bulges(mesh, chains.edges))
             self._add_curves(chains)
         elif len(nodes):
@@ -113,8 +112,7 @@ class Slide:
         self._curve_node = gliding[curved[of_node[gliding]] & ~self.fixed[gliding]]
         self._curve_group = of_node[self._curve_node]
         if len(self._curve_node):
-            self._curves.index(curved[chains.chain])
-            self._chords = chains.edges[curved[chains.chain]], chains.chain[curved[chains.chain]]
+            self._shape.add_curves(self._curves, curved[chains.chain])
             self.curved_edges = np.concatenate([self.curved_edges, chains.edges[curved[chains.chain]]])
 
     def _add_surfaces(self, mesh: CellMesh, surface: Surface, on_edge: NDArray[np.bool_]) -> None:
@@ -131,7 +129,7 @@ class Slide:
         self._surface_group = of_node[self._surface_node]
         if len(self._surface_node):
             self._surfaces = smooth_patches(mesh, surface, self._curves, curved[surface.patch])
-            self._sheets = surface.triangles[curved[surface.patch]], surface.patch[curved[surface.patch]]
+            self._shape.add_surfaces(self._surfaces, surface, curved[surface.patch])
             sides = surface.triangles[curved[surface.patch]][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
             self.curved_edges = np.concatenate([self.curved_edges, np.unique(np.sort(sides, axis=1), axis=0)])
 
@@ -274,30 +272,11 @@ class Slide:
         `points` (n, dim) are the nodes. In parts of the mesh's size; 0 for straight boundaries. The moved boundary is
         made of such chords.
         """
-        off = []
-        edges, chain = self._chords
-        if len(edges) and len(self._curve_node):
-            middle = points[edges].mean(axis=1)
-            off.append(self._curves.project(middle, chain)[0] - middle)
-        triangles, patch = self._sheets
-        if len(triangles) and len(self._surface_node):
-            middle = points[triangles].mean(axis=1)
-            off.append(self._surfaces.project(middle, patch)[0] - middle)
-        return max((float(np.sqrt(((o @ self._size) ** 2).sum(axis=1)).max()) for o in off), default=0.0)
+        return self._shape.sag(points)
 
     def middles(self, ends: Ids, middle: Array) -> Array:
         """Points (k, dim) amid edges `ends` (k, 2), those of curved boundary edges put on their curve or surface."""
-        out = middle.copy()
-        edges, chain = self._chords
-        triangles, patch = self._sheets
-        sides = np.concatenate([triangles[:, [k, (k + 1) % 3]] for k in range(3)])
-        # a feature edge is a side of facets, too: the curve has the last word
-        for known, group, shape in ((sides, np.tile(patch, 3), "_surfaces"), (edges, chain, "_curves")):
-            at = edge_index(known, ends, len(self.origin))
-            on = np.flatnonzero(at >= 0)
-            if len(on):
-                out[on] = getattr(self, shape).project(middle[on], group[at[on]])[0]
-        return out
+        return self._shape.middles(ends, middle)
 
     def retract(self, points: Array) -> Array:
         """Admissible positions (n, dim) closest to `points`."""
