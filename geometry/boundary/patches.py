@@ -97,19 +97,20 @@ class Patches:
 
     def project(self, x: Array, label: Ids) -> tuple[Array, Array]:
         """Closest points (m, 3) on the patches of the given labels (m,), and the unit normals there (m, 3)."""
-        distance, left = np.full(len(x), np.inf), np.arange(len(x))
-        which, where = np.zeros(len(x), np.int64), np.zeros((len(x), 2))
-        for patch in self._candidates(x, label).T:
-            left = left[patch[left] >= 0]
-            st = self._closest(x[left], patch[left])
-            d = ((self.at(patch[left], st) - x[left]) ** 2).sum(1)
-            better = d < distance[left]
-            to = left[better]
-            distance[to], which[to], where[to] = d[better], patch[to], st[better]
-            # a foot inside a patch is the closest point: only on sides and corners others compete
-            left = left[(st.min(axis=1) <= INSIDE) | (st.sum(axis=1) >= 1 - INSIDE)]
-            if not len(left):
-                break
+        found = self._candidates(x, label)
+        which = found[:, 0].copy()
+        where = self._closest(x, which)
+        # a foot inside a patch is the closest point: only on sides and corners others compete
+        edge = np.flatnonzero((where.min(axis=1) <= INSIDE) | (where.sum(axis=1) >= 1 - INSIDE))
+        row, column = np.nonzero(found[edge, 1:] >= 0)
+        if len(row):
+            row, patch = edge[row], found[edge[row], column + 1]
+            st = self._closest(x[row], patch)
+            other = ((self.at(patch, st) - x[row]) ** 2).sum(1)
+            distance = ((self.at(which, where) - x) ** 2).sum(1)
+            order = np.argsort(-other, kind="stable")
+            order = order[other[order] < distance[row[order]]]
+            which[row[order]], where[row[order]] = patch[order], st[order]  # of each row the last, the closest, stays
         normal = np.cross(*self.tangents(which, where))
         return self.at(which, where), normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
 

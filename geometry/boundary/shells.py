@@ -81,7 +81,8 @@ class Shells:
         """Volume inside each shell (s,), negative around holes, at node positions (n, dim)."""
         x = points[self._parts] - self._origin
         volume = np.linalg.det(x) / (2 if self.dim == 2 else 6)
-        return np.bincount(self._shell, self._weight * volume, self._shell.max(initial=-1) + 1)
+        count = int(self._shell.max(initial=-1)) + 1
+        return np.bincount(self._shell, self._weight * volume, count).astype(np.float64)
 
     def change(self, points: Array) -> Array:
         """What each shell gained of its volume, (s,), as a share of it."""
