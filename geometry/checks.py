@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .boundary.facets import Facets
-from .boundary.surfaces import closest_on_triangles
+from .boundary.patches import closest_on_triangles
 from .errors import InvalidMeshError, TangledMeshError, first_ids
 from .mesh import CellMesh
 from .quality import corner_volumes

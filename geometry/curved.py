@@ -58,16 +58,17 @@ class MidNodes:
         u, v = old / before, new / np.maximum(after, 1e-300)
         return _turned(self.bulge, u, v) * (after / before) ** 2
 
-    def displacement(self, step: Array, bend: Array | float = 1.0) -> Array:
+    def displacement(self, step: Array, bend: Array | float = 1.0, bulges: Array | None = None) -> Array:
         """Displacement (n_nodes, dim) of all nodes, for that of the vertices (n, dim).
 
         `bend`, one number or one for each mid-side node: the share of the bulge that is kept. 0 makes edges straight.
+        `bulges` (k, dim) are those to have then, where they are known better than by turning the old ones.
         """
         out = self._mesh.lifted(step)
         if self.curved:
-            points = self._mesh.points + step
+            new = self.bulges(self._mesh.points + step) if bulges is None else bulges
             keep = np.broadcast_to(bend, len(self.ids))[:, None]
-            out[self.ids] += np.where(keep == 1, self.bulges(points), keep * self.bulges(points)) - self.bulge
+            out[self.ids] += np.where(keep == 1, new, keep * new) - self.bulge
         if self._centres is not None and (self.curved or self._centres.offset.any()):
             c = self._centres
             grown = c.size(self._mesh.points + step) / c.size(self._mesh.points) - 1

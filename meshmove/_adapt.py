@@ -211,7 +211,7 @@ def _finish(
         stored = source.converter.fields(source.mesh)
         mesh = source.converter.with_fields(mesh, {k: v for k, v in carried.items() if k in stored})
     ratio = corner_volumes(source.cells, moved.points) / corner_volumes(source.cells)
-    warnings = dict.fromkeys((*move.warnings, *settled.warnings, *numbers.complaints(result)))
+    warnings = dict.fromkeys((*move.warnings, *settled.warnings, *numbers.complaints(result), *stage.lost_shape(moved)))
     report = Report(
         mover=mover.name,
         iterations=move.iterations,

@@ -60,7 +60,7 @@ class _Settling:
     def done(self) -> Settled:
         for _ in range(ROUNDS):
             step = self._step()
-            displacement = self.middle.displacement(step, self.bend)
+            displacement = self.middle.displacement(step, self.bend, self._bulges(step))
             nodes = None if self.cells.nodes is None else self.cells.nodes + displacement
             lost = self.validity.lost(self.cells.points + step, nodes)
             if not len(lost):
@@ -88,6 +88,19 @@ class _Settling:
         step = (there - rest) * self.stage.scale
         step[np.abs(step) <= 1e-15 * self.stage.scale] = 0  # nodes that stayed are bit for bit where they were
         return step
+
+    def _bulges(self, step: Array) -> Array:
+        """Bulges (k, dim) of edges at their new place; on curved boundaries those of the curve or surface there."""
+        bulges = self.middle.bulges(self.cells.points + step)
+        if not self.middle.curved:
+            return bulges
+        went = np.flatnonzero(step[self.middle.ends].any(axis=(1, 2)))
+        ends = self.middle.ends[went]
+        chord = (self.cells.points + step)[ends].mean(axis=1)
+        stage = self.stage
+        middle = (chord + bulges[went] - stage.centre) / stage.scale
+        bulges[went] = stage.slide.middles(ends, middle) * stage.scale + stage.centre - chord
+        return bulges
 
     def _straightened(self, lost: Ids, step: Array) -> Ids:
         """Straighten edges of lost cells; the cells in which there is none left to be straightened."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from meshmove.geometry.errors import first_ids
 from .inputs import Fields, Source, fixed_vertices, same_topology
 from .monitors import CallableDensity, Monitor, NodalDensity, Recovery, simplicial
 from .movers import Move, Mover, Problem
+from .movers.volumes import VOLUME
 from .select import Chosen, Predictor, Trials, choose
 
 __all__ = ["Result", "Stage"]
@@ -93,7 +94,21 @@ class Stage:
             )
 
     def unit(self, cells: CellMesh) -> CellMesh:
-        return cells.moved((cells.points - self.centre) / self.scale)
+        nodes = None if cells.nodes is None else (cells.nodes - self.centre) / self.scale
+        return replace(cells, points=(cells.points - self.centre) / self.scale, nodes=nodes)
+
+    def lost_shape(self, moved: CellMesh) -> tuple[str, ...]:
+        """A complaint where a boundary of the moved mesh encloses another volume than that of the reference."""
+        change = self.slide.shells.change(self.unit(moved).points)
+        bad = np.flatnonzero(np.abs(change) > VOLUME * (1 + 1e-6))
+        if not len(bad):
+            return ()
+        worst = change[bad[np.abs(change[bad]).argmax()]]
+        what, way = ("area", "volume")[self.base.dim - 2], "more" if worst > 0 else "less"
+        return (
+            f"a curved boundary encloses {100 * abs(worst):.2g} % {way} {what} than before, where {100 * VOLUME:.2g} % "
+            'is what movers keep to: hold it with boundary="fixed", or refine it',
+        )
 
     def problem(
         self, density: Any, start: Array, effort: float, predict: Callable[[Array], float] | None = None

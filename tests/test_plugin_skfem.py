@@ -249,3 +249,16 @@ def test_what_cannot_be_moved_is_named():
         converter.read(bad)
     with pytest.raises(ValueError, match=r"shape \(4, 2\) \(got \(2, 4\)\)"):
         converter.write(skfem.MeshTri(), np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("cls", [skfem.MeshTri1DG, skfem.MeshQuad1DG])
+def test_named_facets_where_a_periodic_mesh_is_glued_are_those_of_both_sides(cls):
+    x = np.linspace(0, 1, 5)
+    mesh = cls.init_tensor(x, x, periodic=[0])
+    across = [np.ptp(p[mesh.dofs.element_dofs[:, c]].mean(axis=0)) for p in mesh.p[:1] for c in mesh.f2t.T]
+    seam = np.flatnonzero((np.array(across) > 0.5) & (mesh.f2t[1] >= 0))
+    assert len(seam) == 4
+    mesh._boundaries = {"seam": seam}
+    cells = converter.read(mesh)
+    sides = cells.points[cells.facets["seam"]][:, :, 0]
+    assert sorted(sides.tolist()) == [[0, 0]] * 4 + [[1, 1]] * 4

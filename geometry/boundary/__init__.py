@@ -1,6 +1,7 @@
-"""Boundaries: facets, feature curves and surfaces, and gliding along them."""
+"""Boundaries: facets, feature curves and surfaces, gliding along them, and the volume that they enclose."""
 
 from .facets import Facets, facets_of
+from .shells import Shells
 from .slide import Slide
 
-__all__ = ["Facets", "Slide", "facets_of"]
+__all__ = ["Facets", "Shells", "Slide", "facets_of"]

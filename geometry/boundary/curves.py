@@ -1,198 +1,164 @@
-"""Feature curves: chains of edges between corners, and the closest point on them.
+"""Curves through the nodes of chains, in the plane and in space, and the closest point on them.
 
-An edge of a chain is a straight segment or, in two dimensions, a piece of a circular arc that is recovered
-from consecutive vertices on one circle; so nodes on a meshed circle glide on the circle itself.
+An edge of a chain stands for a piece of a curve: of a circle, where consecutive nodes lie on one, so that nodes on a
+meshed circle glide on the circle itself; else of a parabola, which bulges over its edge as the circles through its two
+ends and their neighbours do on average. Straight chains stay straight.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-__all__ = ["Chains", "CurveProjector", "trace"]
+from .chains import KINK, Chains, Circles, circles_of, in_space
+
+__all__ = ["Curves", "curves_of"]
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-#: a turn sharper than this is a corner (radians), also on an arc and between facets of a surface
-SHARP = np.deg2rad(40)
-#: a turn sharper than this is a corner unless it is on an arc: gliding round it would cut it off
-BEND = np.deg2rad(15)
-#: so is one above NOTICEABLE that exceeds its neighbours' turns by this factor: a kink in an otherwise smooth line
-KINK, NOTICEABLE = 2.5, 1e-3
-#: so is one across which an edge would cut off more than this share of the mesh's size
-COARSE = 0.008
-#: relative tolerance for "on one line", "in one plane", "on one circle"
-FLAT = 1e-6
+#: middle nodes of second-order cells within this share of a bulge lie on the circle
+NEAR = 0.02
+#: Newton's steps to the closest point of a parabola
+NEWTON = 8
+#: a step shorter than this was the last: the next would be its square
+SETTLED = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class Chains:
-    """Edges (e, 2) with the chain of each (e,), corner nodes (n,) bool, and the two chain neighbours of each
-    ordinary curve node (n, 2), -1 elsewhere."""
-
-    edges: Ids
-    chain: Ids
-    corner: NDArray[np.bool_]
-    neighbours: Ids
-
-
-def _turning(points: Array, neighbours: Ids, nodes: Ids) -> Array:
-    a = points[nodes] - points[neighbours[nodes, 0]]
-    b = points[neighbours[nodes, 1]] - points[nodes]
-    cosine = (a * b).sum(1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-300)
-    # atan2 keeps small angles accurate, where arccos has only half of the digits
-    area = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1) * cosine
-    across = np.sqrt(np.maximum((a * a).sum(1) * (b * b).sum(1) - area**2, 0))
-    return np.arctan2(across, area)
-
-
-def _height(points: Array, neighbours: Ids, nodes: Ids) -> Array:
-    """Distance of nodes from the line through their two neighbours."""
-    a, base = points[neighbours[:, 0]], points[neighbours[:, 1]] - points[neighbours[:, 0]]
-    u = points[nodes] - a
-    return np.abs(u[:, 0] * base[:, 1] - u[:, 1] * base[:, 0]) / np.maximum(np.linalg.norm(base, axis=1), 1e-300)
-
-
-def trace(points: Array, edges: Ids, label: Ids, frame: Array | None = None) -> Chains:
-    """Split a network of edges (e, 2) into chains at corners.
-
-    A node is a corner where the number of edges is not two, the label (e,) changes, or the line has a kink; in two
-    dimensions also where a coarse line bends so far that an edge across the bend would cut off more than `COARSE`
-    of the mesh's size, measured in coordinates points @ frame (dim, dim) in which the mesh is about one in size.
-    """
-    n, e = len(points), len(edges)
-    degree = np.bincount(edges.ravel(), minlength=n)
-    ends = edges.ravel()
-    order = np.argsort(ends, kind="stable")
-    start = np.concatenate([[0], np.cumsum(degree)])
-    two = np.flatnonzero(degree == 2)
-    half = np.stack([order[start[two]], order[start[two] + 1]], axis=1)  # positions in `ends`
-    neighbours = np.full((n, 2), -1, dtype=np.int64)
-    neighbours[two] = ends[half ^ 1]
-    corner = (degree > 0) & (degree != 2)
-    corner[two] |= label[half[:, 0] // 2] != label[half[:, 1] // 2]
-
-    turn = np.zeros(n)
-    turn[two] = _turning(points, neighbours, two)
-    corner |= turn > SHARP
-    corner |= (turn > BEND) & ~_on_arc(points, edges, np.where(corner[:, None], -1, neighbours))[0]
-    if frame is not None:
-        free = two[~corner[two]]
-        cut = _height(points @ frame, neighbours[free], free) / 2
-        on_arc = _on_arc(points, edges, np.where(corner[:, None], -1, neighbours))[0]
-        corner[free] |= (cut > COARSE) & ~on_arc[free]
-    calm = np.where(corner, 0.0, turn)
-    kink = turn[two] > np.maximum(KINK * calm[neighbours[two]].max(1), NOTICEABLE)
-    corner[two] |= kink
-    neighbours[corner] = -1
-
-    smooth = ~corner[two]
-    a, b = (half[smooth] // 2).T
-    chain = connected_components(coo_matrix((np.ones(len(a), bool), (a, b)), shape=(e, e)), directed=False)[1]
-    return Chains(edges, chain.astype(np.int64), corner, neighbours)
-
-
-def _on_arc(points: Array, edges: Ids, neighbours: Ids) -> tuple[NDArray[np.bool_], Array, Array]:
-    """Which nodes (n,) lie on an arc of at least four vertices, and centre (n, 2) and radius (n,) of their circles."""
-    n, dim = points.shape
-    centre, radius, on_arc = np.zeros((n, 2)), np.zeros(n), np.zeros(n, bool)
-    if dim != 2:
-        return on_arc, centre, radius
-    mid = np.flatnonzero(neighbours[:, 0] >= 0)
-    a, b, c = points[neighbours[mid, 0]], points[mid], points[neighbours[mid, 1]]
-    u, v = a - b, c - b
-    cross = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
-    uu, vv = (u * u).sum(1), (v * v).sum(1)
-    bent = np.abs(cross) > NOTICEABLE * np.sqrt(uu * vv)
-    mid, u, v, cross, uu, vv = mid[bent], u[bent], v[bent], cross[bent], uu[bent], vv[bent]
-    offset = np.stack([v[:, 1] * uu - u[:, 1] * vv, u[:, 0] * vv - v[:, 0] * uu], axis=1) / (2 * cross[:, None])
-    centre[mid], radius[mid] = points[mid] + offset, np.linalg.norm(offset, axis=1)
-
-    # two neighbouring nodes with one circle: it holds for the edges on either side of them as well
-    i, j = edges.T
-    same = (radius[i] > 0) & (radius[j] > 0)
-    near = np.maximum(radius[i], radius[j])
-    same &= np.linalg.norm(centre[i] - centre[j], axis=1) + np.abs(radius[i] - radius[j]) <= 1e-5 * near
-    on_arc[i[same]] = on_arc[j[same]] = True
-    return on_arc, centre, radius
-
-
-def _circles(points: Array, chains: Chains) -> tuple[Array, Array]:
-    """Centre and radius of the circle of each edge (e, 2), (e,); radius 0 marks a straight edge."""
-    on_arc, centre, radius = _on_arc(points, chains.edges, chains.neighbours)
-    edge_centre, edge_radius = np.zeros((len(chains.edges), 2)), np.zeros(len(chains.edges))
+def curves_of(points: Array, chains: Chains, known: Array | None = None) -> Curves:
+    """The curves that chains stand for; `known` (e, dim) are bulges that the mesh tells, NaN elsewhere."""
+    circles = circles_of(points, chains.edges, chains.neighbours)
+    one, other = (_bulges(points, chains.edges, circles, side) for side in (0, 1))
+    begins, ends = (chains.neighbours[chains.edges[:, side], :1] < 0 for side in (0, 1))
+    one, other = np.where(begins, other, one), np.where(ends, one, other)  # at corners the other end tells alone
+    bulge = _blended(one, other)
+    arc = np.full(len(chains.edges), -1)
     for node in chains.edges.T[::-1]:
-        use = on_arc[node]
-        edge_centre[use], edge_radius[use] = centre[node[use]], radius[node[use]]
-    return edge_centre, edge_radius
+        arc = np.where(circles.shared[node], node, arc)
+    on = np.flatnonzero(arc >= 0)
+    bulge[on] = np.where((arc[on] == chains.edges[on, 0])[:, None], one[on], other[on])
+    if known is not None:
+        told = ~np.isnan(known[:, 0])
+        size = np.linalg.norm(np.nan_to_num(known), axis=1)
+        near = np.linalg.norm(np.nan_to_num(known) - bulge, axis=1) <= NEAR * size
+        told &= (arc < 0) | ((size > 0) & ~near)  # circles that agree with middle nodes, or are all there is, stand
+        bulge[told], arc[told] = known[told], -1
+    return Curves(points, chains, bulge, arc, circles)
 
 
-class CurveProjector:
-    """Closest point on a chain of segments and arcs.
+def _bulges(points: Array, edges: Ids, circles: Circles, side: int) -> Array:
+    """From the middle of each edge to the circle of its end `side`, (e, dim); 0 where there is none."""
+    node = edges[:, side]
+    a, b = points[edges[:, 0]], points[edges[:, 1]]
+    out = (a + b) / 2 - circles.centre[node]
+    height = np.linalg.norm(out, axis=1, keepdims=True)
+    radius = circles.radius[node, None]
+    half = ((b - a) ** 2).sum(1, keepdims=True) / 4
+    # radius - height without cancellation; more than a quarter of a circle to an edge is none
+    bulge = np.where(radius > 0, out / np.maximum(height, 1e-300) * half / np.maximum(radius + height, 1e-300), 0.0)
+    return np.where(half > radius**2 / 2, 0.0, bulge)
 
-    Parameters
-    ----------
-    points
-        Original coordinates (n, dim).
-    chains
-        From `trace`.
-    used
-        Mask (e,) of the edges to index.
+
+def _blended(one: Array, other: Array) -> Array:
+    """Mean of two bulges; where they differ much the curve begins or ends to bend there, and the smaller one counts."""
+    p, q = np.linalg.norm(one, axis=1), np.linalg.norm(other, axis=1)
+    least = np.minimum(p, q)
+    mean = (one + other) / 2
+    size = np.linalg.norm(mean, axis=1)
+    return mean * (np.minimum(size, KINK * least) / np.maximum(size, 1e-300))[:, None]
+
+
+class Curves:
+    """Pieces of curves over the edges of chains.
+
+    `bulge` (e, dim) leads from the middle of each edge to the curve; `arc` (e,) is a node whose circle the piece is
+    part of, -1 for a parabola.
     """
 
-    def __init__(self, points: Array, chains: Chains, used: NDArray[np.bool_]) -> None:
-        edges = chains.edges[used]
-        self._a, self._b = points[edges[:, 0]], points[edges[:, 1]]
-        if points.shape[1] == 2:
-            centre, radius = _circles(points, chains)
-            self._centre, self._radius = centre[used], radius[used]
-        else:
-            self._centre, self._radius = np.zeros_like(self._a), np.zeros(len(edges))
-        length = np.linalg.norm(self._b - self._a, axis=1)
-        chain = chains.chain[used]
+    def __init__(self, points: Array, chains: Chains, bulge: Array, arc: Ids, circles: Circles) -> None:
+        self.edges, self.chain, self.bulge = chains.edges, chains.chain, bulge
+        self._a, self._b = points[chains.edges[:, 0]], points[chains.edges[:, 1]]
+        self._radius = np.where(arc >= 0, circles.radius[arc], 0.0)
+        self._centre, self._axis = circles.centre[arc], circles.axis[arc]
+        self._neighbours, self._circles = chains.neighbours, circles
+        #: an extra coordinate keeps the search on the node's own chain, however close another one passes
+        self._apart = 4 * max(float(np.ptp(points, axis=0).max()), 1e-300)
+
+    def tangents(self, points: Array) -> Array:
+        """Unit tangents (n, dim) at the nodes of curves, 0 at corners and elsewhere."""
+        ordinary = self._neighbours[:, 0] >= 0
+        along = np.where(ordinary[:, None], points[self._neighbours[:, 1]] - points[self._neighbours[:, 0]], 0.0)
+        circle = self._circles
+        round_ = np.cross(circle.axis, in_space(points - circle.centre))[:, : points.shape[1]]
+        along = np.where((circle.radius > 0)[:, None], round_, along)
+        return along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-300)
+
+    def index(self, used: NDArray[np.bool_]) -> None:
+        """Make the edges of the mask (e,) ready for `project`."""
+        ids = np.flatnonzero(used)
+        length = np.linalg.norm(self._b[ids] - self._a[ids], axis=1)
         # samples close enough together that a short edge never hides a long one
         count = np.clip(np.ceil(4 * length / max(np.median(length), 1e-300)), 4, 64).astype(int)
-        self._edge = np.repeat(np.arange(len(edges)), count)
-        t = (np.arange(len(self._edge)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / np.repeat(count, count)
-        samples = self._a[self._edge] * (1 - t[:, None]) + self._b[self._edge] * t[:, None]
-        # an extra coordinate keeps the search on the node's own chain, however close another one passes
-        self._apart = 4 * max(float(np.ptp(points, axis=0).max()), 1e-300)
-        self._tree = cKDTree(np.c_[samples, chain[self._edge] * self._apart])
+        self._sampled = np.repeat(ids, count)
+        t = (np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + 0.5) / np.repeat(count, count)
+        samples = self._at(self._sampled, t[:, None])
+        self._tree = cKDTree(np.c_[samples, self.chain[self._sampled] * self._apart])
 
     def project(self, x: Array, chain: Ids) -> tuple[Array, Array]:
         """Closest points (m, dim) on the given chains (m,), and the unit tangents there (m, dim)."""
-        k = min(3, len(self._edge))
+        k = min(3, len(self._sampled))
         _, found = self._tree.query(np.c_[x, chain * self._apart], k=k)
-        edge = self._edge[found.reshape(-1)]
+        edge = self._sampled[found.reshape(-1)]
         closest, along = self._on_edge(np.repeat(x, k, axis=0), edge)
         distance = ((closest - np.repeat(x, k, axis=0)) ** 2).sum(1).reshape(-1, k)
         best = distance.argmin(1) + k * np.arange(len(x))
         return closest[best], along[best]
 
+    def _at(self, edge: Ids, t: Array) -> Array:
+        return self._a[edge] * (1 - t) + self._b[edge] * t + 4 * t * (1 - t) * self.bulge[edge]
+
     def _on_edge(self, x: Array, edge: Ids) -> tuple[Array, Array]:
         a, b = self._a[edge], self._b[edge]
         along = b - a
         t = np.clip(((x - a) * along).sum(1) / (along * along).sum(1), 0, 1)[:, None]
-        closest = np.where(t == 1, b, a + t * along)  # the end point itself, not a rounding error beside it
+        closest = a + t * along
         arc = self._radius[edge] > 0
+        bent = np.flatnonzero(~arc & (self.bulge[edge] != 0).any(axis=1))
+        if len(bent):
+            t[bent], along[bent] = self._on_parabola(x[bent], edge[bent], t[bent])
+            closest[bent] = self._at(edge[bent], t[bent])
+        closest = np.where(t == 1, b, np.where(t == 0, a, closest))  # the end itself, not a rounding error beside it
         if arc.any():
-            c, r = self._centre[edge[arc]], self._radius[edge[arc], None]
-            ray = x[arc] - c
-            on = c + r * ray / np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-300)
-            u, v, w = a[arc] - c, b[arc] - c, on - c
-            turn = np.sign(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
-            inside = (turn * (u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0]) >= 0) & (
-                turn * (w[:, 0] * v[:, 1] - w[:, 1] * v[:, 0]) >= 0
-            )
-            to_a = ((on - a[arc]) ** 2).sum(1) <= ((on - b[arc]) ** 2).sum(1)
-            on = np.where(inside[:, None], on, np.where(to_a[:, None], a[arc], b[arc]))
-            closest[arc] = on
-            ray = on - c
-            along[arc] = np.stack([-ray[:, 1], ray[:, 0]], axis=1)
+            closest[arc], along[arc] = self._on_arc(x[arc], edge[arc])
         return closest, along / np.linalg.norm(along, axis=1, keepdims=True)
+
+    def _on_parabola(self, x: Array, edge: Ids, t: Array) -> tuple[Array, Array]:
+        """Parameter of the closest point and the tangent there, by Newton's method from the foot on the chord."""
+        along, bulge = self._b[edge] - self._a[edge], self.bulge[edge]
+        for _ in range(NEWTON):
+            off, slope = self._at(edge, t) - x, along + 4 * (1 - 2 * t) * bulge
+            square = (slope * slope).sum(1, keepdims=True)
+            bend = square - 8 * (off * bulge).sum(1, keepdims=True)
+            step = (off * slope).sum(1, keepdims=True) / np.where(bend > 0.1 * square, bend, square)
+            t, old = np.clip(t - step, 0, 1), t
+            if np.abs(t - old).max() <= SETTLED:
+                break
+        return t, along + 4 * (1 - 2 * t) * bulge
+
+    def _on_arc(self, x: Array, edge: Ids) -> tuple[Array, Array]:
+        a, b, c, r = self._a[edge], self._b[edge], self._centre[edge], self._radius[edge, None]
+        axis, dim = self._axis[edge], x.shape[1]
+        ray = in_space(x - c)
+        ray = (ray - axis * (axis * ray).sum(1, keepdims=True))[:, :dim]
+        on = c + r * ray / np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-300)
+        u, v, w = (in_space(y - c) for y in (a, b, on))
+
+        def turn(p: Array, q: Array) -> Array:
+            return (axis * np.cross(p, q)).sum(1)
+
+        way = np.sign(turn(u, v))
+        inside = (way * turn(u, w) >= 0) & (way * turn(w, v) >= 0)
+        to_a = ((on - a) ** 2).sum(1) <= ((on - b) ** 2).sum(1)
+        on = np.where(inside[:, None], on, np.where(to_a[:, None], a, b))
+        return on, np.cross(axis, in_space(on - c))[:, :dim]

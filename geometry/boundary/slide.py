@@ -11,10 +11,17 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..mesh import CellMesh
-from ..quality import simplex_volumes
-from .curves import FLAT, Chains, CurveProjector, trace
+from .chains import Chains, trace
+from .curves import curves_of
 from .facets import Facets
-from .surfaces import SurfaceProjector, split_surface
+from .frames import common, inertia_frame
+from .middles import known_bulges
+from .modes import fixed_facets
+from .shape import Shape
+from .shells import Shells
+from .smooth import smooth_patches
+from .straight import flat_patches, straight_chains
+from .surfaces import Surface, split_surface
 
 __all__ = ["Slide"]
 
@@ -53,7 +60,7 @@ class Slide:
         self.fixed = np.zeros(n, bool)
         if fixed is not None:
             self.fixed[np.asarray(fixed)] = True
-        for ids in _fixed_facets(facets, boundary):
+        for ids in fixed_facets(facets, boundary):
             nodes = facets.nodes[ids]
             self.fixed[nodes[nodes >= 0]] = True
         self._held = np.flatnonzero(self.fixed)
@@ -66,18 +73,23 @@ class Slide:
         self._surface_node = np.zeros(0, np.int64)
         #: edges (e, 2) on curved lines and surfaces: stretched far, they would cut off what they span
         self.curved_edges = np.zeros((0, 2), np.int64)
-        self._chords = np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
         nodes = facets.nodes[facets.constrained]
         label = facets.label[facets.constrained]
-        self._size = _frame(mesh)
+        self._shape = Shape(n, inertia_frame(mesh))
         if d == 2:
-            self._add_curves(trace(mesh.points, nodes[:, :2], label, self._size))
+            chains = trace(mesh.points, nodes[:, :2], label, self._shape.frame)
+            self._curves = curves_of(mesh.points, chains, known_bulges(mesh, chains.edges))
+            self._add_curves(chains)
         elif len(nodes):
             surface = split_surface(mesh.points, nodes, label)
-            curves = trace(mesh.points, surface.edges, surface.edge_label)
-            self._add_surfaces(surface, np.bincount(surface.edges.ravel(), minlength=n) > 0)
-            self._add_curves(curves)
+            chains = trace(mesh.points, surface.edges, surface.edge_label)
+            self._curves = curves_of(mesh.points, chains, known_bulges(mesh, chains.edges))
+            self._add_surfaces(mesh, surface, np.bincount(surface.edges.ravel(), minlength=n) > 0)
+            self._add_curves(chains)
         self._tie(mesh.periodic)
+        curved = np.zeros(n, bool)
+        curved[self._curve_node] = curved[self._surface_node] = True
+        self.shells = Shells(mesh, facets, curved)
 
     # -- building ---------------------------------------------------------------------------------------------------
 
@@ -87,57 +99,37 @@ class Slide:
         gliding = np.flatnonzero(chains.neighbours[:, 0] >= 0)
         of_node = np.full(len(p), -1, dtype=np.int64)
         of_node[chains.edges] = chains.chain[:, None]
-        curved = np.zeros(chains.chain.max(initial=-1) + 1, bool)
-        order = np.argsort(chains.chain, kind="stable")
-        stops = np.searchsorted(chains.chain[order], np.arange(len(curved) + 1))
-        lines: list[tuple[Any, ...]] = []
-        for k in range(len(curved)):
-            x = p[np.unique(chains.edges[order[stops[k] : stops[k + 1]]])]
-            along = x[np.argmax(((x - x[0]) ** 2).sum(1))] - x[0]
-            along = _axis(along)
-            off = x - x[0] - np.outer((x - x[0]) @ along, along)
-            curved[k] = np.abs(off).max() > FLAT * np.ptp(x, axis=0).max()
-            if not curved[k]:
-                members = gliding[of_node[gliding] == k]
-                self._projector[members] = np.outer(along, along)
-                self._flat[members] = True
-                # a re-entrant corner does not stop a node that has slid past it by inverting a cell
-                reach = (x @ along).min() - p[members] @ along, (x @ along).max() - p[members] @ along
-                lines.append((members, np.broadcast_to(along, (len(members), p.shape[1])), *reach))
-        self._lines = tuple(np.concatenate(column) for column in zip(*lines, strict=True)) if lines else None
+        lines = straight_chains(p, chains)
+        curved = lines.curved
+        node = gliding[~curved[of_node[gliding]]]
+        if len(node):
+            k = of_node[node]
+            along, at = lines.along[k], (p[node] * lines.along[k]).sum(1)
+            self._projector[node] = along[:, :, None] * along[:, None, :]
+            self._flat[node] = True
+            # a re-entrant corner does not stop a node that has slid past it by inverting a cell
+            self._lines = node, along, lines.low[k] - at, lines.high[k] - at
         self._curve_node = gliding[curved[of_node[gliding]] & ~self.fixed[gliding]]
         self._curve_group = of_node[self._curve_node]
         if len(self._curve_node):
-            self._curves = CurveProjector(p, chains, curved[chains.chain])
-            if p.shape[1] == 2:
-                self._chords = chains.edges[curved[chains.chain]], chains.chain[curved[chains.chain]]
+            self._shape.add_curves(self._curves, curved[chains.chain])
             self.curved_edges = np.concatenate([self.curved_edges, chains.edges[curved[chains.chain]]])
 
-    def _add_surfaces(self, surface, on_edge: NDArray[np.bool_]) -> None:
+    def _add_surfaces(self, mesh: CellMesh, surface: Surface, on_edge: NDArray[np.bool_]) -> None:
         p = self.origin
         of_node = np.full(len(p), -1, dtype=np.int64)
         of_node[surface.triangles] = surface.patch[:, None]
         inside = (of_node >= 0) & ~on_edge
-        curved = np.zeros(surface.patch.max(initial=-1) + 1, bool)
-        order = np.argsort(surface.patch, kind="stable")
-        stops = np.searchsorted(surface.patch[order], np.arange(len(curved) + 1))
-        member_order = np.argsort(of_node, kind="stable")
-        members_at = np.searchsorted(of_node[member_order], np.arange(len(curved) + 1))
-        for k in range(len(curved)):
-            triangles = surface.triangles[order[stops[k] : stops[k + 1]]]
-            x = p[np.unique(triangles)]
-            centred = x - x.mean(0)
-            normal = _axis(np.linalg.svd(centred.T @ centred)[0][:, 2])
-            curved[k] = np.abs(centred @ normal).max() > FLAT * np.ptp(x, axis=0).max()
-            if not curved[k]:
-                members = member_order[members_at[k] : members_at[k + 1]]
-                members = members[inside[members]]
-                self._projector[members] = np.eye(3) - np.outer(normal, normal)
-                self._flat[members] = True
+        curved, normal = flat_patches(p, surface)
+        node = np.flatnonzero(inside & ~curved[of_node])
+        n = normal[of_node[node]]
+        self._projector[node] = np.eye(3) - n[:, :, None] * n[:, None, :]
+        self._flat[node] = True
         self._surface_node = np.flatnonzero(inside & ~self.fixed & curved[of_node])
         self._surface_group = of_node[self._surface_node]
         if len(self._surface_node):
-            self._surfaces = SurfaceProjector(p, surface, curved[surface.patch])
+            self._surfaces = smooth_patches(mesh, surface, self._curves, curved[surface.patch])
+            self._shape.add_surfaces(self._surfaces, surface, curved[surface.patch])
             sides = surface.triangles[curved[surface.patch]][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
             self.curved_edges = np.concatenate([self.curved_edges, np.unique(np.sort(sides, axis=1), axis=0)])
 
@@ -159,7 +151,7 @@ class Slide:
                 self.fixed[m] |= self.fixed[s] | curved[s] | curved[m]
                 if self._flat[s]:
                     old = self._projector[m] if self._flat[m] else np.eye(self.origin.shape[1])
-                    self._projector[m] = _common(old, self._projector[s])
+                    self._projector[m] = common(old, self._projector[s])
                     self._flat[m] = True
             self.fixed[slaves] = self.fixed[self._master[slaves]]
             self._projector[slaves] = self._projector[self._master[slaves]]
@@ -275,16 +267,16 @@ class Slide:
         return basis
 
     def sag(self, points: Array) -> float:
-        """Largest distance of the middle of an edge from the curve that its ends (n, 2) glide on, in two dimensions.
+        """Largest distance of the middle of an edge or a facet from the curve or the surface that it stands for.
 
-        In parts of the mesh's size; 0 for straight boundaries. The moved boundary is made of such chords.
+        `points` (n, dim) are the nodes. In parts of the mesh's size; 0 for straight boundaries. The moved boundary is
+        made of such chords.
         """
-        edges, chain = self._chords
-        if not len(edges) or not len(self._curve_node):
-            return 0.0
-        middle = points[edges].mean(axis=1)
-        off = (self._curves.project(middle, chain)[0] - middle) @ self._size
-        return float(np.sqrt((off**2).sum(axis=1)).max())
+        return self._shape.sag(points)
+
+    def middles(self, ends: Ids, middle: Array) -> Array:
+        """Points (k, dim) amid edges `ends` (k, 2), those of curved boundary edges put on their curve or surface."""
+        return self._shape.middles(ends, middle)
 
     def retract(self, points: Array) -> Array:
         """Admissible positions (n, dim) closest to `points`."""
@@ -310,55 +302,3 @@ class Slide:
         # the way back comes with the tangents there, which the caller may want next
         self._retracted, self._found = out, (tangent, normal)
         return out
-
-
-def _frame(mesh: CellMesh) -> Array:
-    """Linear map (dim, dim) to coordinates in which the domain has the moments of inertia of the unit cube.
-
-    However a mesh is stretched, it is about one in size there, in all directions.
-    """
-    simplices, owner = mesh.corners
-    volume = np.abs(simplex_volumes(mesh.points, simplices))
-    centre = mesh.points[simplices].mean(axis=1)
-    mean = volume @ centre / volume.sum()
-    offset = mesh.points[simplices] - mean
-    d = mesh.dim
-    # second moments of a simplex: its vertices and its centre, weighted
-    moments = np.einsum("s,sva,svb->ab", volume, offset, offset) / ((d + 1) * (d + 2))
-    moments += np.einsum("s,sa,sb->ab", volume, centre - mean, centre - mean) * (d + 1) / (d + 2)
-    values, vectors = np.linalg.eigh(moments / volume.sum())
-    return vectors / np.sqrt(12 * np.maximum(values, 1e-300))
-
-
-def _axis(direction: Array) -> Array:
-    """Unit vector; components that are rounding errors become exact zeros, so that an axis stays an axis."""
-    unit = direction / np.linalg.norm(direction)
-    unit[np.abs(unit) < 1e-9] = 0
-    return unit / np.linalg.norm(unit)
-
-
-def _common(a: Array, b: Array) -> Array:
-    """Projector onto the directions that two projectors share."""
-    values, vectors = np.linalg.eigh(a @ b @ a)
-    shared = vectors[:, values > 1 - 1e-9]
-    return shared @ shared.T
-
-
-def _fixed_facets(facets: Facets, boundary: str | Mapping[str, str]) -> list[Ids]:
-    modes = ("slide", "fixed")
-    if isinstance(boundary, str):
-        if boundary not in modes:
-            raise ValueError(f"Expected boundary 'slide', 'fixed' or a dict of them by name (got {boundary!r})")
-        return [np.flatnonzero(facets.exterior)] if boundary == "fixed" else []
-    if not isinstance(boundary, Mapping):
-        raise ValueError(f"Expected boundary 'slide', 'fixed' or a dict of them by name (got {boundary!r})")
-    out = []
-    for name, mode in boundary.items():
-        if name not in facets.names:
-            known = ", ".join(map(repr, facets.names)) or "none"
-            raise ValueError(f"Expected the name of a boundary of the mesh (got {name!r}; it has: {known})")
-        if mode not in modes:
-            raise ValueError(f"Expected 'slide' or 'fixed' for boundary {name!r} (got {mode!r})")
-        if mode == "fixed":
-            out.append(facets.names[name])
-    return out

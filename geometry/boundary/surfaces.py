@@ -1,4 +1,4 @@
-"""Boundary surfaces of three-dimensional meshes: patches between feature edges, and the closest point on them."""
+"""Boundary surfaces of three-dimensional meshes: patches between feature edges."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
-from .curves import NOTICEABLE, SHARP
+from .chains import NOTICEABLE, SHARP
 
-__all__ = ["Surface", "SurfaceProjector", "closest_on_triangles", "split_surface"]
+__all__ = ["Surface", "facet_normals", "split_surface"]
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -21,7 +20,10 @@ Ids = NDArray[np.int64]
 @dataclass(frozen=True, eq=False)
 class Surface:
     """Triangles (t, 3) of the constraint facets, the patch of each (t,), and the feature edges (e, 2) between
-    patches with a label (e,) that is the same along one feature."""
+    patches with a label (e,) that is the same along one feature.
+
+    Triangles of a patch turn the same way, unless it is one-sided as a Möbius strip is.
+    """
 
     triangles: Ids
     patch: Ids
@@ -29,7 +31,7 @@ class Surface:
     edge_label: Ids
 
 
-def _normals(points: Array, triangles: Ids) -> Array:
+def facet_normals(points: Array, triangles: Ids) -> Array:
     a, b, c = (points[triangles[:, k]] for k in range(3))
     n = np.cross(b - a, c - a)
     return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-300)
@@ -51,7 +53,7 @@ def split_surface(points: Array, facets: Ids, label: Ids) -> Surface:
     the shape, while the facets of a meshed cylinder are not.
     """
     triangles, facet = _triangulate(facets)
-    normal = _normals(points, triangles)
+    normal = facet_normals(points, triangles)
     pairs = triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
     owner = np.repeat(np.arange(len(triangles)), 3)
     forward = pairs[:, 0] < pairs[:, 1]
@@ -85,55 +87,23 @@ def split_surface(points: Array, facets: Ids, label: Ids) -> Surface:
     patch = components(~feature)
     sides = np.sort(np.stack([patch[a], patch[b]], axis=1), axis=1)[feature]
     edge_label = np.unique(sides, axis=0, return_inverse=True)[1].ravel() if feature.any() else np.zeros(0, np.int64)
+    agree = forward[first] != forward[second]
+    inner = ~feature
+    triangles = _alike(triangles, patch, np.stack([a, b], axis=1)[inner], agree[inner])
     return Surface(triangles, patch, edges[feature], edge_label)
 
 
-def closest_on_triangles(x: Array, a: Array, b: Array, c: Array) -> Array:
-    """Closest point (m, dim) to x (m, dim) on the triangle a b c of each row."""
-    u, v, w = b - a, c - a, x - a
-    uu, uv, vv = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
-    wu, wv = (w * u).sum(1), (w * v).sum(1)
-    det = np.maximum(uu * vv - uv * uv, 1e-300)
-    s, t = (vv * wu - uv * wv) / det, (uu * wv - uv * wu) / det
-    inside = (s >= 0) & (t >= 0) & (s + t <= 1)
-    best = a + s[:, None] * u + t[:, None] * v
-    if not inside.all():
-        out = np.flatnonzero(~inside)
-        distance = np.full(len(out), np.inf)
-        for p, q in ((a, b), (b, c), (c, a)):
-            p, q = p[out], q[out]
-            along = q - p
-            r = np.clip(((x[out] - p) * along).sum(1) / np.maximum((along * along).sum(1), 1e-300), 0, 1)[:, None]
-            on = p + r * along
-            d = ((on - x[out]) ** 2).sum(1)
-            better = d < distance
-            best[out[better]], distance[better] = on[better], d[better]
-    return best
+def _alike(triangles: Ids, patch: Ids, pairs: Ids, agree: NDArray[np.bool_]) -> Ids:
+    """The triangles, turned round where neighbours (k, 2) of one patch do not agree on the way round.
 
-
-class SurfaceProjector:
-    """Closest point on the original, faceted surface of a patch."""
-
-    def __init__(self, points: Array, surface: Surface, used: NDArray[np.bool_]) -> None:
-        triangles = surface.triangles[used]
-        self._vertices = tuple(points[triangles[:, k]] for k in range(3))
-        self._normal = _normals(points, triangles)
-        weights = np.array([[1, 1, 1], [4, 1, 1], [1, 4, 1], [1, 1, 4]], float)
-        weights /= weights.sum(1, keepdims=True)
-        samples = np.einsum("sk,ktd->tsd", weights, np.stack(self._vertices)).reshape(-1, 3)
-        self._triangle = np.repeat(np.arange(len(triangles)), len(weights))
-        self._apart = 4 * max(float(np.ptp(points, axis=0).max()), 1e-300)
-        self._tree = cKDTree(np.c_[samples, surface.patch[used][self._triangle] * self._apart])
-
-    def project(self, x: Array, patch: Ids) -> tuple[Array, Array]:
-        """Closest points (m, 3) on the given patches (m,), and the unit normals there (m, 3)."""
-        _, found = self._tree.query(np.c_[x, patch * self._apart], k=min(10, len(self._triangle)))
-        found = self._triangle[found.reshape(len(x), -1)]
-        best, normal, distance = np.empty_like(x), np.empty_like(x), np.full(len(x), np.inf)
-        for triangle in found.T:
-            on = closest_on_triangles(x, *(v[triangle] for v in self._vertices))
-            d = ((on - x) ** 2).sum(1)
-            better = d < distance
-            best[better], distance[better] = on[better], d[better]
-            normal[better] = self._normal[triangle[better]]
-        return best, normal
+    Each triangle stands twice in a graph, once either way round; of the two halves of a patch the one with its first
+    triangle as it is tells.
+    """
+    n = len(triangles)
+    one, other = pairs.T
+    rows = np.concatenate([one, one + n])
+    columns = np.concatenate([np.where(agree, other, other + n), np.where(agree, other + n, other)])
+    graph = coo_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(2 * n, 2 * n))
+    half = connected_components(graph, directed=False)[1]
+    lead = np.unique(patch, return_index=True)[1][patch] if n else patch
+    return np.where((half[:n] == half[lead])[:, None], triangles, triangles[:, ::-1])

@@ -19,12 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from meshmove.geometry import CellMesh, kind_of
+from meshmove.geometry import CellMesh
+from meshmove.geometry.boundary import Shells
 from meshmove.geometry.quality import simplex_volumes
 
 from .edges import EdgeLimit
 from .interior import Interior
 from .laplacian import assemble, corner_weights
+from .rules import cross, rule_of
+from .volumes import VolumeLimit
 
 __all__ = ["Density", "Functional"]
 
@@ -58,6 +61,8 @@ class Functional:
         Label of each cell (n_cells,): theta is taken for each component by itself.
     curved_edges
         Edges (e, 2) of curved boundaries, whose stretching is limited (see `EdgeLimit`).
+    shells
+        Boundaries whose volume is kept (see `VolumeLimit`).
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Functional:
         rule: str = "interior",
         component: NDArray[np.int64] | None = None,
         curved_edges: NDArray[np.int64] | None = None,
+        shells: Shells | None = None,
     ) -> None:
         self.density, self.distortion, self.rule = density, distortion, rule
         self.dim, self.n_points = mesh.dim, mesh.n_points
@@ -95,7 +101,10 @@ class Functional:
         if curved_edges is not None and len(curved_edges):
             self.limit = EdgeLimit(mesh.points, curved_edges, float(self.volume.mean()))
         self.inside = Interior(mesh, self.volume)
-        self._rule, self._rule_weight = _rule(self.dim, rule)
+        self.kept = None
+        if shells is not None and len(shells):
+            self.kept = VolumeLimit(shells, float(self.volume.sum()))
+        self._rule, self._rule_weight = rule_of(self.dim, rule)
 
     # -- small pieces -----------------------------------------------------------------------------------------------
 
@@ -120,7 +129,7 @@ class Functional:
     def _cofactors(self, e: list[list[Array]]) -> list[list[Array]]:
         if self.dim == 2:
             return [[e[1][1], -e[1][0]], [-e[0][1], e[0][0]]]
-        return [_cross(e[1], e[2]), _cross(e[2], e[0]), _cross(e[0], e[1])]
+        return [cross(e[1], e[2]), cross(e[2], e[0]), cross(e[0], e[1])]
 
     def balance(self, points: Array) -> tuple[Array, Array]:
         """q_K (n_cells,), and det J of every corner simplex (s,), also where cells are inverted."""
@@ -281,25 +290,12 @@ class Functional:
             gradient[:, c] = np.bincount(self._flat, force.ravel(), self.n_points)
             if nodal is not None:
                 gradient[:, c] += nodal * dm_node[c]
-        if self.limit is not None:
-            excess, force = self.limit(points)
-            energy += excess
-            gradient += force
+        for limit in (self.limit, self.kept):
+            if limit is not None:
+                excess, force = limit(points)
+                energy += excess
+                gradient += force
         if inside is not None and inside[1] is not None:
             energy += inside[0]
             gradient += inside[1]
         return energy, gradient
-
-
-def _cross(a: list[Array], b: list[Array]) -> list[Array]:
-    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-
-
-def _rule(dim: int, name: str) -> tuple[Array, Array]:
-    """Barycentric coordinates (q, dim+1) of sample points, and their weights (q,), which add up to one."""
-    if name == "fine":
-        x, w = kind_of("triangle" if dim == 2 else "tetra").quadrature(5)
-        return np.concatenate([1 - x.sum(axis=0, keepdims=True), x]).T, w / w.sum()
-    # where dim+1 points integrate quadratic functions exactly
-    a, b = (1 / 6, 2 / 3) if dim == 2 else (0.1381966011250105, 0.5854101966249685)
-    return np.full((dim + 1, dim + 1), a) + (b - a) * np.eye(dim + 1), np.full(dim + 1, 1 / (dim + 1))

@@ -42,4 +42,22 @@ def gauss_newton(functional: Functional, slide: Slide, points: Array) -> Callabl
         diag_pivot_thresh=0.0,
         options={"SymmetricMode": True},
     )
-    return lambda force: (basis @ lu.solve(basis.T @ force.ravel())).reshape(n, d)
+    solve = lu.solve
+    if functional.kept is not None:
+        solve = _and_ranks(solve, basis.T @ functional.kept.directions(points))
+    return lambda force: (basis @ solve(basis.T @ force.ravel())).reshape(n, d)
+
+
+def _and_ranks(solve: Callable[[Array], Array], columns: Array) -> Callable[[Array], Array]:
+    """Solver for A + G G^T, G the few columns (k, r), from one for A (Sherman, Morrison & Woodbury).
+
+    G G^T is dense: each price on a volume couples all nodes around it.
+    """
+    spread = solve(columns)
+    small = np.linalg.inv(np.eye(columns.shape[1]) + columns.T @ spread)
+
+    def solver(force: Array) -> Array:
+        step = solve(force)
+        return step - spread @ (small @ (columns.T @ step))
+
+    return solver

@@ -133,7 +133,7 @@ class _Run:
         p = self.problem
         density = p.density if power == 1 else Power(p.density, power)
         eps = self.mover.distortion if distortion is None else distortion
-        return Functional(p.mesh, density, eps, rule or self.rule, p.component, p.slide.curved_edges)
+        return Functional(p.mesh, density, eps, rule or self.rule, p.component, p.slide.curved_edges, p.slide.shells)
 
     def lift(self, force: Array) -> Array:
         return np.stack([inverse(force[:, c]) for c, inverse in enumerate(self._inverse)], axis=1)
@@ -146,11 +146,18 @@ class _Run:
         p = self.problem
         mass = p.mass(points) if p.predict is None else None
         self.merit = p.merit(points) if mass is None else spread(mass, p.volume, p.component)
-        better = self.merit < self.best_merit and p.admissible(points)
+        better = self.merit < self.best_merit and p.valid(points)
+        if better and not p.keeps_shape(points):
+            points = p.drawn_back(points)[0]
+            mass = p.mass(points) if p.predict is None else None
+            merit = p.merit(points) if mass is None else spread(mass, p.volume, p.component)
+            better = merit < self.best_merit
+        else:
+            merit = self.merit
         if better and mass is not None:
             better = self.seen(mass) >= VANISHED * self.seen_at_start
         if better:
-            self.best, self.best_merit = points, self.merit
+            self.best, self.best_merit = points, merit
         return better
 
     def seen(self, mass: Array) -> float:

@@ -16,14 +16,17 @@ from meshmove.geometry.quality import cell_volumes
 
 from .functional import Density
 from .imbalance import cell_mass, spread
+from .volumes import VOLUME
 
 __all__ = ["Move", "Mover", "Problem"]
 
 Array = NDArray[np.float64]
 
-#: an edge may stray from its curve by this share of the mesh's size, or this many times as far as at the start (2-D):
-#: on a circle, edges 1.5 times as long stray 2.25 times as far
+#: an edge or facet may stray from what it stands for by this share of the mesh's size, or this many times as far as at
+#: the start: on a circle, edges 1.5 times as long stray 2.25 times as far
 SAG, SAG_GROWTH = 0.015, 2.5
+#: halvings of the way back to a boundary that keeps its shape
+HALVINGS = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +63,32 @@ class Problem:
         return self.validity.keeps(points)
 
     def admissible(self, points: Array) -> bool:
-        """Whether the mesh is valid, and its boundary edges cut off little of the curves that they stand for."""
-        return self.valid(points) and (self.slide.sag(points) <= max(SAG, SAG_GROWTH * self.rest_sag))
+        """Whether the mesh is valid, and its boundary still has the shape that it stands for."""
+        return self.valid(points) and self.keeps_shape(points)
+
+    def keeps_shape(self, points: Array) -> bool:
+        """Whether the boundary's edges and facets cut off little, and it encloses what it did."""
+        change = np.abs(self.slide.shells.change(points))
+        if (change > np.maximum(VOLUME, self._start_change)).any():
+            return False
+        return self.slide.sag(points) <= max(SAG, SAG_GROWTH * self.rest_sag)
+
+    def drawn_back(self, points: Array) -> tuple[Array, float]:
+        """Admissible positions on the way from the start to `points`, and how far along they are."""
+        low, high, best = 0.0, 1.0, self.start
+        for _ in range(HALVINGS):
+            share = (low + high) / 2
+            there = self.slide.retract(self.start + share * (points - self.start))
+            if self.admissible(there):
+                low, best = share, there
+            else:
+                high = share
+        return best, low
+
+    @cached_property
+    def _start_change(self) -> Array:
+        """By how much of its volume each shell is off at the start, as when that is a mesh moved before."""
+        return np.abs(self.slide.shells.change(self.start)) * (1 + 1e-9)
 
     @cached_property
     def rest_sag(self) -> float:

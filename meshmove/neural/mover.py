@@ -92,7 +92,7 @@ class Neural:
             found.append(self._polished(problem, points, steps))
         fitting = [(p, k) for p, k in found if problem.admissible(p)]
         if not fitting:
-            share = _drawn_back(problem, found[-1][0])
+            share = problem.drawn_back(found[-1][0])
             cut, fitting = min(cut, share[1]), [(share[0], 0)]
         best, steps = min(fitting, key=lambda entry: problem.merit(entry[0]))
         if not problem.merit(best) < problem.merit(problem.start):
@@ -115,6 +115,7 @@ class Neural:
             "vertices" if problem.discrete else "interior",
             problem.component,
             problem.slide.curved_edges,
+            problem.slide.shells,
         )
         done, before = 0, functional(points)[0]
         options: dict[str, Any] = {"tolerance": 1e-5, "scaled": False, "reach": functional.reach, "opening": 1.0}
@@ -177,17 +178,6 @@ class Neural:
         assert trace.points is not None and trace.cut is not None
         points = problem.slide.retract(trace.points.cpu().double().numpy())
         return points, min(cut, float(trace.cut)), rounds + trace.rounds
-
-
-def _drawn_back(problem: Problem, points: Array) -> tuple[Array, float]:
-    """Admissible positions on the way from the start to `points`, and how far along they are."""
-    share = 1.0
-    while share > 0.01:
-        share *= 0.8
-        there = problem.slide.retract(problem.start + share * (points - problem.start))
-        if problem.admissible(there):
-            return there, share
-    return problem.start, 0.0
 
 
 class _Sampled:

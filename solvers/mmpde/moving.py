@@ -109,7 +109,7 @@ class Moving:
         if not problem.valid(start):
             return None
         functional = Functional(
-            problem.mesh, problem.density, DISTORTION, "vertices", problem.component, slide.curved_edges
+            problem.mesh, problem.density, DISTORTION, "vertices", problem.component, slide.curved_edges, slide.shells
         )
         lift = gauss_newton(functional, slide, start)
         options: dict[str, Any] = {"tolerance": 1e-3, "scaled": False, "reach": functional.reach, "opening": 1.0}
