@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from meshmove.geometry import (
     CellMesh,
     InvalidMeshError,
     PointLocator,
+    Sides,
     Slide,
     TangledMeshError,
     facets_of,
@@ -23,6 +24,7 @@ from meshmove.geometry.errors import first_ids
 
 from .inputs import Fields, Source, fixed_vertices, same_topology
 from .monitors import CallableDensity, Monitor, NodalDensity, Recovery, simplicial
+from .monitors.monitor import vertex_volumes
 from .movers import Move, Mover, Problem
 from .select import Chosen, Predictor, Trials, choose
 
@@ -32,6 +34,7 @@ Array = NDArray[np.float64]
 
 #: nodes further from the reference's boundary than this, relative to its size, belong to another domain
 OFF = 0.01
+NO_GAIN = "no move is predicted to lower the error: the mesh stays as it is"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +65,7 @@ class Stage:
             check_cells(base)
             same_topology(cells, base)
         low, high = base.points.min(axis=0), base.points.max(axis=0)
-        self.centre, self.scale = (low + high) / 2, float((high - low).max())
+        self.centre, self.scale = (low + high) / 2, _length(base)
         pinned = fixed_vertices(source, fixed)
         self.current = self.unit(cells)
         self.base = self.unit(base) if reference is not None else self.current
@@ -113,13 +116,14 @@ class Stage:
             return Result(density, values, mover(self.problem(density, self.start, effort)), name)
 
         assert fields.values is not None
-        recovery = Recovery(self.current)
+        recovery = Recovery(self.current, Sides.of(self.current, self.facets))
         indicator = monitor.indicator(recovery, fields.values)
         locator = PointLocator(simplicial(self.current))
         predict = Predictor(self.current, recovery, fields.values, locator)
         if predict.rest == 0.0:
             density = NodalDensity(np.ones(self.current.n_points), locator)
             what = "constant" if np.ptp(fields.values, axis=0).max() == 0 else "linear up to rounding"
+            what += "" if recovery.sides.whole else " in each region"
             why = f"the field is {what}: nothing to gain"
             return self._rest(density, np.ones(len(indicator)), monitor.kind, why, mover, effort)
         if monitor.intensity is None:
@@ -138,7 +142,9 @@ class Stage:
             name += f", exponent {out.monitor.exponent:.3g}"
         move = out.move
         if move is None:
-            move = Move(self.current.points, 0, ("no move is predicted to lower the error: the mesh stays as it is",))
+            move = Move(self.current.points, 0, (NO_GAIN,))
+        elif np.array_equal(move.points, self.current.points) and NO_GAIN not in move.warnings:
+            move = replace(move, warnings=(*move.warnings, NO_GAIN))
         return Result(out.density, out.values, move, name, predict.rest, out.error, predict, automatic)
 
     def _is_constant(self, density: CallableDensity) -> bool:
@@ -151,3 +157,15 @@ class Stage:
         if np.array_equal(self.slide.home, self.base.points):
             return Result(density, values, Move(self.base.points, 0, (why,)), name)
         return Result(density, values, mover(self.problem(density, self.start, effort)), name)
+
+
+def _length(mesh: CellMesh) -> float:
+    """Length of the box whose points spread about its centre as those of the mesh do, whatever the frame.
+
+    The mesh's own bounding box would be up to sqrt(dim) times larger when the mesh is turned. Digits beyond the twelfth
+    are rounding errors: without them a unit square has unit length.
+    """
+    weight = vertex_volumes(mesh)
+    offset = mesh.points - weight @ mesh.points / weight.sum()
+    moments = (weight * offset.T) @ offset / weight.sum()
+    return float(f"{np.sqrt(12 * np.linalg.eigvalsh(moments)[-1]):.12g}")

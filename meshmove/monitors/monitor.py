@@ -12,6 +12,7 @@ from meshmove.geometry import CellMesh
 
 from .predict import hessian_norm
 from .recovery import Recovery
+from .standard import Standard
 
 __all__ = ["KINDS", "Monitor", "optimal_exponent", "smoother"]
 
@@ -85,18 +86,23 @@ class Monitor:
     def indicator(self, recovery: Recovery, fields: Array) -> Array:
         """s (n,) with mean one for nodal fields (n, k); zero where every field is linear or constant."""
         parts = []
-        for u in np.reshape(fields, (len(fields), -1)).T:
-            if self.kind == "hessian":
-                s = hessian_norm(recovery.hessian(u))
-            else:
-                g = recovery.gradient(u)
-                s = np.sqrt((g**2).sum(axis=0))
-                if self.kind == "curvature":
-                    flat = g / (np.ptp(u) or 1.0)
-                    unit = flat / np.sqrt(1 + (flat**2).sum(axis=0))
-                    s = np.abs(sum(recovery.gradient(c)[k] for k, c in enumerate(unit)))
+        for field in np.reshape(fields, (len(fields), -1)).T:
+            s = recovery.sides.largest(self._of_one(recovery, Standard.of(field).values))
             parts.append(s / (s.mean() or 1.0))
         return np.max(parts, axis=0)
+
+    def _of_one(self, recovery: Recovery, u: Array) -> Array:
+        """s (s,) on each side of the vertices."""
+        sides, sided = recovery.sides, recovery.sided
+        u = u[sides.vertex]
+        if self.kind == "hessian":
+            return hessian_norm(sided.hessian(u))
+        g = sided.gradient(u)
+        if self.kind == "gradient":
+            return np.sqrt((g**2).sum(axis=0))
+        flat = g / (np.ptp(u) or 1.0)
+        unit = flat / np.sqrt(1 + (flat**2).sum(axis=0))
+        return np.abs(sum(sided.gradient(c)[k] for k, c in enumerate(unit)))
 
     def values(self, mesh: CellMesh, indicator: Array, smooth: csr_matrix | None = None) -> Array:
         """m (n,) at the vertices, from an indicator (n,)."""
