@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, PointLocator
 
-from .monitors import Monitor, NodalDensity, Recovery, optimal_exponent, solution_error
+from .monitors import Monitor, NodalDensity, optimal_exponent
 from .monitors.monitor import smoother
-from .monitors.standard import Standard
 from .movers import Move, Mover, Problem
+from .prediction import Predictor
 
 __all__ = ["Chosen", "Predictor", "Trials", "choose"]
 
@@ -29,42 +29,6 @@ TRIAL, TRIAL_LARGE, LARGE = 0.4, 0.1, 20_000
 #: nodes beyond which one move with FIRST's intensity takes the place of the search: on 21,000 nodes it reached 78 to
 #: 106 % of the search's gain, in a third of the time
 HUGE = 40_000
-#: a predicted error of this share of the field's spread is a rounding error of whoever computed the field
-ROUNDING = 1e-12
-
-
-class Predictor:
-    """Predicted L2 error of (multi)linear finite elements for fields (n, k), on the same cells elsewhere.
-
-    Several fields count alike: each error is taken relative to that at rest. Where interfaces are, every cell sees the
-    Hessian of its own side.
-    """
-
-    def __init__(self, mesh: CellMesh, recovery: Recovery, fields: Array, locator: PointLocator) -> None:
-        self._locator, self._sides = locator, recovery.sides
-        self._fields = [Standard.of(u) for u in fields.T]
-        self._hessians = [recovery.sided.hessian(f.values[self._sides.vertex]) for f in self._fields]
-        rest = np.array([solution_error(self._sides.mesh, h) for h in self._hessians])
-        size = np.sqrt(np.abs(mesh.extent) ** mesh.dim)
-        keep = rest > size * np.array([ROUNDING + 16 * np.finfo(float).eps * f.magnitude for f in self._fields])
-        self._hessians, self._fields = (
-            [x for x, k in zip(y, keep, strict=True) if k] for y in (self._hessians, self._fields)
-        )
-        self._scale = rest[keep] if len(self._hessians) > 1 else np.ones(len(self._hessians))
-        self.rest = self._norm(rest[keep])
-
-    def _norm(self, errors: Array) -> float:
-        if len(errors) == 1:
-            return self._fields[0].to_field(errors[0])
-        return float(np.sqrt(np.sum((errors / self._scale) ** 2)))
-
-    def __call__(self, points: Array) -> float:
-        d, sides = self._sides.mesh.dim, self._sides
-        if not self._hessians:
-            return 0.0
-        every = np.concatenate([h.reshape(d * d, -1) for h in self._hessians]).T
-        at = sides.interpolate(every, points, self._locator).T.reshape(-1, d, d, len(sides.vertex))
-        return self._norm(np.array([solution_error(sides.mesh, h, points[sides.vertex]) for h in at]))
 
 
 @dataclass(frozen=True, eq=False)
