@@ -85,16 +85,12 @@ class Monitor:
         for name, most in (("intensity", STEEPEST), ("exponent", SHARPEST)):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and 0 <= value <= most):
-                raise ValueError(f"Expected {name} of at least 0 and at most {most:g}, or None (got {value!r:.80})")
+                raise ValueError(f"Expected a number up to {most:g} as {name} of at least 0 (got {value!r:.80})")
         sweeps = self.smoothing
         if sweeps is not None and not (_is_number(sweeps) and 0 <= sweeps <= SWEEPS and int(sweeps) == sweeps):
-            raise ValueError(
-                f"Expected a number of smoothing sweeps from 0 to {SWEEPS}, or None (got {sweeps!r:.80})"
-            )
+            raise ValueError(f"Expected up to {SWEEPS} smoothing sweeps of at least 0 (got {sweeps!r:.80})")
         if self.bounds is not None and not _are_bounds(self.bounds):
-            raise ValueError(
-                f"Expected two bounds 0 < low < high, such as (0.1, 50), or None (got {self.bounds!r:.80})"
-            )
+            raise ValueError(f"Expected two bounds 0 < low < high (got {self.bounds!r:.80})")
 
     @property
     def is_automatic(self) -> bool:
