@@ -13,6 +13,7 @@ from .errors import (
 from .location import Location, PointLocator
 from .mesh import CellBlock, CellMesh
 from .quality import aspect_ratio, cell_volumes, corner_volumes, scaled_jacobian
+from .sides import Sides
 from .validity import Validity, inverted_cells
 
 _DOMAINS = ("Disk", "Domain", "Ellipse", "Polygon", "Rectangle", "Triangle")
@@ -38,6 +39,7 @@ __all__ = [
     "MeshmoveError",
     "MonitorError",
     "PointLocator",
+    "Sides",
     "Slide",
     "TangledMeshError",
     "UnsupportedMeshError",

@@ -224,6 +224,7 @@ def _finish(
         monitor=result.name,
         predicted_error_before=result.error_before,
         predicted_error_after=numbers.error,
+        predicted_for=result.element,
         warnings=tuple(warnings),
         step_cut=move.step_cut,
         polish=move.polish,

@@ -21,8 +21,8 @@ class Report:
     """How a move went; prints as a small table.
 
     `imbalance_*` is the spread of monitor mass over cells (0: perfect equidistribution), `predicted_error_*` the L2
-    error of linear finite elements that the field's recovered Hessian predicts, up to a constant (None with a callable
-    monitor),
+    error of the finite elements `predicted_for` that the field's recovered derivatives predict, up to a constant (None
+    with a callable monitor, and for elements of which nothing can be predicted),
     `min_volume_ratio` the smallest corner volume after the move over that before, `max_displacement` the longest
     step of a node in the mesh's unit of length. Of a neural mover `step_cut` is the share of a proposed step that the
     guard let through at worst (1: it never had to shorten one), and `polish` the number of classical steps afterwards;
@@ -43,6 +43,7 @@ class Report:
     warnings: tuple[str, ...] = ()
     step_cut: float | None = None
     polish: int | None = None
+    predicted_for: str = ""
 
     def __str__(self) -> str:
         rows = [
@@ -53,7 +54,8 @@ class Report:
         if self.predicted_error_before is not None and self.predicted_error_after is not None:
             before, after = self.predicted_error_before, self.predicted_error_after
             gain = f"  ({before / after:.3g} times less)" if 0 < after < before else ""
-            rows.append(("predicted error", f"{before:.3g} -> {after:.3g}{gain}"))
+            of = f" of {self.predicted_for}" if self.predicted_for else ""
+            rows.append(("predicted error", f"{before:.3g} -> {after:.3g}{of}{gain}"))
         rows += [
             ("inverted cells", str(self.inverted_cells)),
             ("smallest volume ratio", f"{self.min_volume_ratio:.3g}"),

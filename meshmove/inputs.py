@@ -68,12 +68,16 @@ class Fields:
     """The field to adapt to.
 
     `values`: (n_vertices, k), or None where none was given. `nodal`: fields to carry along, by name, with one row a
-    node. `function`: the field as a callable, to be evaluated again on the moved mesh.
+    node. `function`: the field as a callable, to be evaluated again on the moved mesh. `element`: of which the errors
+    are to be predicted, by the library's name where one is known; `degree`: 1 or 2, None for elements of which nothing
+    can be predicted.
     """
 
     values: Array | None
     nodal: Mapping[str, NDArray]
     function: Callable[[Array], NDArray] | None = None
+    element: str = "linear elements"
+    degree: int | None = 1
 
 
 def read_fields(source: Source, field: Any) -> Fields:
@@ -99,8 +103,10 @@ def read_fields(source: Source, field: Any) -> Fields:
         if values.ndim == 2 and values.shape[1] == source.cells.n_points:
             values = values.T
         return Fields(_checked(source, values, "the values of the field function f(x)"), nodal, field)
+    element = {}
     if isinstance(field, tuple) and len(field) == 2 and hasattr(source.converter, "node_values"):
-        field = source.converter.node_values(source.mesh, field)
+        pair, field = field, source.converter.node_values(source.mesh, field)
+        element = _element(source, pair)
     try:
         values = np.asarray(field)
         if values.dtype.kind not in "fciub":
@@ -113,7 +119,18 @@ def read_fields(source: Source, field: Any) -> Fields:
     checked = _checked(source, values, "the field")
     if len(values) == source.cells.n_nodes:
         nodal["field"] = values
-    return Fields(checked, nodal)
+    return Fields(checked, nodal, **element)
+
+
+def _element(source: Source, pair: Any) -> dict[str, Any]:
+    """What is known of the element that a field of the library's own kind is of."""
+    of: Any = getattr(source.converter, "element", None)
+    if of is None:
+        return {}
+    name, degree = of(source.mesh, pair)
+    if degree == 2 and not all(b.kind.is_simplex for b in source.cells.blocks):
+        degree = None
+    return {"element": {1: "linear elements", 2: "quadratic elements"}.get(degree, name), "degree": degree}
 
 
 def _checked(source: Source, values: NDArray, name: str) -> Array:

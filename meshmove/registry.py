@@ -30,8 +30,10 @@ class Converter(Protocol):
     """What meshmove asks of a mesh library. Conversions are pure: no input is ever changed.
 
     Further methods are optional. ``node_values(mesh, field)`` evaluates a field of the library's own kind (for
-    scikit-fem a pair ``(basis, dofs)``) at the nodes, (n_nodes,) or (n_nodes, k). ``writer(mesh, suffix)`` returns
-    a function that writes the mesh to a path of that suffix by the library's own means, or None.
+    scikit-fem a pair ``(basis, dofs)``) at the nodes, (n_nodes,) or (n_nodes, k), and ``element(mesh, field)`` names
+    the element that such a field is of, with its degree: 1 or 2, or None where its errors cannot be predicted.
+    ``writer(mesh, suffix)`` returns a function that writes the mesh to a path of that suffix by the library's own
+    means, or None.
     ``made_of(cells)`` makes a mesh of a `CellMesh`; PyVista's has it, for pictures.
     """
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, PointLocator
 
-from .monitors import Monitor, NodalDensity, Recovery, optimal_exponent, solution_error
+from .monitors import Monitor, NodalDensity, optimal_exponent
 from .monitors.monitor import smoother
 from .movers import Move, Mover, Problem
+from .prediction import Predictor
 
 __all__ = ["Chosen", "Predictor", "Trials", "choose"]
 
@@ -28,35 +29,6 @@ TRIAL, TRIAL_LARGE, LARGE = 0.4, 0.1, 20_000
 #: nodes beyond which one move with FIRST's intensity takes the place of the search: on 21,000 nodes it reached 78 to
 #: 106 % of the search's gain, in a third of the time
 HUGE = 40_000
-
-
-class Predictor:
-    """Predicted L2 error of (multi)linear finite elements for fields (n, k), on the same cells elsewhere.
-
-    Several fields count alike: each error is taken relative to that at rest.
-    """
-
-    def __init__(self, mesh: CellMesh, recovery: Recovery, fields: Array, locator: PointLocator) -> None:
-        self._mesh, self._locator = mesh, locator
-        self._hessians = [recovery.hessian(u) for u in fields.T]
-        rest = np.array([solution_error(mesh, h) for h in self._hessians])
-        size = np.sqrt(np.abs(mesh.extent) ** mesh.dim)
-        keep = rest > 1e-12 * size * np.abs(fields).max(axis=0, initial=1e-300)
-        self._hessians = [h for h, k in zip(self._hessians, keep, strict=True) if k]
-        self._scale = rest[keep] if len(self._hessians) > 1 else np.ones(len(self._hessians))
-        self.rest = self._norm(rest[keep])
-
-    def _norm(self, errors: Array) -> float:
-        return float(np.sqrt(np.sum((errors / self._scale) ** 2))) if len(self._hessians) else 0.0
-
-    def __call__(self, points: Array) -> float:
-        d = self._mesh.dim
-        where = self._locator.find(points.T)
-        errors = []
-        for h in self._hessians:
-            at = where.interpolate(h.reshape(d * d, -1).T).T.reshape(d, d, -1)
-            errors.append(solution_error(self._mesh, at, points))
-        return self._norm(np.array(errors))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from meshmove.geometry import (
     CellMesh,
     InvalidMeshError,
     PointLocator,
+    Sides,
     Slide,
     TangledMeshError,
     facets_of,
@@ -23,9 +24,11 @@ from meshmove.geometry.errors import first_ids
 
 from .inputs import Fields, Source, fixed_vertices, same_topology
 from .monitors import CallableDensity, Monitor, NodalDensity, Recovery, simplicial
+from .monitors.monitor import vertex_volumes
 from .movers import Move, Mover, Problem
 from .movers.volumes import VOLUME
-from .select import Chosen, Predictor, Trials, choose
+from .prediction import Predictor
+from .select import Chosen, Trials, choose
 
 __all__ = ["Result", "Stage"]
 
@@ -33,6 +36,9 @@ Array = NDArray[np.float64]
 
 #: nodes further from the reference's boundary than this, relative to its size, belong to another domain
 OFF = 0.01
+#: intensity of the one move that is made where nothing can be predicted
+UNJUDGED = 1.0
+NO_GAIN = "no move is predicted to lower the error: the mesh stays as it is"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +46,7 @@ class Result:
     """A move, the monitor that it was made for, and the predicted error where a field is known.
 
     `predict`: the predicted error at other positions. `automatic`: the monitor's intensity was chosen, not given.
+    `element`: of which the error is predicted.
     """
 
     density: Any
@@ -50,6 +57,7 @@ class Result:
     error_after: float | None = None
     predict: Callable[[Array], float] | None = None
     automatic: bool = False
+    element: str = ""
 
 
 class Stage:
@@ -63,7 +71,7 @@ class Stage:
             check_cells(base)
             same_topology(cells, base)
         low, high = base.points.min(axis=0), base.points.max(axis=0)
-        self.centre, self.scale = (low + high) / 2, float((high - low).max())
+        self.centre, self.scale = (low + high) / 2, _length(base)
         pinned = fixed_vertices(source, fixed)
         self.current = self.unit(cells)
         self.base = self.unit(base) if reference is not None else self.current
@@ -128,13 +136,17 @@ class Stage:
             return Result(density, values, mover(self.problem(density, self.start, effort)), name)
 
         assert fields.values is not None
-        recovery = Recovery(self.current)
+        recovery = Recovery(self.current, Sides.of(self.current, self.facets))
         indicator = monitor.indicator(recovery, fields.values)
         locator = PointLocator(simplicial(self.current))
-        predict = Predictor(self.current, recovery, fields.values, locator)
+        if fields.degree is None:
+            return self._unjudged(fields, monitor, indicator, locator, mover, effort)
+        predict = Predictor(self.current, recovery, fields.values, locator, fields.degree)
         if predict.rest == 0.0:
             density = NodalDensity(np.ones(self.current.n_points), locator)
-            what = "constant" if np.ptp(fields.values, axis=0).max() == 0 else "linear up to rounding"
+            polynomial = {1: "linear", 2: "quadratic"}[fields.degree]
+            what = "constant" if np.ptp(fields.values, axis=0).max() == 0 else f"{polynomial} up to rounding"
+            what += "" if recovery.sides.whole else " in each region"
             why = f"the field is {what}: nothing to gain"
             return self._rest(density, np.ones(len(indicator)), monitor.kind, why, mover, effort)
         if monitor.intensity is None:
@@ -145,16 +157,35 @@ class Stage:
             density = NodalDensity(values, locator)
             move = mover(self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
-        return self._judged(out, predict, automatic=monitor.intensity is None)
+        return self._judged(out, predict, fields.element, automatic=monitor.intensity is None)
 
-    def _judged(self, out: Chosen, predict: Predictor, automatic: bool) -> Result:
-        name = f"{out.monitor.kind}, intensity {out.monitor.intensity:.3g}"
-        if out.monitor.exponent is not None:
-            name += f", exponent {out.monitor.exponent:.3g}"
+    def _unjudged(
+        self, fields: Fields, monitor: Monitor, indicator: Array, locator: PointLocator, mover: Mover, effort: float
+    ) -> Result:
+        """One move to a gentle monitor, of an element whose error cannot be predicted."""
+        what = "to the monitor that was asked for"
+        if monitor.intensity is None:
+            monitor = replace(monitor, intensity=UNJUDGED)
+            what = f"once, to a gentle monitor (intensity {UNJUDGED:g})"
+        why = (
+            f"no error is predicted for {fields.element}, only for linear elements and quadratic simplices: the mesh "
+            f"moved {what}, and nothing says that it is better. Compare errors, or adapt to a linear field"
+        )
+        values = monitor.values(self.current, indicator)
+        density = NodalDensity(values, locator)
+        if np.ptp(values) == 0:
+            return self._rest(density, values, monitor.kind, "the field shows nothing to move to", mover, effort)
+        move = mover(self.problem(density, self.start, effort))
+        return Result(density, values, replace(move, warnings=(*move.warnings, why)), _name(monitor))
+
+    def _judged(self, out: Chosen, predict: Predictor, element: str, automatic: bool) -> Result:
         move = out.move
         if move is None:
-            move = Move(self.current.points, 0, ("no move is predicted to lower the error: the mesh stays as it is",))
-        return Result(out.density, out.values, move, name, predict.rest, out.error, predict, automatic)
+            move = Move(self.current.points, 0, (NO_GAIN,))
+        elif np.array_equal(move.points, self.current.points) and NO_GAIN not in move.warnings:
+            move = replace(move, warnings=(*move.warnings, NO_GAIN))
+        name = _name(out.monitor)
+        return Result(out.density, out.values, move, name, predict.rest, out.error, predict, automatic, element)
 
     def _is_constant(self, density: CallableDensity) -> bool:
         centres = np.concatenate([self.current.points[b.nodes].mean(axis=1) for b in self.current.blocks])
@@ -166,3 +197,20 @@ class Stage:
         if np.array_equal(self.slide.home, self.base.points):
             return Result(density, values, Move(self.base.points, 0, (why,)), name)
         return Result(density, values, mover(self.problem(density, self.start, effort)), name)
+
+
+def _name(monitor: Monitor) -> str:
+    name = f"{monitor.kind}, intensity {monitor.intensity:.3g}"
+    return name if monitor.exponent is None else f"{name}, exponent {monitor.exponent:.3g}"
+
+
+def _length(mesh: CellMesh) -> float:
+    """Length of the box whose points spread about its centre as those of the mesh do, whatever the frame.
+
+    The mesh's own bounding box would be up to sqrt(dim) times larger when the mesh is turned. Digits beyond the twelfth
+    are rounding errors: without them a unit square has unit length.
+    """
+    weight = vertex_volumes(mesh)
+    offset = mesh.points - weight @ mesh.points / weight.sum()
+    moments = (weight * offset.T) @ offset / weight.sum()
+    return float(f"{np.sqrt(12 * np.linalg.eigvalsh(moments)[-1]):.12g}")

@@ -16,6 +16,7 @@ from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMe
 from meshmove.geometry.mesh import CellBlock, CellMesh
 
 from ._assemble import displaced
+from ._skfem_elements import degree_of, element_of
 
 if TYPE_CHECKING:
     import meshio
@@ -145,6 +146,11 @@ class SkfemConverter:
         sums = np.stack([np.bincount(nodes, part, minlength=len(count)) for part in parts], axis=-1)
         mean = np.divide(sums, count[:, None], out=np.full(sums.shape, np.nan), where=count[:, None] > 0)
         return mean[:, 0] if values.ndim == 2 else mean
+
+    def element(self, mesh: skfem.Mesh, field: Any) -> tuple[str, int | None]:
+        """Name and degree of the element of a pair of basis and dofs; see `Converter`."""
+        element = element_of(field)
+        return type(element).__name__, degree_of(element)
 
     def to_meshio(self, mesh: skfem.Mesh) -> meshio.Mesh:
         """As scikit-fem writes it, boundaries and subdomains encoded as its cell data ``skfem:*``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -178,11 +179,27 @@ class Slide:
         """Whether any node may move at all."""
         return not bool(self.fixed.all())
 
-    @property
-    def locked(self) -> NDArray[np.bool_]:
-        """Components (n, dim) that cannot change: of fixed nodes, and those normal to axis-parallel boundaries."""
+    @cached_property
+    def frame(self) -> Array:
+        """Orthonormal directions (dim, dim), a column each, to which most of the straight boundary is normal."""
+        dim = self.origin.shape[1]
+        one = np.abs(np.trace(self._flat_projector, axis1=1, axis2=2) - (dim - 1)) < 1e-6
+        free = self._flat_projector[one]
+        normals = np.linalg.eigh(free)[1][:, :, 0]
+        axes = np.zeros((dim, 0))
+        while axes.shape[1] < dim and len(normals):
+            _, first, count = np.unique(free.round(6), axis=0, return_index=True, return_counts=True)
+            axes = np.c_[axes, normals[first[count == count.max()].min()]]  # of equals the first: no axis is preferred
+            left = np.abs(normals @ axes).max(axis=1) < 1e-6
+            normals, free = normals[left], free[left]
+        frame = np.linalg.qr(np.c_[axes, np.eye(dim)])[0]
+        return np.eye(dim) if np.abs(np.sort(np.abs(frame), axis=0)[:-1]).max() < 1e-9 else frame
+
+    def locked(self, frame: Array | None = None) -> NDArray[np.bool_]:
+        """Components (n, dim) in a frame that cannot change: of fixed nodes, and those normal to its straight sides."""
         locked = np.repeat(self.fixed[:, None], self.origin.shape[1], axis=1)
-        locked[self._flat_node] |= np.abs(self._flat_projector).max(axis=2) == 0
+        free = self._flat_projector if frame is None else self._flat_projector @ frame
+        locked[self._flat_node] |= np.abs(free).max(axis=1) < 1e-9
         locked[self._slaves] = True  # they follow their master
         return locked
 

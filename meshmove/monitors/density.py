@@ -16,10 +16,14 @@ Array = NDArray[np.float64]
 
 #: step of the difference quotients, relative to the size of the mesh
 STEP = 1e-6
+#: how far values of a monitor may be apart: their squares, and products with volumes, stay within float64
+APART = 1e150
 
 
 class CallableDensity:
     """m(x) of a user, at points x (dim, n) in physical space; gradients by forward differences.
+
+    Only ratios of a monitor matter, so values are taken in a unit of their own: the largest at the first points asked.
 
     Parameters
     ----------
@@ -31,6 +35,7 @@ class CallableDensity:
 
     def __init__(self, function: Callable[[Array], Array], centre: Array, scale: float) -> None:
         self._function, self._centre, self._scale = function, centre[:, None], scale
+        self._exponent: int | None = None
 
     def value(self, x: Array) -> Array:
         m = np.asarray(self._function(self._centre + self._scale * x))
@@ -51,7 +56,22 @@ class CallableDensity:
                 f"Expected a positive, finite monitor (got {m[bad[0]]} at x = {tuple(float(c) for c in at)}, and "
                 f"{len(bad)} bad values in all). Add a floor, such as 1 + m."
             )
-        return m
+        return self._in_unit(m)
+
+    def _in_unit(self, m: Array) -> Array:
+        """Values divided by a power of two, which changes no digit."""
+        if not m.size:
+            return m
+        if self._exponent is None:
+            self._exponent = int(np.frexp(m.max())[1])
+        low, high = (int(np.frexp(v)[1]) - self._exponent for v in (m.min(), m.max()))
+        if max(-low, high) > np.log2(APART):
+            unit = float(np.ldexp(0.5, self._exponent))
+            raise MonitorError(
+                f"Expected monitor values within a factor of {APART:g} of each other (got {m.min():.3g} to "
+                f"{max(m.max(), unit):.3g}). Add a floor, such as 1 + m, or take a power or the logarithm of it"
+            )
+        return np.ldexp(m, -self._exponent)
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
         m = self.value(x)

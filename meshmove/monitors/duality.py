@@ -22,7 +22,7 @@ from meshmove.geometry import CellMesh, kind_of
 
 from .predict import interpolation_error
 
-__all__ = ["dual_error", "solution_error"]
+__all__ = ["barycentric", "dual_error", "solution_error", "unit_dual"]
 
 Array = NDArray[np.float64]
 
@@ -45,29 +45,34 @@ def solution_error(mesh: CellMesh, hessian: Array, points: Array | None = None) 
 
 def dual_error(mesh: CellMesh, hessian: Array, points: Array | None = None) -> float:
     """eta of the module's text, on the corner simplices of the cells."""
-    d = mesh.dim
     simplices, _ = mesh.corners
     x = (mesh.points if points is None else points).T[:, simplices.T]  # (dim, dim+1, s)
     x = x - x.mean(axis=1, keepdims=True)
-    gradients, volume = _barycentric(x)
-    rule = kind_of("triangle" if d == 2 else "tetra").quadrature(2)[0]
-    y = np.einsum("aks,kq->aqs", x, np.concatenate([1 - rule.sum(axis=0, keepdims=True), rule]))
-
-    def mean_square(h: Array) -> Array:
-        """Mean (s,) over the simplex of |grad(u - Iu)|^2 for u with Hessians h (dim, dim, s)."""
-        bend = np.stack([sum(h[a, b] * x[b] for b in range(d)) for a in range(d)])
-        nodal = 0.5 * (x * bend).sum(axis=0)
-        interpolated = np.einsum("aks,ks->as", gradients, nodal)
-        error = np.stack([sum(h[a, b] * y[b] for b in range(d)) - interpolated[a] for a in range(d)])
-        return (error**2).sum(axis=0).mean(axis=0)
-
-    identity = np.eye(d)[:, :, None]
-    dual = mean_square(np.broadcast_to(identity, (d, d, len(volume))))
-    primal = np.mean([mean_square(hessian[:, :, simplices[:, k]]) for k in range(d + 1)], axis=0)
+    gradients, volume = barycentric(x)
+    dual = unit_dual(x, gradients)
+    primal = np.mean([_mean_square(x, gradients, hessian[:, :, nodes]) for nodes in simplices.T], axis=0)
     return float(np.sqrt((volume * primal * dual).sum()))
 
 
-def _barycentric(x: Array) -> tuple[Array, Array]:
+def unit_dual(x: Array, gradients: Array) -> Array:
+    """rho^2 (s,) of simplices x (dim, dim+1, s), centred, with gradients of their barycentric coordinates."""
+    d = len(x)
+    return _mean_square(x, gradients, np.broadcast_to(np.eye(d)[:, :, None], (d, d, x.shape[2])))
+
+
+def _mean_square(x: Array, gradients: Array, h: Array) -> Array:
+    """Mean (s,) over the simplex of |grad(u - Iu)|^2 for u with Hessians h (dim, dim, s)."""
+    d = len(x)
+    rule = kind_of("triangle" if d == 2 else "tetra").quadrature(2)[0]
+    y = np.einsum("aks,kq->aqs", x, np.concatenate([1 - rule.sum(axis=0, keepdims=True), rule]))
+    bend = np.stack([sum(h[a, b] * x[b] for b in range(d)) for a in range(d)])
+    nodal = 0.5 * (x * bend).sum(axis=0)
+    interpolated = np.einsum("aks,ks->as", gradients, nodal)
+    error = np.stack([sum(h[a, b] * y[b] for b in range(d)) - interpolated[a] for a in range(d)])
+    return (error**2).sum(axis=0).mean(axis=0)
+
+
+def barycentric(x: Array) -> tuple[Array, Array]:
     """Gradients (dim, dim+1, s) of the barycentric coordinates, and volumes (s,), of simplices (dim, dim+1, s)."""
     e = x[:, 1:] - x[:, :1]
     if len(x) == 2:

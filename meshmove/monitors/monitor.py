@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +14,17 @@ from meshmove.geometry import CellMesh
 
 from .predict import hessian_norm
 from .recovery import Recovery
+from .standard import Standard
 
 __all__ = ["KINDS", "Monitor", "optimal_exponent", "smoother"]
 
 Array = NDArray[np.float64]
 
 KINDS = ("hessian", "gradient", "curvature")
+#: largest intensity and exponent: what lies beyond is a monitor that leaves all cells in one place, or in none
+STEEPEST, SHARPEST = 1e6, 100.0
+#: most sweeps of smoothing: more flatten the monitor of any mesh, and take long
+SWEEPS = 1000
 
 
 def optimal_exponent(dim: int) -> float:
@@ -54,6 +61,12 @@ class Monitor:
 
     Several fields are combined by the largest of their mean-normalised indicators.
 
+    Raises
+    ------
+    ValueError
+        A kind of another name; an intensity, exponent or number of sweeps that is no number, negative or beyond what
+        makes sense; bounds that are no pair of rising positive numbers.
+
     Examples
     --------
     >>> Monitor("hessian", intensity=4, exponent=0.5)
@@ -69,14 +82,15 @@ class Monitor:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"Expected a monitor of {', '.join(map(repr, KINDS))}, or a callable (got {self.kind!r})")
-        for name in ("intensity", "exponent"):
+        for name, most in (("intensity", STEEPEST), ("exponent", SHARPEST)):
             value = getattr(self, name)
-            if value is not None and not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"Expected {name} of at least 0 (got {value})")
-        if self.smoothing is not None and (self.smoothing < 0 or int(self.smoothing) != self.smoothing):
-            raise ValueError(f"Expected a number of smoothing sweeps of at least 0 (got {self.smoothing})")
-        if self.bounds is not None and not 0 < self.bounds[0] < self.bounds[1]:
-            raise ValueError(f"Expected bounds 0 < low < high (got {self.bounds})")
+            if value is not None and not (_is_number(value) and 0 <= value <= most):
+                raise ValueError(f"Expected a number up to {most:g} as {name} of at least 0 (got {value!r:.80})")
+        sweeps = self.smoothing
+        if sweeps is not None and not (_is_number(sweeps) and 0 <= sweeps <= SWEEPS and int(sweeps) == sweeps):
+            raise ValueError(f"Expected up to {SWEEPS} smoothing sweeps of at least 0 (got {sweeps!r:.80})")
+        if self.bounds is not None and not _are_bounds(self.bounds):
+            raise ValueError(f"Expected two bounds 0 < low < high (got {self.bounds!r:.80})")
 
     @property
     def is_automatic(self) -> bool:
@@ -85,18 +99,23 @@ class Monitor:
     def indicator(self, recovery: Recovery, fields: Array) -> Array:
         """s (n,) with mean one for nodal fields (n, k); zero where every field is linear or constant."""
         parts = []
-        for u in np.reshape(fields, (len(fields), -1)).T:
-            if self.kind == "hessian":
-                s = hessian_norm(recovery.hessian(u))
-            else:
-                g = recovery.gradient(u)
-                s = np.sqrt((g**2).sum(axis=0))
-                if self.kind == "curvature":
-                    flat = g / (np.ptp(u) or 1.0)
-                    unit = flat / np.sqrt(1 + (flat**2).sum(axis=0))
-                    s = np.abs(sum(recovery.gradient(c)[k] for k, c in enumerate(unit)))
+        for field in np.reshape(fields, (len(fields), -1)).T:
+            s = recovery.sides.largest(self._of_one(recovery, Standard.of(field).values))
             parts.append(s / (s.mean() or 1.0))
         return np.max(parts, axis=0)
+
+    def _of_one(self, recovery: Recovery, u: Array) -> Array:
+        """s (s,) on each side of the vertices."""
+        sides, sided = recovery.sides, recovery.sided
+        u = u[sides.vertex]
+        if self.kind == "hessian":
+            return hessian_norm(sided.hessian(u))
+        g = sided.gradient(u)
+        if self.kind == "gradient":
+            return np.sqrt((g**2).sum(axis=0))
+        flat = g / (np.ptp(u) or 1.0)
+        unit = flat / np.sqrt(1 + (flat**2).sum(axis=0))
+        return np.abs(sum(sided.gradient(c)[k] for k, c in enumerate(unit)))
 
     def values(self, mesh: CellMesh, indicator: Array, smooth: csr_matrix | None = None) -> Array:
         """m (n,) at the vertices, from an indicator (n,)."""
@@ -120,6 +139,16 @@ class Monitor:
             mean = (weight * m).sum() / weight.sum()
             m = np.clip(m, self.bounds[0] * mean, self.bounds[1] * mean)
         return m
+
+
+def _is_number(value: object) -> bool:
+    """A real number of Python or NumPy, no truth value, not NaN."""
+    return isinstance(value, Real) and not isinstance(value, bool) and value == value
+
+
+def _are_bounds(bounds: object) -> bool:
+    pair = list(bounds) if isinstance(bounds, Iterable) else []
+    return len(pair) == 2 and all(map(_is_number, pair)) and bool(0 < pair[0] < pair[1])
 
 
 def _default_exponent(kind: str, dim: int) -> float:

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from .functional import Functional
 from .gauss_newton import gauss_newton
 from .imbalance import spread
-from .laplacian import Inverse, inverse, stiffness
+from .lift import Lift
 from .minimise import minimise
 from .powers import Power
 from .problem import Move, Problem
@@ -118,10 +118,10 @@ class _Run:
         self.merit = self.best_merit = problem.merit(problem.start)
 
     @cached_property
-    def _inverse(self) -> list[Inverse]:
-        if "laplacian" not in self.problem.workspace:
-            self.problem.workspace["laplacian"] = _solvers(self.problem)
-        return self.problem.workspace["laplacian"]
+    def lift(self) -> Lift:
+        if "lift" not in self.problem.workspace:
+            self.problem.workspace["lift"] = Lift(self.problem.mesh, self.slide)
+        return self.problem.workspace["lift"]
 
     @cached_property
     def forces(self) -> list[csr_matrix]:
@@ -134,12 +134,6 @@ class _Run:
         density = p.density if power == 1 else Power(p.density, power)
         eps = self.mover.distortion if distortion is None else distortion
         return Functional(p.mesh, density, eps, rule or self.rule, p.component, p.slide.curved_edges, p.slide.shells)
-
-    def lift(self, force: Array) -> Array:
-        return np.stack([inverse(force[:, c]) for c, inverse in enumerate(self._inverse)], axis=1)
-
-    def solve(self, force: Array) -> Array:
-        return np.stack([inverse.solve(force[:, c]) for c, inverse in enumerate(self._inverse)], axis=1)
 
     def consider(self, points: Array) -> bool:
         """Keep the valid mesh with the best merit; tell whether this one is it."""
@@ -204,7 +198,7 @@ class _Run:
         return points
 
     def _relax(self, functional: Functional, steps: int) -> tuple[Array, float]:
-        out = relax(functional, self.forces, self.solve, self.slide, self.problem.start, steps=steps)
+        out = relax(functional, self.forces, self.lift.solve, self.slide, self.problem.start, steps=steps)
         self.iterations += out.iterations
         return out.points, out.residual / max(out.initial, 1e-300)
 
@@ -279,14 +273,3 @@ class _Run:
         self.iterations += out.iterations
         self.energy, self.stale = out.energy, out.stale
         return out.points
-
-
-def _solvers(problem: Problem) -> list[Inverse]:
-    """Inverse Laplacian of each component; components with the same constraints share one."""
-    matrix, mass = stiffness(problem.mesh)
-    locked = problem.slide.locked
-    solvers: dict[bytes, Inverse] = {}
-    for column in locked.T:
-        if column.tobytes() not in solvers:
-            solvers[column.tobytes()] = inverse(matrix, mass, problem.mesh.dim, ~column)
-    return [solvers[column.tobytes()] for column in locked.T]

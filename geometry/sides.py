@@ -1,0 +1,120 @@
+"""A mesh cut apart along its interfaces: what belongs to one side of an interface, and what to the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from .boundary.facets import Facets, facets_of
+from .cells import CellKind, kind_of
+from .location import PointLocator
+from .mesh import CellBlock, CellMesh
+
+__all__ = ["Sides"]
+
+Array = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """A mesh whose vertices on interfaces stand once for each part of the mesh that meets there.
+
+    Parts are what is left of the mesh where it is cut along the interfaces between regions, and along named facets
+    inside of it. A field may have a kink at an interface, so its derivatives there are those of one side.
+
+    `mesh`: the same cells, of vertices that no two parts share. `vertex`, `part` (s,): the vertex of the original mesh
+    that each of its vertices stands for, in rising order, and its part (-1: in no cell).
+
+    >>> square = [[0, 0], [1, 0], [1, 1], [0, 1]]
+    >>> mesh = CellMesh.single(square, [[0, 1, 2], [0, 2, 3]], "triangle", regions=np.array([7, 9]))
+    >>> Sides.of(mesh).vertex, Sides.of(mesh).part
+    (array([0, 0, 1, 2, 2, 3]), array([0, 1, 0, 0, 1, 1]))
+    """
+
+    mesh: CellMesh
+    vertex: Ids
+    part: Ids
+    _first: Ids
+
+    @classmethod
+    def of(cls, mesh: CellMesh, facets: Facets | None = None) -> Sides:
+        """`facets`: of the mesh, where they are known already."""
+        own = np.arange(mesh.n_points)
+        whole = cls(mesh, own, np.zeros_like(own), own)
+        if mesh.regions is None and not mesh.facets:
+            return whole
+        parts = (facets_of(mesh) if facets is None else facets).components(mesh.n_cells)
+        count = parts.max(initial=0) + 2
+        keys, first = [], 0
+        for block in mesh.blocks:
+            keys.append(block.nodes * count + 1 + parts[first : first + len(block), None])
+            first += len(block)
+        used = np.unique(np.concatenate([k.ravel() for k in keys]))
+        unused = np.setdiff1d(own, used // count) * count
+        every = np.sort(np.concatenate([used, unused]))
+        if len(every) == len(own):
+            return whole
+        vertex = every // count
+        blocks = tuple(CellBlock(b.kind, np.searchsorted(every, k)) for b, k in zip(mesh.blocks, keys, strict=True))
+        return cls(CellMesh(mesh.points[vertex], blocks), vertex, every % count - 1, np.searchsorted(vertex, own))
+
+    @property
+    def whole(self) -> bool:
+        """Whether no vertex is on an interface."""
+        return len(self._first) == len(self.vertex)
+
+    def largest(self, values: Array) -> Array:
+        """The largest of the values (s, ...) of a vertex's sides, (n, ...)."""
+        return values if self.whole else np.maximum.reduceat(values, self._first)
+
+    @cached_property
+    def copying(self) -> csr_matrix:
+        """Matrix (s, n) from values of the vertices to those of their sides."""
+        s = len(self.vertex)
+        return csr_matrix((np.ones(s), self.vertex, np.arange(s + 1)), shape=(s, len(self._first)))
+
+    @cached_property
+    def averaging(self) -> csr_matrix:
+        """Matrix (n, s): means over the sides of each vertex."""
+        count = np.bincount(self.vertex)[self.vertex]
+        return csr_matrix(self.copying.T.multiply(1 / count))
+
+    def interpolate(self, values: Array, points: Array, locator: PointLocator) -> Array:
+        """Values (s, k) at moved positions (n, dim) of the original vertices: each side's (s, k) from its own part.
+
+        `locator`: of the original mesh, split into simplices (see `simplicial`) unless it is whole.
+        """
+        where = locator.find(points.T)
+        if self.whole:
+            return where.interpolate(values)
+        cells = where.cells[self.vertex]
+        nodes, weights = self._simplices[cells], where.weights[self.vertex]
+        astray = np.flatnonzero((self.part[nodes[:, 0]] != self.part) & (self.part >= 0))
+        order = astray[np.argsort(self.part[astray], kind="stable")]
+        for rows in np.split(order, np.flatnonzero(np.diff(self.part[order])) + 1) if len(order) else []:
+            ids, own = self._locators[int(self.part[rows[0]])]
+            found = own.find(points[self.vertex[rows]].T)
+            nodes[rows], weights[rows] = ids[found.nodes], found.weights
+        return np.einsum("sv,sv...->s...", weights, values[nodes])
+
+    @cached_property
+    def _simplices(self) -> Ids:
+        return np.concatenate([b.nodes[:, b.kind.simplices].reshape(-1, self.mesh.dim + 1) for b in self.mesh.blocks])
+
+    @cached_property
+    def _locators(self) -> dict[int, tuple[Ids, PointLocator]]:
+        """Of each part's simplices: the ids (k,) of its vertices, and a locator."""
+        kind: CellKind = kind_of("triangle" if self.mesh.dim == 2 else "tetra")
+        owner = self.part[self._simplices[:, 0]]
+        order = np.argsort(owner, kind="stable")
+        out = {}
+        for rows in np.split(order, np.flatnonzero(np.diff(owner[order])) + 1):
+            ids, local = np.unique(self._simplices[rows], return_inverse=True)
+            mesh = CellMesh.single(self.mesh.points[ids], local.reshape(-1, self.mesh.dim + 1), kind.name)
+            out[int(owner[rows[0]])] = ids, PointLocator(mesh)
+        return out
