@@ -23,7 +23,7 @@ from meshmove.geometry.errors import first_ids
 
 from .inputs import Fields, Source, fixed_vertices, same_topology
 from .monitors import CallableDensity, Monitor, NodalDensity, Recovery, simplicial
-from .movers import Move, Mover, Problem
+from .movers import Move, Mover, Problem, moved_by
 from .select import Chosen, Predictor, Trials, choose
 
 __all__ = ["Result", "Stage"]
@@ -110,7 +110,7 @@ class Stage:
             if np.ptp(values) <= 1e-12 * values.max() and self._is_constant(density):
                 why = "the monitor is constant: nodes are where they should be"
                 return self._rest(density, values, name, why, mover, effort)
-            return Result(density, values, mover(self.problem(density, self.start, effort)), name)
+            return Result(density, values, moved_by(mover, self.problem(density, self.start, effort)), name)
 
         assert fields.values is not None
         recovery = Recovery(self.current)
@@ -128,7 +128,7 @@ class Stage:
         else:
             values = monitor.values(self.current, indicator)
             density = NodalDensity(values, locator)
-            move = mover(self.problem(density, self.start, effort, predict))
+            move = moved_by(mover, self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
         return self._judged(out, predict, automatic=monitor.intensity is None)
 
@@ -150,4 +150,4 @@ class Stage:
         """Where a constant monitor takes the mesh: to the reference, unless nodes are held elsewhere."""
         if np.array_equal(self.slide.home, self.base.points):
             return Result(density, values, Move(self.base.points, 0, (why,)), name)
-        return Result(density, values, mover(self.problem(density, self.start, effort)), name)
+        return Result(density, values, moved_by(mover, self.problem(density, self.start, effort)), name)

@@ -354,10 +354,10 @@ def _fixed_facets(facets: Facets, boundary: str | Mapping[str, str]) -> list[Ids
         raise ValueError(f"Expected boundary 'slide', 'fixed' or a dict of them by name (got {boundary!r})")
     out = []
     for name, mode in boundary.items():
-        if name not in facets.names:
+        if not isinstance(name, str) or name not in facets.names:
             known = ", ".join(map(repr, facets.names)) or "none"
             raise ValueError(f"Expected the name of a boundary of the mesh (got {name!r}; it has: {known})")
-        if mode not in modes:
+        if not isinstance(mode, str) or mode not in modes:
             raise ValueError(f"Expected 'slide' or 'fixed' for boundary {name!r} (got {mode!r})")
         if mode == "fixed":
             out.append(facets.names[name])

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem, untangled
+from meshmove.movers.checked import drawn_back
 from meshmove.movers.gauss_newton import gauss_newton
 from meshmove.movers.minimise import minimise
+
+from meshmove.options import count, number
 
 from .batch import MeshBatch
 from .coarse import coarse_start
@@ -53,11 +56,13 @@ class Neural:
         Steps of classical descent of E afterwards, at effort 1.
     device
         Where the network runs: None or "cpu", "cuda", "cuda:1", ...
+    distortion
+        Weight of the cells' shape in E while polishing.
 
     Raises
     ------
     ValueError
-        For a device that this machine does not have, and for a model of the other dimension.
+        For a parameter that is out of range, a device that this machine does not have, and for a model of the other dimension.
     """
 
     model: DMM | None = None
@@ -67,6 +72,10 @@ class Neural:
     name: str = "dmm"
 
     def __post_init__(self) -> None:
+        if self.model is not None and not isinstance(self.model, DMM):
+            raise ValueError(f"Expected a DMM or None as the model (got {type(self.model).__name__})")
+        count(self.polish, "polish")
+        number(self.distortion, "a distortion of at least 0", open_low=False)
         check_device(self.device)
 
     def __call__(self, problem: Problem) -> Move:
@@ -92,7 +101,7 @@ class Neural:
             found.append(self._polished(problem, points, steps))
         fitting = [(p, k) for p, k in found if problem.admissible(p)]
         if not fitting:
-            share = _drawn_back(problem, found[-1][0])
+            share = drawn_back(problem, found[-1][0])
             cut, fitting = min(cut, share[1]), [(share[0], 0)]
         best, steps = min(fitting, key=lambda entry: problem.merit(entry[0]))
         if not problem.merit(best) < problem.merit(problem.start):
@@ -179,17 +188,6 @@ class Neural:
         return points, min(cut, float(trace.cut)), rounds + trace.rounds
 
 
-def _drawn_back(problem: Problem, points: Array) -> tuple[Array, float]:
-    """Admissible positions on the way from the start to `points`, and how far along they are."""
-    share = 1.0
-    while share > 0.01:
-        share *= 0.8
-        there = problem.slide.retract(problem.start + share * (points - problem.start))
-        if problem.admissible(there):
-            return there, share
-    return problem.start, 0.0
-
-
 class _Sampled:
     """A NumPy density as a torch function with a gradient, held in the box of points (n, dim) beyond which it need
     not exist."""
@@ -224,7 +222,7 @@ def _columns(x: Tensor) -> Array:
 
 def check_device(device: str | None) -> None:
     """Refuse a device by name that this machine does not have."""
-    if device in (None, "cpu"):
+    if device is None or (isinstance(device, str) and device == "cpu"):
         return
     try:
         wanted = torch.device(str(device))
