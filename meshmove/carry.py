@@ -36,9 +36,8 @@ class Carrier:
         """All nodal fields by name; one given as a function is evaluated at the new nodes."""
         out = {name: self.one(values, transfer) for name, values in fields.nodal.items()}
         if fields.function is not None:
-            values = np.asarray(fields.function(self._moved.points.T))
-            flip = values.ndim == 2 and values.shape[1] == self._moved.n_points
-            out["field"] = self._at_nodes(values.T if flip else values)
+            values = self._source.called(fields.function, self._moved.points, "the field function f(x)")
+            out["field"] = self._at_nodes(values)
         return out
 
     def one(self, values: NDArray, transfer: str) -> NDArray:

@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 from meshmove.geometry import CellMesh, FieldError, InvalidMeshError
 from meshmove.geometry.errors import first_ids
 
+from .options import as_numbers, called
 from .registry import Converter, converter_for
 
 __all__ = ["Fields", "Source", "fixed_vertices", "read_fields"]
 
 Array = NDArray[np.float64]
+
+FORMS = "an array, a name of point data, a function f(x), or for scikit-fem a pair (basis, dofs)"
+#: squares of curvatures are summed, in float64: smaller values (and larger ones than 1 / this) leave its range
+SMALLEST = 1e-130
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +55,11 @@ class Source:
         out = np.empty(self.cells.n_points, dtype=np.int64)
         out[lift.indices[lift.indptr[single]]] = single
         return out
+
+    def called(self, function: Callable[[Array], Any], points: Array, what: str) -> NDArray:
+        """Values (n, ...) of a function f(x) at points (n, dim); it gets a copy, in the mesh's own coordinates."""
+        values = called(function, np.array(self.cells.in_space(points).T, order="C"), what)
+        return values.T if values.ndim == 2 and values.shape[1] == len(points) else values
 
     def at_vertices(self, values: NDArray, name: str) -> NDArray:
         """Values (n_vertices, ...) of a nodal field with one row a node, or one row a vertex."""
@@ -95,21 +105,13 @@ def read_fields(source: Source, field: Any) -> Fields:
         nodal.setdefault(field, stored[field])
         return Fields(_checked(source, stored[field], f"field {field!r}"), nodal)
     if callable(field):
-        values = np.asarray(field(source.cells.points.T))
-        if values.ndim == 2 and values.shape[1] == source.cells.n_points:
-            values = values.T
+        if isinstance(field, type):
+            raise FieldError(f"Expected a field, or a function f(x) (got the class {field.__name__})")
+        values = source.called(field, source.cells.points, "the field function f(x)")
         return Fields(_checked(source, values, "the values of the field function f(x)"), nodal, field)
     if isinstance(field, tuple) and len(field) == 2 and hasattr(source.converter, "node_values"):
         field = source.converter.node_values(source.mesh, field)
-    try:
-        values = np.asarray(field)
-        if values.dtype.kind not in "fciub":
-            raise TypeError
-    except (TypeError, ValueError):
-        raise FieldError(
-            f"Expected a field as an array, a name of point data, a function f(x), or for scikit-fem a pair "
-            f"(basis, dofs) (got {type(field).__name__})"
-        ) from None
+    values = as_numbers(field, "the field", FORMS)
     checked = _checked(source, values, "the field")
     if len(values) == source.cells.n_nodes:
         nodal["field"] = values
@@ -121,13 +123,20 @@ def _checked(source: Source, values: NDArray, name: str) -> Array:
     at = np.asarray(at).reshape(len(at), -1)
     if np.iscomplexobj(at):
         at = np.concatenate([at.real, at.imag], axis=1)
-    at = at.astype(float)
+    with np.errstate(over="ignore"):  # long doubles beyond float64 are infinite there, and named below
+        at = at.astype(float)
     if not at.shape[1]:
         raise FieldError(f"Expected {name} with at least one column (got shape {values.shape})")
     bad = np.flatnonzero(~np.isfinite(at).all(axis=1))
     if len(bad):
         nodes = source.vertex_nodes[bad]
         raise FieldError(f"Expected finite values (NaN or infinity at {len(bad)} nodes of {name}: {first_ids(nodes)})")
+    size = float(np.abs(at).max(initial=0.0))
+    if size > 1 / SMALLEST or 0 < size < SMALLEST:
+        raise FieldError(
+            f"Expected values between {SMALLEST:g} and {1 / SMALLEST:g} in size (those of {name} go up to {size:.3g}). "
+            "Give the field in another unit: where nodes go does not depend on it"
+        )
     return at
 
 
@@ -139,16 +148,22 @@ def fixed_vertices(source: Source, fixed: Iterable[int] | NDArray | None) -> NDA
     cells = source.cells
     mask = np.zeros(cells.n_nodes, dtype=bool)
     if fixed is not None:
-        ids = np.atleast_1d(np.asarray(list(fixed) if np.iterable(fixed) and not isinstance(fixed, str) else fixed))
+        loose = np.iterable(fixed) and not isinstance(fixed, str) and not hasattr(fixed, "__array__")
+        wanted = f"node ids from 0 to {len(mask) - 1} in `fixed`, or a mask"
+        ids = np.atleast_1d(as_numbers(list(fixed) if loose else fixed, "the nodes", wanted))
         if ids.dtype == bool and ids.shape != mask.shape:
             raise ValueError(f"Expected a mask of shape {mask.shape} for `fixed` (got {ids.shape})")
         if ids.dtype != bool and ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= len(mask)):
-            raise ValueError(f"Expected node ids from 0 to {len(mask) - 1} in `fixed` (got {ids.dtype} {ids})")
+            raise ValueError(f"Expected node ids from 0 to {len(mask) - 1} in `fixed` (got {ids.dtype} {_few(ids)})")
         if ids.size:
             mask[ids] = True
     if cells.lift is None:
         return mask
     return np.asarray(cells.lift[mask].getnnz(axis=0) > 0).ravel()
+
+
+def _few(ids: NDArray) -> str:
+    return np.array2string(ids, threshold=10, edgeitems=2)
 
 
 def same_topology(cells: CellMesh, reference: CellMesh) -> None:
@@ -163,6 +178,12 @@ def same_topology(cells: CellMesh, reference: CellMesh) -> None:
             f"Expected a reference with the cells of the mesh, at other positions (got {reference} for {cells}). "
             "Pass the mesh from which this one was moved."
         )
+    if cells.frame is not None and reference.frame is not None:
+        if not cells.frame.same_plane(reference.frame, 1e-6 * cells.extent):
+            raise InvalidMeshError(
+                "Expected a reference in the plane of the mesh (got one in another plane). "
+                "Pass the mesh from which this one was moved."
+            )
 
 
 class _Plain:

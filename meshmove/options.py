@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.errors import FieldError, MeshmoveError, first_ids
 
-__all__ = ["as_numbers", "check_names", "count", "number"]
+__all__ = ["as_numbers", "called", "check_names", "count", "number", "shown"]
 
 
 def number(value: Any, what: str, low: float = 0.0, high: float = np.inf, open_low: bool = True) -> float:
@@ -120,6 +120,29 @@ Fill them first, such as by field.filled(0)
         of = f" of {array.dtype}" if isinstance(values, np.ndarray) else ""
         raise error(f"Expected {what} as {expected} (got {kind}{of})")
     return array
+
+
+def called(
+    function: Callable[[NDArray], Any], x: NDArray, what: str, error: type[MeshmoveError] = FieldError
+) -> NDArray:
+    """A copy of what a function of a user returns at points x (dim, n), which it may write to.
+
+    Raises
+    ------
+    FieldError
+        (or `error`) The function fails as one does that expects other points, or returns what are no numbers.
+    """
+    shape = x.shape
+    try:
+        values = function(x)
+    except MeshmoveError:
+        raise
+    except (IndexError, TypeError, ValueError) as why:
+        kind = type(why).__name__
+        raise error(
+            f"Expected {what} to take x of shape {shape}, a point a column (it raised {kind}: {_first_line(why)})"
+        ) from why
+    return np.array(as_numbers(values, f"the values of {what}", error=error))
 
 
 def _first_line(why: Exception) -> str:

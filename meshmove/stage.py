@@ -63,6 +63,7 @@ class Stage:
             same_topology(cells, base)
         low, high = base.points.min(axis=0), base.points.max(axis=0)
         self.centre, self.scale = (low + high) / 2, float((high - low).max())
+        self.place = None if cells.frame is None else cells.in_space
         pinned = fixed_vertices(source, fixed)
         self.current = self.unit(cells)
         self.base = self.unit(base) if reference is not None else self.current
@@ -103,7 +104,7 @@ class Stage:
 
     def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> Result:
         if not isinstance(monitor, Monitor):
-            density: Any = CallableDensity(monitor, self.centre, self.scale)
+            density: Any = CallableDensity(monitor, self.centre, self.scale, self.place)
             values = density.value(self.current.points.T)
             name = getattr(monitor, "__name__", type(monitor).__name__)
             name = "a function" if name == "<lambda>" else name

@@ -169,6 +169,7 @@ def assemble(
         periodic=pairs if pairs is not None and len(pairs) else None,
         lift=_lift(blocks, top, number, len(ids), n),
         nodes=_nodes(points, frame) if any(blocks[i].name in QUADRATIC for i in top) else None,
+        frame=frame,
     )
 
 
