@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,11 +20,11 @@ from .inputs import Fields, Source, read_fields
 from .monitors import Monitor
 from .movers import Mover
 from .movers_by_name import mover_of
-from .options import number, shown
+from .options import check_names, number, shown
 from .settle import Settled, settle
 from .stage import Result, Stage
 
-__all__ = ["adapt"]
+__all__ = ["adapt", "check_options", "read_options"]
 
 Array = NDArray[np.float64]
 
@@ -140,6 +141,13 @@ def read_options(
         raise ValueError(f"Expected a monitor by name, a Monitor or a function (got {kind})")
     chosen = mover_of(mover, device, for_field=isinstance(monitor, Monitor))
     return Options(monitor, chosen, effort, transfer)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise ValueError where `adapt` would not take these keyword arguments, as far as they can be judged alone."""
+    check_names(options, list(inspect.signature(adapt).parameters)[2:], "adapt")
+    judged = inspect.signature(read_options).parameters
+    read_options(**{name: value for name, value in options.items() if name in judged})
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,13 @@ class Source:
         out[lift.indices[lift.indptr[single]]] = single
         return out
 
+    def columns(self, points: Array) -> Array:
+        """Points (n, dim) as a function of a user takes them: a copy, in the mesh's own coordinates, as columns."""
+        return np.array(self.cells.in_space(points).T, order="C")
+
     def called(self, function: Callable[[Array], Any], points: Array, what: str) -> NDArray:
         """Values (n, ...) of a function f(x) at points (n, dim); it gets a copy, in the mesh's own coordinates."""
-        values = called(function, np.array(self.cells.in_space(points).T, order="C"), what)
+        values = called(function, self.columns(points), what)
         return values.T if values.ndim == 2 and values.shape[1] == len(points) else values
 
     def at_vertices(self, values: NDArray, name: str) -> NDArray:

@@ -46,11 +46,11 @@ def count(value: Any, what: str, low: int = 0, high: int = 1_000_000) -> int:
 
     >>> count(2.5, "a number of steps", low=1)
     Traceback (most recent call last):
-    ValueError: Expected a number of steps, a whole number from 1 on (got 2.5)
+    ValueError: Expected a number of steps (got 2.5); a whole number from 1 on
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or not low <= value <= high:
         upto = f"to {high:,}" if isinstance(value, Integral) and value > high else "on"
-        raise ValueError(f"Expected {what}, a whole number from {low} {upto} (got {shown(value)})")
+        raise ValueError(f"Expected {what} (got {shown(value)}); a whole number from {low} {upto}")
     return int(value)
 
 
