@@ -211,13 +211,14 @@ def _finish(
     move = result.move
     settled, numbers = _no_worse(source, stage, result)
     mesh, moved, displacement = settled.mesh, settled.moved, settled.displacement
-    carrier = Carrier(source, moved, displacement)
-    carried = {} if transfer is None else carrier.all(fields, transfer)
+    carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate")
+    carried = {} if transfer is None else carrier.all(fields)
+    notes = (*fields.warnings, *(carrier.notes(fields) if transfer else ()))
     if carried:
         stored = source.converter.fields(source.mesh)
         mesh = source.converter.with_fields(mesh, {k: v for k, v in carried.items() if k in stored})
     ratio = corner_volumes(source.cells, moved.points) / corner_volumes(source.cells)
-    warnings = dict.fromkeys((*move.warnings, *settled.warnings, *numbers.complaints(result)))
+    warnings = dict.fromkeys((*notes, *move.warnings, *settled.warnings, *numbers.complaints(result)))
     report = Report(
         mover=mover.name,
         iterations=move.iterations,
@@ -243,5 +244,5 @@ def _finish(
         monitor=result.values / result.values.mean(),
         cells=source.cells,
         moved=moved,
-        _transfer=lambda values: carrier.one(values, transfer or "interpolate"),
+        _transfer=carrier.one,
     )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from meshmove.geometry.errors import first_ids
 from .options import as_numbers, called
 from .registry import Converter, converter_for
 
-__all__ = ["Fields", "Source", "fixed_vertices", "read_fields"]
+__all__ = ["Fields", "Source", "fixed_vertices", "is_pair", "read_fields", "same_topology"]
 
 Array = NDArray[np.float64]
 
@@ -65,6 +66,24 @@ class Source:
         values = called(function, self.columns(points), what)
         return values.T if values.ndim == 2 and values.shape[1] == len(points) else values
 
+    @cached_property
+    def numbers(self) -> NDArray[np.int64] | None:
+        """Of a periodic mesh, the number (n_vertices,) that each vertex shares with its images."""
+        numbers = getattr(self.converter, "vertex_numbers", None)
+        return None if numbers is None else numbers(self.mesh)
+
+    def at_numbers(self, values: NDArray) -> NDArray:
+        """Values (n_vertices, ...) once for each number of a periodic mesh."""
+        assert self.numbers is not None
+        out = np.zeros((int(self.numbers.max()) + 1, *values.shape[1:]), values.dtype)
+        out[self.numbers] = values
+        return out
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if isinstance(self.converter, ModuleType):
+            return Source.of, (self.mesh,)
+        return Source, (self.mesh, self.converter, self.cells)
+
     def at_vertices(self, values: NDArray, name: str) -> NDArray:
         """Values (n_vertices, ...) of a nodal field with one row a node, or one row a vertex."""
         values = np.asarray(values)
@@ -74,6 +93,10 @@ class Source:
         if values.ndim and len(values) == v:
             return values
         expected = f"{n}" if n == v else f"{n} (nodes) or {v} (vertices)"
+        if self.numbers is not None:
+            if values.ndim and len(values) == self.numbers.max() + 1:
+                return values[self.numbers]
+            expected += f" or {self.numbers.max() + 1} (images counted once)"
         raise FieldError(f"Expected {name} with {expected} rows, one a node of the mesh (got shape {values.shape})")
 
 
@@ -82,12 +105,20 @@ class Fields:
     """The field to adapt to.
 
     `values`: (n_vertices, k), or None where none was given. `nodal`: fields to carry along, by name, with one row a
-    node. `function`: the field as a callable, to be evaluated again on the moved mesh.
+    node. `function`: the field as a callable, to be evaluated again on the moved mesh. `pair`: the field in the
+    library's own form, which it is carried in. `warnings`: what is to be known about it.
     """
 
     values: Array | None
     nodal: Mapping[str, NDArray]
     function: Callable[[Array], NDArray] | None = None
+    pair: Any = None
+    warnings: tuple[str, ...] = ()
+
+
+def is_pair(source: Source, field: Any) -> bool:
+    """Whether a field is of the library's own kind, for scikit-fem a basis and its dofs."""
+    return isinstance(field, tuple) and len(field) == 2 and hasattr(source.converter, "node_values")
 
 
 def read_fields(source: Source, field: Any) -> Fields:
@@ -113,13 +144,22 @@ def read_fields(source: Source, field: Any) -> Fields:
             raise FieldError(f"Expected a field, or a function f(x) (got the class {field.__name__})")
         values = source.called(field, source.cells.points, "the field function f(x)")
         return Fields(_checked(source, values, "the values of the field function f(x)"), nodal, field)
-    if isinstance(field, tuple) and len(field) == 2 and hasattr(source.converter, "node_values"):
-        field = source.converter.node_values(source.mesh, field)
+    if is_pair(source, field):
+        return _of_pair(source, field, nodal)
     values = as_numbers(field, "the field", FORMS)
     checked = _checked(source, values, "the field")
-    if len(values) == source.cells.n_nodes:
-        nodal["field"] = values
+    nodal["field"] = values
     return Fields(checked, nodal)
+
+
+def _of_pair(source: Source, field: Any, nodal: dict[str, NDArray]) -> Fields:
+    converter: Any = source.converter
+    warnings = converter.check_field(source.mesh, field) if hasattr(converter, "check_field") else ()
+    values = converter.node_values(source.mesh, field)
+    checked = _checked(source, values, "the field")
+    if hasattr(converter, "carried"):
+        return Fields(checked, nodal, pair=field, warnings=tuple(warnings))
+    return Fields(checked, {**nodal, "field": values}, warnings=tuple(warnings))
 
 
 def _checked(source: Source, values: NDArray, name: str) -> Array:

@@ -32,6 +32,11 @@ class Converter(Protocol):
     Further methods are optional. ``node_values(mesh, field)`` evaluates a field of the library's own kind (for
     scikit-fem a pair ``(basis, dofs)``) at the nodes, (n_nodes,) or (n_nodes, k). ``writer(mesh, suffix)`` returns
     a function that writes the mesh to a path of that suffix by the library's own means, or None.
+    Where it does, these may come with it: ``check_field(mesh, field)`` returns warnings about such a field, or raises
+    a `FieldError`; ``carried(mesh, moved, field, find, linear)`` returns it on the moved mesh in the library's form,
+    `find` telling where points (m, dim) of the moved mesh lie in `mesh`, and `linear` being a transfer of vertex values
+    that keeps integrals, or None; ``keeps_integrals(mesh, field)`` says whether it is used. ``vertex_numbers(mesh)``
+    gives, for a periodic mesh, the number (n_vertices,) of each vertex, which its images share.
     ``made_of(cells)`` makes a mesh of a `CellMesh`; PyVista's has it, for pictures.
     """
 

@@ -16,7 +16,6 @@ from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem, unt
 from meshmove.movers.checked import drawn_back
 from meshmove.movers.gauss_newton import gauss_newton
 from meshmove.movers.minimise import minimise
-
 from meshmove.options import count, number
 
 from .batch import MeshBatch
@@ -62,7 +61,8 @@ class Neural:
     Raises
     ------
     ValueError
-        For a parameter that is out of range, a device that this machine does not have, and for a model of the other dimension.
+        For a parameter that is out of range, a device that this machine does not have, and for a model of the other
+        dimension.
     """
 
     model: DMM | None = None
