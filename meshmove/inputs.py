@@ -137,8 +137,9 @@ def read_fields(source: Source, field: Any) -> Fields:
         if field not in stored:
             known = ", ".join(map(repr, stored)) or "none"
             raise FieldError(f"Expected the name of point data (got {field!r}; the mesh has: {known})")
-        nodal.setdefault(field, stored[field])
-        return Fields(_checked(source, stored[field], f"field {field!r}"), nodal)
+        values = as_numbers(stored[field], f"field {field!r}")
+        nodal.setdefault(field, values)
+        return Fields(_checked(source, values, f"field {field!r}"), nodal)
     if callable(field):
         if isinstance(field, type):
             raise FieldError(f"Expected a field, or a function f(x) (got the class {field.__name__})")

@@ -137,7 +137,7 @@ def called(
         values = function(x)
     except MeshmoveError:
         raise
-    except (IndexError, TypeError, ValueError) as why:
+    except (AttributeError, IndexError, TypeError, ValueError) as why:
         kind = type(why).__name__
         raise error(
             f"Expected {what} to take x of shape {shape}, a point a column (it raised {kind}: {_first_line(why)})"

@@ -15,6 +15,8 @@ __all__ = ["CallableDensity", "NodalDensity", "simplicial"]
 
 Array = NDArray[np.float64]
 
+#: monitor values from here on, and up to 1 / this, leave masses of cells within the range of float64
+LEAST = 1e-250
 #: step of the difference quotients, relative to the size of the mesh
 STEP = 1e-6
 
@@ -59,12 +61,13 @@ class CallableDensity:
                 f"Expected the monitor to return one value a point, shape ({x.shape[1]},), for x of shape {x.shape} "
                 f"(got {m.shape})"
             )
-        if m.size and not (m.min() > 0 and m.max() < np.inf):  # NaN fails both
-            bad = np.flatnonzero(~((m > 0) & np.isfinite(m)))
+        if m.size and not (m.min() >= LEAST and m.max() <= 1 / LEAST):  # NaN fails both
+            bad = np.flatnonzero(~((m >= LEAST) & (m <= 1 / LEAST)))
             at = self._physical(x)[:, bad[0]]
             raise MonitorError(
                 f"Expected a positive, finite monitor (got {m[bad[0]]} at x = {tuple(float(c) for c in at)}, and "
-                f"{len(bad)} bad values in all). Add a floor, such as 1 + m."
+                f"{len(bad)} bad values in all). Add a floor, such as 1 + m, or scale it: values from {LEAST:g} to "
+                f"{1 / LEAST:g} are taken, and only their ratios count"
             )
         return m
 
