@@ -204,5 +204,8 @@ def _lagrange(elem: Any) -> tuple[Array, Array, int] | None:
     if not np.isfinite(points).all():
         return None
     table = np.stack([inner.lbasis(points.T, i)[0] for i in range(len(points))]) * np.ones(len(points))
+    centre = points.mean(axis=0)[:, None] if len(points) > 1 else points.T
+    if not any(np.any(inner.lbasis(centre, i)[0]) for i in range(len(points))):
+        return None  # a function on facets alone
     regular = np.isfinite(table).all() and np.linalg.cond(table) < 1e6
     return (points, table.T, components) if regular else None
