@@ -44,8 +44,11 @@ from meshmove.plugins.skfem import basis_on, converter
 FAST = meshmove.Monitor("gradient", intensity=4)
 TRI = skfem.MeshTri().refined(3)
 MESHES = {
-    "Tri": TRI, "Quad": skfem.MeshQuad().refined(3), "Tet": skfem.MeshTet().refined(2), "Hex": skfem.MeshHex().refined(2),
-}  # fmt: skip
+    "Tri": TRI,
+    "Quad": skfem.MeshQuad().refined(3),
+    "Tet": skfem.MeshTet().refined(2),
+    "Hex": skfem.MeshHex().refined(2),
+}
 ALL = {
     "Tri": [
         ElementTriP1(), ElementTriP2(), ElementTriP3(), ElementTriP4(), ElementTriMini(), ElementTriCCR(),
