@@ -37,7 +37,7 @@ class Carrier:
 
     def __init__(self, source: Source, mesh: Any, moved: CellMesh, displacement: Array, transfer: str) -> None:
         self._source, self._mesh, self._moved, self._transfer = source, mesh, moved, transfer
-        self._stays = ~displacement.any(axis=1)
+        self._stays: NDArray[np.bool_] = np.asarray(~displacement.any(axis=1))
 
     def __getstate__(self) -> dict[str, Any]:
         made = {k for k, v in vars(type(self)).items() if isinstance(v, cached_property)}

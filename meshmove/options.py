@@ -48,10 +48,11 @@ def count(value: Any, what: str, low: int = 0, high: int = 1_000_000) -> int:
     Traceback (most recent call last):
     ValueError: Expected a number of steps (got 2.5); a whole number from 1 on
     """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or not low <= value <= high:
-        upto = f"to {high:,}" if isinstance(value, Integral) and value > high else "on"
+    found = int(value) if isinstance(value, Integral) and not isinstance(value, bool | np.bool_) else None
+    if found is None or not low <= found <= high:
+        upto = f"to {high:,}" if found is not None and found > high else "on"
         raise ValueError(f"Expected {what} (got {shown(value)}); a whole number from {low} {upto}")
-    return int(value)
+    return found
 
 
 def shown(value: Any) -> str:

@@ -105,8 +105,8 @@ class _Carried:
             local = local + np.einsum("ijm,jm->im", slope, (x - inside).reshape(len(x), -1))
         value = self._at(where.cells, local).reshape(components, -1)
         low, high = self._range(points, components)
-        value = np.clip(value, low[:, where.cells], high[:, where.cells]).reshape(components, cells, count)
-        found = np.einsum("ij,ckj->ick", np.linalg.inv(table), value)
+        value = np.clip(value, low[:, where.cells], high[:, where.cells])
+        found = np.einsum("ij,ckj->ick", np.linalg.inv(table), value.reshape(components, cells, count))
         out = self.values.copy()
         out[self.numbers.reshape(count, components, cells)] = found
         return out

@@ -22,6 +22,7 @@ from ._assemble import displaced
 from ._skfem_bases import basis_on, check_pair, fresh, pair_of
 from ._skfem_carry import HEX as _HEX
 from ._skfem_carry import carried, is_linear
+from ._skfem_periodic import is_periodic, unfolded
 
 if TYPE_CHECKING:
     import meshio
@@ -54,8 +55,8 @@ class SkfemConverter:
         (CellMesh(2-D: 4 points, 2 triangle), {'left': array([[0, 2]])})
         """
         name = _kind(mesh)
-        if _is_periodic(mesh):
-            points, cells, lift, periodic, _ = _unfold(mesh)
+        if is_periodic(mesh):
+            points, cells, lift, periodic, _ = unfolded(mesh)
         else:
             ids, inverse = np.unique(mesh.t, return_inverse=True)
             cells = inverse.reshape(mesh.t.shape)
@@ -175,13 +176,13 @@ class SkfemConverter:
 
     def vertex_numbers(self, mesh: skfem.Mesh) -> NDArray[np.int64] | None:
         """Of a periodic mesh, the number in `mesh.t` of each vertex of `read`: images share theirs."""
-        return _unfold(mesh)[4] if _is_periodic(mesh) else None
+        return unfolded(mesh)[4] if is_periodic(mesh) else None
 
     def to_meshio(self, mesh: skfem.Mesh) -> meshio.Mesh:
         """As scikit-fem writes it, boundaries and subdomains encoded as its cell data ``skfem:*``."""
         from skfem.io.meshio import to_meshio
 
-        if _is_periodic(mesh):
+        if is_periodic(mesh):
             raise UnsupportedMeshError(
                 f"Expected a mesh that scikit-fem can save (got the periodic {type(mesh).__name__}). "
                 "Save the mesh that it was made from"
@@ -212,12 +213,6 @@ def _kind(mesh: Any) -> str:
             f"Expected finite coordinates (got NaN or infinity at {len(bad)} nodes: {first_ids(bad)})"
         )
     return name
-
-
-def _is_periodic(mesh: skfem.Mesh) -> bool:
-    from skfem.mesh.mesh_dg import MeshDG
-
-    return isinstance(mesh, MeshDG)
 
 
 def _parents(mesh: skfem.Mesh) -> list[tuple[int, ...]]:
@@ -260,35 +255,6 @@ def _lift(mesh: skfem.Mesh, cells: NDArray, n_vertices: int) -> csr_matrix:
     return csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
 
 
-def _unfold(mesh: skfem.Mesh) -> tuple[NDArray, NDArray, csr_matrix, NDArray | None, NDArray]:
-    """A periodic mesh holds each cell's nodes apart, and images share their number in `t`.
-
-    Vertices here are the distinct places of each number: (points, cells, lift, pairs of images, their numbers).
-    """
-    nodes, ids = mesh.dofs.element_dofs.ravel(), mesh.t.ravel()
-    place = mesh.p.T[nodes]
-    first = np.zeros(int(ids.max()) + 1, int)
-    first[ids[::-1]] = np.arange(len(ids))[::-1]
-    # cells agree on a place up to rounding; images are at least a cell apart
-    apart = np.rint((place - place[first[ids]]) / (1e-9 * np.linalg.norm(np.ptp(place, axis=0)))).astype(np.int64)
-    apart = np.where(np.abs(apart) <= 10, 0, apart)
-    keys = np.column_stack([ids, np.rint(apart / 100)])
-    unique, index, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    lift = csr_matrix((np.ones(len(nodes)), (nodes, inverse)), shape=(mesh.p.shape[1], len(index)))
-    start = np.unique(unique[:, 0], return_index=True)[1]  # the first of each number's places
-    owner = start[np.cumsum(np.isin(np.arange(len(unique)), start)) - 1]
-    pairs = np.column_stack([np.arange(len(unique)), owner])
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    return (
-        place[index],
-        inverse.reshape(mesh.t.shape),
-        lift,
-        pairs if len(pairs) else None,
-        unique[:, 0].astype(np.int64),
-    )
-
-
 def _facets(mesh: skfem.Mesh, cells: NDArray, both: bool) -> dict[str, NDArray]:
     """Vertices of named facets in cyclic order, from both cells where the mesh is glued together."""
     local = np.array(mesh.elem.refdom.facets)
@@ -323,6 +289,6 @@ def _keep_orientation(boundary: OrientedBoundary) -> tuple[Any, ...]:
     return type(boundary), (np.asarray(boundary), boundary.ori)
 
 
-copyreg.pickle(OrientedBoundary, _keep_orientation)  # type: ignore[arg-type]
+copyreg.pickle(OrientedBoundary, _keep_orientation)
 
 converter = SkfemConverter()
