@@ -105,6 +105,14 @@ def test_a_mesh_that_is_worse_is_not_taken(options, what):
     assert any(f"raised the {what}" in w and "'given'" in w for w in out.report.warnings)
 
 
+def test_a_mover_that_says_it_has_judged_is_not_believed_either():
+    def away(problem):
+        return Move(problem.slide.retract(2 * problem.start - good(problem)), 3, judged=True)
+
+    out = moved(away)
+    assert not out.displacement.any() and out.report.imbalance_after == out.report.imbalance_before
+
+
 def test_a_good_move_is_believed_to_the_bit():
     out, expected = moved(lambda p: Move(good(p), 5)), meshmove.adapt(MESH, monitor=bump, mover=MongeAmpere())
     np.testing.assert_array_equal(out.mesh.p, expected.mesh.p)

@@ -58,7 +58,8 @@ def checked(move: Any, problem: Problem, name: str) -> Move:
         points, share = drawn_back(problem, points)
         how = f"{share:.0%} of the way was gone" if share else "the mesh stays as it was"
         warnings.append(f"the mover {name!r} left inverted cells or cut off a curved boundary: {how}")
-    if not np.array_equal(points, problem.start):
+    as_judged = move.judged is True and len(warnings) == len(move.warnings)
+    if not as_judged and not np.array_equal(points, problem.start):
         before, after = problem.merit(problem.start), problem.merit(points)
         if not after <= before * (1 + WORSE):
             what = "imbalance" if problem.predict is None else "predicted error"

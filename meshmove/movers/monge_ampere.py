@@ -184,7 +184,7 @@ class _Run:
             warnings.append("the relaxation left inverted cells that could not be untangled; went on from rest")
         self.consider(points)
         self.descend(points, self.hard)
-        return Move(self.best, self.iterations, tuple(warnings))
+        return Move(self.best, self.iterations, tuple(warnings), judged=True)
 
     def relaxed(self) -> Array | None:
         """Valid positions after relaxation; None where it stalls."""

@@ -52,4 +52,4 @@ class Smooth:
             value = problem.merit(points)
             if value < least:
                 best, least = points, value
-        return Move(best, k)
+        return Move(best, k, judged=True)

@@ -106,7 +106,7 @@ class Neural:
         best, steps = min(fitting, key=lambda entry: problem.merit(entry[0]))
         if not problem.merit(best) < problem.merit(problem.start):
             return self._classical(problem, "the network found nothing better: moved by the classical mover instead")
-        move = Move(best, rounds + steps, step_cut=cut, polish=steps)
+        move = Move(best, rounds + steps, step_cut=cut, polish=steps, judged=True)
         reached, rest = problem.imbalance(best), problem.imbalance(problem.start)
         if reached > max(POOR[0], POOR[1] * rest):
             other = self._classical(
