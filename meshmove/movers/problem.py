@@ -91,7 +91,8 @@ class Move:
     """Positions (n, dim) that a mover found: admissible, and without inverted cells.
 
     `step_cut`: of a mover that proposes, the share of a step that its guard let through at worst; `polish`: steps of
-    classical descent after it; `judged`: the mover has itself compared these positions with the start, by `Problem.merit`.
+    classical descent after it; `judged`: the mover has itself compared these positions with the start, by
+    `Problem.merit`.
     """
 
     points: Array
