@@ -12,6 +12,7 @@ __all__ = [
     "InvalidMeshError",
     "MeshmoveError",
     "MonitorError",
+    "MoverError",
     "TangledMeshError",
     "UnsupportedMeshError",
     "first_ids",
@@ -40,6 +41,10 @@ class FieldError(MeshmoveError, ValueError):
 
 class MonitorError(MeshmoveError, ValueError):
     """A monitor function is not positive and finite."""
+
+
+class MoverError(MeshmoveError, ValueError):
+    """A mover returns what cannot be the positions of the nodes."""
 
 
 def first_ids(ids: Sequence[int] | NDArray[Any], most: int = 5) -> str:

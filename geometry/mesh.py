@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from .cells import CellKind, kind_of
+from .plane import PlaneFrame
 
 __all__ = ["CellBlock", "CellMesh"]
 
@@ -62,6 +63,8 @@ class CellMesh:
         nodes that no cell uses). None: nodes are the vertices, in order.
     nodes
         Coordinates (n_nodes, dim) of all nodes where some are mid-side nodes, else None.
+    frame
+        Where a plane mesh lies in space, or None where coordinates are the library's own.
     """
 
     points: NDArray[np.float64]
@@ -71,6 +74,7 @@ class CellMesh:
     periodic: Ids | None = None
     lift: csr_matrix | None = None
     nodes: NDArray[np.float64] | None = None
+    frame: PlaneFrame | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))
@@ -129,6 +133,10 @@ class CellMesh:
     def moved(self, points: NDArray[np.float64]) -> CellMesh:
         """The same cells with vertices elsewhere."""
         return replace(self, points=points)
+
+    def in_space(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points (n, dim) in the coordinates of the library's mesh, (n, 3) where a plane mesh lies in space."""
+        return points if self.frame is None else self.frame.place(points)
 
     def lifted(self, displacement: NDArray[np.float64]) -> NDArray[np.float64]:
         """Vertex displacements (n, dim) carried to all nodes (n_nodes, dim)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,10 +21,14 @@ _PREFERENCE = np.array([1.0, 1.0173, 1.0391])
 
 @dataclass(frozen=True, eq=False)
 class PlaneFrame:
-    """Two orthonormal axes (2, 3) of a plane; `columns` names them where they are coordinate axes."""
+    """Two orthonormal axes (2, 3) of a plane; `columns` names them where they are coordinate axes.
+
+    `origin` (3,) is the place in space of the in-plane coordinates (0, 0).
+    """
 
     axes: Array
     columns: tuple[int, int] | None = None
+    origin: Array = field(default_factory=lambda: np.zeros(3))
 
     def project(self, points: ArrayLike) -> Array:
         """In-plane coordinates (n, 2) of points (n, 3)."""
@@ -44,6 +48,20 @@ class PlaneFrame:
         out = np.zeros((len(d), 3))
         out[:, self.columns] = d
         return out
+
+    def place(self, points: ArrayLike) -> Array:
+        """Where points (n, 2) of the plane are in space, (n, 3).
+
+        >>> points = np.array([[0, 5, 0], [1, 5, 0], [0, 5, 1.0]])
+        >>> flatten(points)[1].place([[0.5, 2.0]])
+        array([[0.5, 5. , 2. ]])
+        """
+        return self.raise_(points) + self.origin
+
+    def same_plane(self, other: PlaneFrame, tolerance: float) -> bool:
+        """Whether two frames are of the same plane, their origins up to `tolerance` apart."""
+        turned = np.abs(self.axes - other.axes).max()
+        return bool(turned <= 1e-6 and np.linalg.norm(self.origin - other.origin) <= tolerance)
 
 
 def flatten(points: ArrayLike) -> tuple[Array, PlaneFrame]:
@@ -85,7 +103,9 @@ def flatten(points: ArrayLike) -> tuple[Array, PlaneFrame]:
     flat = 2 - int(np.argmin(spread[::-1]))  # of several constant columns the last: z before y before x
     if spread[flat] <= tolerance:
         first, second = (c for c in range(3) if c != flat)
-        frame = PlaneFrame(np.eye(3)[[first, second]], (first, second))
+        origin = np.zeros(3)
+        origin[flat] = (p[:, flat].min() + p[:, flat].max()) / 2
+        frame = PlaneFrame(np.eye(3)[[first, second]], (first, second), origin)
         return frame.project(p), frame
     centred = p - p.mean(axis=0)
     normal = np.linalg.svd(centred, full_matrices=False)[2][2]
@@ -100,5 +120,5 @@ def flatten(points: ArrayLike) -> tuple[Array, PlaneFrame]:
     start = np.eye(3)[np.argmin(np.abs(normal) * _PREFERENCE)]
     first = start - (start @ normal) * normal
     first /= np.linalg.norm(first)
-    frame = PlaneFrame(np.stack([first, np.cross(normal, first)]))
+    frame = PlaneFrame(np.stack([first, np.cross(normal, first)]), origin=(p.mean(axis=0) @ normal) * normal)
     return frame.project(p), frame

@@ -19,6 +19,7 @@ _WHERE = {
     "MongeAmpere": "meshmove.movers",
     "Monitor": "meshmove.monitors",
     "MonitorError": "meshmove.geometry.errors",
+    "MoverError": "meshmove.geometry.errors",
     "MovingMesh": "meshmove.loop",
     "Neural": "meshmove.neural",
     "Report": "meshmove.adaptation",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from meshmove.geometry.errors import InvalidMeshError as InvalidMeshError
     from meshmove.geometry.errors import MeshmoveError as MeshmoveError
     from meshmove.geometry.errors import MonitorError as MonitorError
+    from meshmove.geometry.errors import MoverError as MoverError
     from meshmove.geometry.errors import TangledMeshError as TangledMeshError
     from meshmove.geometry.errors import UnsupportedMeshError as UnsupportedMeshError
     from meshmove.io import MeshFileError as MeshFileError

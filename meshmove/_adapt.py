@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,18 +18,19 @@ from .adaptation import Adaptation, Report
 from .carry import Carrier
 from .inputs import Fields, Source, read_fields
 from .monitors import Monitor
-from .movers import MongeAmpere, Mover, Smooth
+from .movers import Mover
+from .movers_by_name import mover_of
+from .options import check_names, number, shown
 from .settle import Settled, settle
 from .stage import Result, Stage
 
-__all__ = ["adapt"]
+__all__ = ["adapt", "check_options", "read_options"]
 
 Array = NDArray[np.float64]
 
-MOVERS = ("auto", "dmm", "monge-ampere", "smooth")
-#: a field's monitor is only a guess of what is best, so the cells' shapes count for more
-FIELD_DISTORTION = 0.05
-TRANSFERS = ("interpolate", "conservative", None)
+TRANSFERS = ("interpolate", "conservative")
+#: more than this is a slip of the pen: the default mover is done long before
+MOST_EFFORT = 1000.0
 
 
 def adapt(
@@ -99,17 +100,8 @@ def adapt(
     True
     """
     began = time.perf_counter()
-    if not (isinstance(effort, Real) and np.isfinite(effort) and effort > 0):
-        raise ValueError(f"Expected a positive effort (got {effort!r})")
-    if transfer not in TRANSFERS:
-        raise ValueError(f"Expected transfer 'interpolate', 'conservative' or None (got {transfer!r})")
-    if isinstance(monitor, str):
-        monitor = Monitor(monitor)
-    elif not isinstance(monitor, Monitor) and not callable(monitor):
-        raise ValueError(f"Expected a monitor by name, a Monitor or a function (got {type(monitor).__name__})")
-
-    chosen_mover = _mover(mover, device, isinstance(monitor, Monitor))
-
+    options = read_options(monitor, mover, effort, transfer, device)
+    monitor, chosen_mover, effort = options.monitor, options.mover, options.effort
     source = Source.of(mesh)
     check_cells(source.cells)
     fields = read_fields(source, field)
@@ -121,27 +113,41 @@ def adapt(
     return _finish(source, stage, fields, result, transfer, chosen_mover, began)
 
 
-def _mover(mover: str | Mover, device: str | None, for_field: bool) -> Mover:
-    if not isinstance(mover, str):
-        if callable(mover) and hasattr(mover, "name"):
-            chosen: Mover = mover
-        else:
-            raise ValueError(f"Expected a mover by name, or a Mover (got {type(mover).__name__})")
-    elif mover not in MOVERS:
-        raise ValueError(f"Expected a mover of {', '.join(map(repr, MOVERS))}, or a Mover (got {mover!r})")
-    elif mover == "dmm":
-        from .neural import Neural  # torch, only where it is asked for
+@dataclass(frozen=True)
+class Options:
+    """The options of `adapt` that can be judged without a mesh, read."""
 
-        return Neural(device=device, distortion=FIELD_DISTORTION if for_field else MongeAmpere.distortion)
-    elif mover == "smooth":
-        chosen = Smooth()
-    elif mover == "auto" and for_field:
-        chosen = MongeAmpere(distortion=FIELD_DISTORTION)
-    else:
-        chosen = MongeAmpere()
-    if device not in (None, "cpu"):
-        raise ValueError(f"Expected device None or 'cpu' for the mover {chosen.name!r} (got {device!r})")
-    return chosen
+    monitor: Monitor | Callable[[Array], Array]
+    mover: Mover
+    effort: float
+    transfer: str | None
+
+
+def read_options(
+    monitor: Any = "hessian",
+    mover: Any = "auto",
+    effort: Any = 1.0,
+    transfer: Any = "interpolate",
+    device: Any = None,
+) -> Options:
+    """Raise ValueError unless each is one of its choices; see `adapt`."""
+    effort = number(effort, "a positive effort", high=MOST_EFFORT)
+    if transfer is not None and not (isinstance(transfer, str) and transfer in TRANSFERS):
+        raise ValueError(f"Expected transfer 'interpolate', 'conservative' or None (got {shown(transfer)})")
+    if isinstance(monitor, str):
+        monitor = Monitor(monitor)
+    elif isinstance(monitor, type) or (not isinstance(monitor, Monitor) and not callable(monitor)):
+        kind = f"the class {monitor.__name__}" if isinstance(monitor, type) else type(monitor).__name__
+        raise ValueError(f"Expected a monitor by name, a Monitor or a function (got {kind})")
+    chosen = mover_of(mover, device, for_field=isinstance(monitor, Monitor))
+    return Options(monitor, chosen, effort, transfer)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise ValueError where `adapt` would not take these keyword arguments, as far as they can be judged alone."""
+    check_names(options, list(inspect.signature(adapt).parameters)[2:], "adapt")
+    judged = inspect.signature(read_options).parameters
+    read_options(**{name: value for name, value in options.items() if name in judged})
 
 
 @dataclass(frozen=True)
@@ -205,13 +211,15 @@ def _finish(
     move = result.move
     settled, numbers = _no_worse(source, stage, result)
     mesh, moved, displacement = settled.mesh, settled.moved, settled.displacement
-    carrier = Carrier(source, moved, displacement)
-    carried = {} if transfer is None else carrier.all(fields, transfer)
+    carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate")
+    carried = {} if transfer is None else carrier.all(fields)
+    notes = (*fields.warnings, *(carrier.notes(fields) if transfer else ()))
     if carried:
         stored = source.converter.fields(source.mesh)
         mesh = source.converter.with_fields(mesh, {k: v for k, v in carried.items() if k in stored})
     ratio = corner_volumes(source.cells, moved.points) / corner_volumes(source.cells)
-    warnings = dict.fromkeys((*move.warnings, *settled.warnings, *numbers.complaints(result), *stage.lost_shape(moved)))
+    told = (*notes, *move.warnings, *settled.warnings, *numbers.complaints(result), *stage.lost_shape(moved))
+    warnings = dict.fromkeys(told)
     report = Report(
         mover=mover.name,
         iterations=move.iterations,
@@ -238,5 +246,5 @@ def _finish(
         monitor=result.values / result.values.mean(),
         cells=source.cells,
         moved=moved,
-        _transfer=lambda values: carrier.one(values, transfer or "interpolate"),
+        _transfer=carrier.one,
     )

@@ -86,7 +86,8 @@ class Adaptation:
     displacement
         (n_nodes, dim): what was added to the input's node positions.
     fields
-        Nodal fields on the moved mesh by name (the field given as an array is called "field").
+        Nodal fields on the moved mesh by name (the field given as an array is called "field"). One given as a pair
+        (basis, dofs) of scikit-fem is the dofs for ``skfem.Basis(out.mesh, basis.elem)``.
     report
         How it went.
     monitor
@@ -103,11 +104,15 @@ class Adaptation:
     monitor: Array
     cells: CellMesh = field(repr=False)
     moved: CellMesh = field(repr=False)
-    _transfer: Callable[[NDArray], NDArray] = field(repr=False)
+    _transfer: Callable[[Any], NDArray] = field(repr=False)
 
-    def transfer(self, values: NDArray) -> NDArray:
-        """Another nodal field of the input mesh, (n_nodes,) or (n_nodes, k), carried to the moved mesh."""
-        return self._transfer(np.asarray(values))
+    def transfer(self, values: Any) -> NDArray:
+        """Another field of the input mesh, carried to the moved mesh.
+
+        A nodal array (n_nodes,) or (n_nodes, k) comes back as one. For scikit-fem a pair (basis, dofs) of any element
+        comes back as the dofs for ``skfem.Basis(out.mesh, basis.elem)``.
+        """
+        return self._transfer(values)
 
     def __repr__(self) -> str:
         kind = type(self.mesh).__name__

@@ -19,6 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from meshmove.geometry.errors import MeshmoveError
 
 from . import _train
+from .movers_by_name import NAMES
 
 if TYPE_CHECKING:
     from meshmove import Adaptation
@@ -46,7 +47,7 @@ def adapt(
     field: Annotated[str, typer.Option(help="Name of the point data to adapt to.")],
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the mesh before and after.")] = None,
     monitor: Annotated[str, typer.Option(help="hessian, gradient or curvature.")] = "hessian",
-    mover: Annotated[str, typer.Option(help="auto, dmm, monge-ampere or smooth.")] = "auto",
+    mover: Annotated[str, typer.Option(help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.")] = "auto",
     effort: Annotated[float, typer.Option(help="0.3 for a quick move, 3 for the best mesh.")] = 1.0,
     transfer: Annotated[
         str, typer.Option(help="How point data are carried along: interpolate, conservative or none.")

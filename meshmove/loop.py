@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._adapt import adapt
+from ._adapt import adapt, check_options
 from .adaptation import Adaptation, Report
 from .inputs import Source
+from .options import count, number
 
 __all__ = ["LoopResult", "MovingMesh", "adapt_loop"]
 
 Array = NDArray[np.float64]
+
+#: a time step from here on leaves velocities finite
+TINY = 1e-200
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,11 @@ def adapt_loop(
     adapt_options
         Passed on to `adapt`.
 
+    Raises
+    ------
+    ValueError
+        Steps that are no whole number from 1 on, no function, or an option that `adapt` does not know or take.
+
     Examples
     --------
     >>> import numpy as np, skfem
@@ -73,8 +82,12 @@ def adapt_loop(
     >>> len(history), out.mesh.t is mesh.t or bool((out.mesh.t == mesh.t).all())
     (2, True)
     """
-    if steps < 1:
-        raise ValueError(f"Expected at least one step (got {steps})")
+    steps = count(steps, "at least one step", low=1)
+    if not callable(solve):
+        raise ValueError(f"Expected a function solve(mesh) (got {type(solve).__name__})")
+    if progress is not None and not callable(progress):
+        raise ValueError(f"Expected a function progress(number, report) (got {type(progress).__name__})")
+    check_options(adapt_options)
     first = Source.of(mesh).mesh
     adapt_options.setdefault("reference", first)
     current, history = first, []
@@ -109,6 +122,7 @@ class MovingMesh:
     """
 
     def __init__(self, mesh: Any, **adapt_options: Any) -> None:
+        check_options(adapt_options)
         self.reference = Source.of(mesh).mesh
         self.mesh = self.reference
         self.time = 0.0
@@ -118,14 +132,15 @@ class MovingMesh:
     def step(self, field: Any, dt: float) -> tuple[Any, Array, dict[str, NDArray]]:
         """Move the current mesh to `field` over a time step.
 
-        Returns the moved mesh, the velocity (n_nodes, dim) of its nodes during the step, and the fields carried to it.
+        Returns the moved mesh, the velocity of its nodes during the step, (n_nodes, d) in
+        the mesh's own d coordinates, and the fields carried to it.
         """
-        if not (np.isfinite(dt) and dt > 0):
-            raise ValueError(f"Expected a positive time step (got {dt})")
+        dt = number(dt, "a positive time step", low=TINY)
         out = adapt(self.mesh, field, **self._options)
         self.mesh, self.last = out.mesh, out
         self.time += dt
-        return out.mesh, out.displacement / dt, dict(out.fields)
+        step = out.displacement if out.cells.frame is None else out.cells.frame.raise_(out.displacement)
+        return out.mesh, step / dt, dict(out.fields)
 
     def __repr__(self) -> str:
         return f"<MovingMesh of a {type(self.mesh).__name__} at time {self.time:g}>"

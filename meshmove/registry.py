@@ -34,6 +34,11 @@ class Converter(Protocol):
     the element that such a field is of, with its degree: 1 or 2, or None where its errors cannot be predicted.
     ``writer(mesh, suffix)`` returns a function that writes the mesh to a path of that suffix by the library's own
     means, or None.
+    Where it has `node_values`, these may come with it: ``check_field(mesh, field)`` returns warnings about such a
+    field, or raises a `FieldError`; ``carried(mesh, moved, field, find, linear)`` returns it on the moved mesh in the
+    library's form, `find` telling where points (m, dim) of the moved mesh lie in `mesh`, and `linear` being a transfer
+    of vertex values that keeps integrals, or None; ``keeps_integrals(mesh, field)`` says whether it is used.
+    ``vertex_numbers(mesh)`` gives, for a periodic mesh, the number (n_vertices,) of each vertex, shared by its images.
     ``made_of(cells)`` makes a mesh of a `CellMesh`; PyVista's has it, for pictures.
     """
 

@@ -12,7 +12,7 @@ from meshmove.geometry import CellMesh, PointLocator
 
 from .monitors import Monitor, NodalDensity, optimal_exponent
 from .monitors.monitor import smoother
-from .movers import Move, Mover, Problem
+from .movers import Move, Mover, Problem, moved_by
 from .prediction import Predictor
 
 __all__ = ["Chosen", "Predictor", "Trials", "choose"]
@@ -70,7 +70,7 @@ class Trials:
         values = monitor.values(self._mesh, self._indicator, self._smooth)
         density = NodalDensity(values, self._locator)
         start = self._start if self.best is None or self.best.move is None else self.best.move.points
-        move = self._mover(self._problem(density, start, self._trial_effort, self._predict))
+        move = moved_by(self._mover, self._problem(density, start, self._trial_effort, self._predict))
         error = self._predict(move.points)
         if self.best is None or error < self.best.error:
             self.best = Chosen(monitor, density, values, move, error)
@@ -102,7 +102,7 @@ class Trials:
         best = self.best
         if best is None or best.move is None:
             raise ValueError("Expected at least one trial before the choice")
-        final = self._mover(self._problem(best.density, best.move.points, self._effort, self._predict))
+        final = moved_by(self._mover, self._problem(best.density, best.move.points, self._effort, self._predict))
         error = self._predict(final.points)
         if error < best.error:
             self.best = replace(best, move=final, error=error)

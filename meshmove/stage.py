@@ -25,7 +25,7 @@ from meshmove.geometry.errors import first_ids
 from .inputs import Fields, Source, fixed_vertices, same_topology
 from .monitors import CallableDensity, Monitor, NodalDensity, Recovery, simplicial
 from .monitors.monitor import vertex_volumes
-from .movers import Move, Mover, Problem
+from .movers import Move, Mover, Problem, moved_by
 from .movers.volumes import VOLUME
 from .prediction import Predictor
 from .select import Chosen, Trials, choose
@@ -72,6 +72,7 @@ class Stage:
             same_topology(cells, base)
         low, high = base.points.min(axis=0), base.points.max(axis=0)
         self.centre, self.scale = (low + high) / 2, _length(base)
+        self.place = None if cells.frame is None else cells.in_space
         pinned = fixed_vertices(source, fixed)
         self.current = self.unit(cells)
         self.base = self.unit(base) if reference is not None else self.current
@@ -126,14 +127,14 @@ class Stage:
 
     def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> Result:
         if not isinstance(monitor, Monitor):
-            density: Any = CallableDensity(monitor, self.centre, self.scale)
+            density: Any = CallableDensity(monitor, self.centre, self.scale, self.place)
             values = density.value(self.current.points.T)
             name = getattr(monitor, "__name__", type(monitor).__name__)
             name = "a function" if name == "<lambda>" else name
             if np.ptp(values) <= 1e-12 * values.max() and self._is_constant(density):
                 why = "the monitor is constant: nodes are where they should be"
                 return self._rest(density, values, name, why, mover, effort)
-            return Result(density, values, mover(self.problem(density, self.start, effort)), name)
+            return Result(density, values, moved_by(mover, self.problem(density, self.start, effort)), name)
 
         assert fields.values is not None
         recovery = Recovery(self.current, Sides.of(self.current, self.facets))
@@ -155,7 +156,7 @@ class Stage:
         else:
             values = monitor.values(self.current, indicator)
             density = NodalDensity(values, locator)
-            move = mover(self.problem(density, self.start, effort, predict))
+            move = moved_by(mover, self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
         return self._judged(out, predict, fields.element, automatic=monitor.intensity is None)
 
@@ -175,7 +176,7 @@ class Stage:
         density = NodalDensity(values, locator)
         if np.ptp(values) == 0:
             return self._rest(density, values, monitor.kind, "the field shows nothing to move to", mover, effort)
-        move = mover(self.problem(density, self.start, effort))
+        move = moved_by(mover, self.problem(density, self.start, effort))
         return Result(density, values, replace(move, warnings=(*move.warnings, why)), _name(monitor))
 
     def _judged(self, out: Chosen, predict: Predictor, element: str, automatic: bool) -> Result:
@@ -196,7 +197,7 @@ class Stage:
         """Where a constant monitor takes the mesh: to the reference, unless nodes are held elsewhere."""
         if np.array_equal(self.slide.home, self.base.points):
             return Result(density, values, Move(self.base.points, 0, (why,)), name)
-        return Result(density, values, mover(self.problem(density, self.start, effort)), name)
+        return Result(density, values, moved_by(mover, self.problem(density, self.start, effort)), name)
 
 
 def _name(monitor: Monitor) -> str:

@@ -169,6 +169,7 @@ def assemble(
         periodic=pairs if pairs is not None and len(pairs) else None,
         lift=_lift(blocks, top, number, len(ids), n),
         nodes=_nodes(points, frame) if any(blocks[i].name in QUADRATIC for i in top) else None,
+        frame=frame,
     )
 
 
@@ -267,6 +268,6 @@ def displaced(points: NDArray, displacement: NDArray, frame: PlaneFrame | None) 
 
 
 def plain_fields(data: Mapping[str, NDArray], n_nodes: int) -> dict[str, NDArray]:
-    """Copies of the numeric arrays that have a row a node."""
-    arrays = {str(k): np.asarray(v) for k, v in data.items()}
+    """Copies of the numeric arrays that have a row a node; masked ones stay masked."""
+    arrays = {str(k): np.asanyarray(v) if isinstance(v, np.ma.MaskedArray) else np.asarray(v) for k, v in data.items()}
     return {k: v.copy() for k, v in arrays.items() if v.ndim and len(v) == n_nodes and v.dtype.kind in "biufc"}

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copyreg
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from skfem.generic_utils import OrientedBoundary
 
 from meshmove.geometry.cells import kind_of
 from meshmove.geometry.curvilinear import QUADRATIC
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError, first_ids
+from meshmove.geometry.location import Location
 from meshmove.geometry.mesh import CellBlock, CellMesh
 
 from ._assemble import displaced
+from ._skfem_bases import basis_on, check_pair, fresh, pair_of
+from ._skfem_carry import HEX as _HEX
+from ._skfem_carry import carried, is_linear
 from ._skfem_elements import degree_of, element_of
+from ._skfem_periodic import is_periodic, unfolded
 
 if TYPE_CHECKING:
     import meshio
     import skfem
 
-__all__ = ["SkfemConverter", "converter"]
+__all__ = ["SkfemConverter", "basis_on", "converter"]
 
 _KINDS = {
     "Triangular": "triangle",
@@ -31,8 +38,6 @@ _KINDS = {
     "Hexahedral": "hexahedron",
     "Wedge": "wedge",
 }
-# where each VTK vertex of a hexahedron stands in scikit-fem's numbering
-_HEX = np.array([0, 3, 6, 2, 1, 5, 7, 4])
 
 
 class SkfemConverter:
@@ -51,8 +56,8 @@ class SkfemConverter:
         (CellMesh(2-D: 4 points, 2 triangle), {'left': array([[0, 2]])})
         """
         name = _kind(mesh)
-        if _is_periodic(mesh):
-            points, cells, lift, periodic = _unfold(mesh)
+        if is_periodic(mesh):
+            points, cells, lift, periodic, _ = unfolded(mesh)
         else:
             ids, inverse = np.unique(mesh.t, return_inverse=True)
             cells = inverse.reshape(mesh.t.shape)
@@ -107,7 +112,8 @@ class SkfemConverter:
         mesh
             The mesh whose nodes are meant.
         field
-            A pair (basis, dofs); the basis has one component field of any element, on cells of `mesh`.
+            A pair (basis, dofs), in either order; the basis has one component field of any element, on cells of
+            `mesh`. The dofs may be complex.
 
         Returns
         -------
@@ -128,17 +134,20 @@ class SkfemConverter:
         """
         import skfem
 
-        basis, dofs = _pair(mesh, field)
+        basis, dofs = pair_of(mesh, field)
         local = np.asarray(mesh.elem.doflocs).T
         cells = slice(None) if basis.tind is None else basis.tind
         sampled = skfem.CellBasis(
-            basis.mesh, basis.elem, elements=basis.tind, quadrature=(local, np.ones(local.shape[1]))
+            basis.mesh, fresh(basis.elem), elements=basis.tind, quadrature=(local, np.ones(local.shape[1]))
         )
         if len(sampled.basis[0]) != 1:
             raise FieldError(
                 f"Expected a basis of one field (got {type(basis.elem).__name__} of {len(sampled.basis[0])} fields). "
                 "Use basis.split(dofs) and pass one of its pairs"
             )
+        if np.iscomplexobj(dofs):
+            real, imaginary = (self.node_values(mesh, (basis, part)) for part in (dofs.real, dofs.imag))
+            return real + 1j * imaginary
         values = np.asarray(sampled.interpolate(dofs))  # (..., cells, nodes)
         nodes = mesh.dofs.element_dofs[:, cells].T.ravel()
         count = np.bincount(nodes, minlength=mesh.p.shape[1])
@@ -152,11 +161,34 @@ class SkfemConverter:
         element = element_of(field)
         return type(element).__name__, degree_of(element)
 
+    def check_field(self, mesh: skfem.Mesh, field: Any) -> tuple[str, ...]:
+        """Warnings about a pair (basis, dofs); see `Converter`."""
+        return check_pair(mesh, field)
+
+    def carried(
+        self,
+        mesh: skfem.Mesh,
+        moved: skfem.Mesh,
+        field: Any,
+        find: Callable[[NDArray], Location],
+        linear: Callable[[NDArray], NDArray] | None = None,
+    ) -> NDArray:
+        """The dofs of a pair (basis, dofs) for ``skfem.Basis(moved, basis.elem)``; see `Converter`."""
+        return carried(mesh, moved, field, find, linear)
+
+    def keeps_integrals(self, mesh: skfem.Mesh, field: Any) -> bool:
+        """Whether `carried` makes use of `linear` for such a pair."""
+        return is_linear(pair_of(mesh, field)[0])
+
+    def vertex_numbers(self, mesh: skfem.Mesh) -> NDArray[np.int64] | None:
+        """Of a periodic mesh, the number in `mesh.t` of each vertex of `read`: images share theirs."""
+        return unfolded(mesh)[4] if is_periodic(mesh) else None
+
     def to_meshio(self, mesh: skfem.Mesh) -> meshio.Mesh:
         """As scikit-fem writes it, boundaries and subdomains encoded as its cell data ``skfem:*``."""
         from skfem.io.meshio import to_meshio
 
-        if _is_periodic(mesh):
+        if is_periodic(mesh):
             raise UnsupportedMeshError(
                 f"Expected a mesh that scikit-fem can save (got the periodic {type(mesh).__name__}). "
                 "Save the mesh that it was made from"
@@ -187,12 +219,6 @@ def _kind(mesh: Any) -> str:
             f"Expected finite coordinates (got NaN or infinity at {len(bad)} nodes: {first_ids(bad)})"
         )
     return name
-
-
-def _is_periodic(mesh: skfem.Mesh) -> bool:
-    from skfem.mesh.mesh_dg import MeshDG
-
-    return isinstance(mesh, MeshDG)
 
 
 def _parents(mesh: skfem.Mesh) -> list[tuple[int, ...]]:
@@ -235,29 +261,6 @@ def _lift(mesh: skfem.Mesh, cells: NDArray, n_vertices: int) -> csr_matrix:
     return csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
 
 
-def _unfold(mesh: skfem.Mesh) -> tuple[NDArray, NDArray, csr_matrix, NDArray | None]:
-    """A periodic mesh holds each cell's nodes apart, and images share their number in `t`.
-
-    Vertices here are the distinct places of each number: (points, cells, lift, pairs of images).
-    """
-    nodes, ids = mesh.dofs.element_dofs.ravel(), mesh.t.ravel()
-    place = mesh.p.T[nodes]
-    first = np.zeros(int(ids.max()) + 1, int)
-    first[ids[::-1]] = np.arange(len(ids))[::-1]
-    # cells agree on a place up to rounding; images are at least a cell apart
-    apart = np.rint((place - place[first[ids]]) / (1e-9 * np.linalg.norm(np.ptp(place, axis=0)))).astype(np.int64)
-    apart = np.where(np.abs(apart) <= 10, 0, apart)
-    keys = np.column_stack([ids, np.rint(apart / 100)])
-    unique, index, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    lift = csr_matrix((np.ones(len(nodes)), (nodes, inverse)), shape=(mesh.p.shape[1], len(index)))
-    start = np.unique(unique[:, 0], return_index=True)[1]  # the first of each number's places
-    owner = start[np.cumsum(np.isin(np.arange(len(unique)), start)) - 1]
-    pairs = np.column_stack([np.arange(len(unique)), owner])
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    return place[index], inverse.reshape(mesh.t.shape), lift, pairs if len(pairs) else None
-
-
 def _facets(mesh: skfem.Mesh, cells: NDArray, both: bool) -> dict[str, NDArray]:
     """Vertices of named facets in cyclic order, from both cells where the mesh is glued together."""
     local = np.array(mesh.elem.refdom.facets)
@@ -287,21 +290,11 @@ def _copied(tags: dict | None) -> dict | None:
     return None if tags is None else {k: v.copy() for k, v in tags.items()}
 
 
-def _pair(mesh: skfem.Mesh, field: Any) -> tuple[Any, NDArray]:
-    import skfem
+def _keep_orientation(boundary: OrientedBoundary) -> tuple[Any, ...]:
+    """scikit-fem's oriented boundaries lose their orientation when they are pickled as plain arrays."""
+    return type(boundary), (np.asarray(boundary), boundary.ori)
 
-    basis, dofs = field if isinstance(field, tuple) and len(field) == 2 else (field, None)
-    if not isinstance(basis, skfem.CellBasis) or dofs is None:
-        raise FieldError(f"Expected a pair (skfem.CellBasis, dofs) (got {type(basis).__name__})")
-    dofs = np.asarray(dofs)
-    if dofs.shape != (basis.N,):
-        raise FieldError(f"Expected {basis.N} degrees of freedom, as the basis has (got shape {dofs.shape})")
-    if not np.array_equal(basis.mesh.t, mesh.t):
-        raise FieldError(
-            f"Expected a basis on the mesh that is moved, {mesh.t.shape[1]} cells "
-            f"(got one on another mesh, {basis.mesh.t.shape[1]} cells)"
-        )
-    return basis, dofs
 
+copyreg.pickle(OrientedBoundary, _keep_orientation)
 
 converter = SkfemConverter()

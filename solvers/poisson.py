@@ -135,7 +135,7 @@ def interpolation_error_of(
 
 
 def _values(f: Field | float, x: Array) -> Array:
-    return np.broadcast_to(np.asarray(f(x) if callable(f) else f, float), np.shape(x)[1:])
+    return np.broadcast_to(np.asarray(f(np.array(x)) if callable(f) else f, float), np.shape(x)[1:])
 
 
 @dataclass(frozen=True)

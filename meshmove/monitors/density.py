@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, Location, MonitorError, PointLocator
 from meshmove.geometry.errors import first_ids
+from meshmove.options import called
 
 __all__ = ["CallableDensity", "NodalDensity", "simplicial"]
 
@@ -31,17 +32,31 @@ class CallableDensity:
         Positive, vectorised.
     centre, scale
         The coordinates in use are (x - centre) / scale.
+    place
+        Takes points (n, dim) to where they are in physical space, (n, 3) for a plane mesh in space. None: they are
+        there.
     """
 
-    def __init__(self, function: Callable[[Array], Array], centre: Array, scale: float) -> None:
-        self._function, self._centre, self._scale = function, centre[:, None], scale
+    def __init__(
+        self,
+        function: Callable[[Array], Array],
+        centre: Array,
+        scale: float,
+        place: Callable[[Array], Array] | None = None,
+    ) -> None:
+        self._function, self._centre, self._scale, self._place = function, centre[:, None], scale, place
         self._exponent: int | None = None
 
+    def _physical(self, x: Array) -> Array:
+        """A copy of points (dim, n) in physical space, which the function may write to."""
+        there = self._centre + self._scale * x
+        return there if self._place is None else np.ascontiguousarray(self._place(there.T).T)
+
     def value(self, x: Array) -> Array:
-        m = np.asarray(self._function(self._centre + self._scale * x))
+        m = called(self._function, self._physical(x), "the monitor m(x)", MonitorError)
         if m.dtype.kind not in "fiub":
             raise MonitorError(f"Expected real monitor values (got {m.dtype})")
-        m = m.astype(float, copy=False)
+        m = m.astype(float)
         if m.shape == ():
             m = np.full(x.shape[1], float(m))
         if m.shape != (x.shape[1],):
@@ -51,7 +66,7 @@ class CallableDensity:
             )
         if m.size and not (m.min() > 0 and m.max() < np.inf):  # NaN fails both
             bad = np.flatnonzero(~((m > 0) & np.isfinite(m)))
-            at = self._centre[:, 0] + self._scale * x[:, bad[0]]
+            at = self._physical(x)[:, bad[0]]
             raise MonitorError(
                 f"Expected a positive, finite monitor (got {m[bad[0]]} at x = {tuple(float(c) for c in at)}, and "
                 f"{len(bad)} bad values in all). Add a floor, such as 1 + m."

@@ -1,5 +1,6 @@
 """Movers: given a mesh and a monitor, find better node positions."""
 
+from .checked import moved_by
 from .functional import Density, Functional
 from .imbalance import cell_mass, imbalance
 from .monge_ampere import MongeAmpere, untangled
@@ -16,5 +17,6 @@ __all__ = [
     "Smooth",
     "cell_mass",
     "imbalance",
+    "moved_by",
     "untangled",
 ]

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meshmove.options import count, number
+
 from .functional import Functional
 from .gauss_newton import gauss_newton
 from .imbalance import spread
@@ -73,11 +75,20 @@ class MongeAmpere:
         Weight epsilon of the distortion term: larger keeps cells closer to their shape, at a larger imbalance.
     steps
         Descent steps at effort 1.
+
+    Raises
+    ------
+    ValueError
+        A distortion below 0 or not finite, or steps that are no whole number.
     """
 
     distortion: float = 0.002
     steps: int = 60
     name: str = "monge-ampere"
+
+    def __post_init__(self) -> None:
+        number(self.distortion, "a distortion of at least 0", open_low=False)
+        count(self.steps, "steps")
 
     def __call__(self, problem: Problem) -> Move:
         move = _Run(self, problem).move()
@@ -174,7 +185,7 @@ class _Run:
             warnings.append("the relaxation left inverted cells that could not be untangled; went on from rest")
         self.consider(points)
         self.descend(points, self.hard)
-        return Move(self.best, self.iterations, tuple(warnings))
+        return Move(self.best, self.iterations, tuple(warnings), judged=True)
 
     def relaxed(self) -> Array | None:
         """Valid positions after relaxation; None where it stalls."""

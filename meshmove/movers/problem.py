@@ -118,7 +118,8 @@ class Move:
     """Positions (n, dim) that a mover found: admissible, and without inverted cells.
 
     `step_cut`: of a mover that proposes, the share of a step that its guard let through at worst; `polish`: steps of
-    classical descent after it.
+    classical descent after it; `judged`: the mover has itself compared these positions with the start, by
+    `Problem.merit`.
     """
 
     points: Array
@@ -126,10 +127,16 @@ class Move:
     warnings: tuple[str, ...] = field(default=())
     step_cut: float | None = None
     polish: int | None = None
+    judged: bool = False
 
 
 class Mover(Protocol):
-    """Anything with a name that moves the nodes of a `Problem`."""
+    """Anything with a name that moves the nodes of a `Problem`.
+
+    What it returns is checked (`moved_by`). A `Move` of another shape or type, or with positions that are not finite,
+    is a `MoverError`. Nodes off their boundary are brought back, cells that are inverted send the nodes back towards
+    the start, and a mesh that is worse than the start by `Problem.merit` is not taken; the report's warnings say so.
+    """
 
     @property
     def name(self) -> str: ...

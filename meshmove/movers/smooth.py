@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import spsolve
 
+from meshmove.options import count
+
 from .laplacian import per_component, stiffness
 from .problem import Move, Problem
 
@@ -23,6 +25,9 @@ class Smooth:
 
     passes: int = 5
     name: str = "smooth"
+
+    def __post_init__(self) -> None:
+        count(self.passes, "passes", low=1)
 
     def __call__(self, problem: Problem) -> Move:
         slide, mesh = problem.slide, problem.mesh
@@ -47,4 +52,4 @@ class Smooth:
             value = problem.merit(points)
             if value < least:
                 best, least = points, value
-        return Move(best, k)
+        return Move(best, k, judged=True)

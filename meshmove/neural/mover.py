@@ -15,6 +15,7 @@ from torch import Tensor
 from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem, untangled
 from meshmove.movers.gauss_newton import gauss_newton
 from meshmove.movers.minimise import minimise
+from meshmove.options import count, number
 
 from .batch import MeshBatch
 from .coarse import coarse_start
@@ -53,11 +54,14 @@ class Neural:
         Steps of classical descent of E afterwards, at effort 1.
     device
         Where the network runs: None or "cpu", "cuda", "cuda:1", ...
+    distortion
+        Weight of the cells' shape in E while polishing.
 
     Raises
     ------
     ValueError
-        For a device that this machine does not have, and for a model of the other dimension.
+        For a parameter that is out of range, a device that this machine does not have, and for a model of the other
+        dimension.
     """
 
     model: DMM | None = None
@@ -67,6 +71,10 @@ class Neural:
     name: str = "dmm"
 
     def __post_init__(self) -> None:
+        if self.model is not None and not isinstance(self.model, DMM):
+            raise ValueError(f"Expected a DMM or None as the model (got {type(self.model).__name__})")
+        count(self.polish, "polish")
+        number(self.distortion, "a distortion of at least 0", open_low=False)
         check_device(self.device)
 
     def __call__(self, problem: Problem) -> Move:
@@ -97,7 +105,7 @@ class Neural:
         best, steps = min(fitting, key=lambda entry: problem.merit(entry[0]))
         if not problem.merit(best) < problem.merit(problem.start):
             return self._classical(problem, "the network found nothing better: moved by the classical mover instead")
-        move = Move(best, rounds + steps, step_cut=cut, polish=steps)
+        move = Move(best, rounds + steps, step_cut=cut, polish=steps, judged=True)
         reached, rest = problem.imbalance(best), problem.imbalance(problem.start)
         if reached > max(POOR[0], POOR[1] * rest):
             other = self._classical(
@@ -214,7 +222,7 @@ def _columns(x: Tensor) -> Array:
 
 def check_device(device: str | None) -> None:
     """Refuse a device by name that this machine does not have."""
-    if device in (None, "cpu"):
+    if device is None or (isinstance(device, str) and device == "cpu"):
         return
     try:
         wanted = torch.device(str(device))

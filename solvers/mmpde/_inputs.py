@@ -34,7 +34,7 @@ def check(model: TwoBranches, mesh: CellMesh, steps: int, dt: float | None) -> N
 def values_of(settings: Settings, source: Source, u0: Any) -> Array:
     """Values (n_vertices, F) of all fields."""
     if callable(u0):
-        u0 = u0(source.cells.points.T)
+        u0 = u0(source.columns(source.cells.points))
     return _checked(settings, source.at_vertices(_columns(settings, u0), "u0"))
 
 

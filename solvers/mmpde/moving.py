@@ -11,9 +11,11 @@ from meshmove.geometry import CellMesh, PointLocator
 from meshmove.inputs import Source
 from meshmove.monitors import Monitor, NodalDensity, Recovery, simplicial
 from meshmove.monitors.monitor import smoother
-from meshmove.movers import Functional, MongeAmpere, Mover, Problem
+from meshmove.movers import Functional, Mover, Problem, moved_by
 from meshmove.movers.gauss_newton import gauss_newton
 from meshmove.movers.minimise import minimise
+from meshmove.movers_by_name import MOVERS
+from meshmove.movers_by_name import mover_of as mover_by_name
 from meshmove.stage import Stage
 
 __all__ = ["MONITOR", "Moving", "mover_of"]
@@ -29,22 +31,17 @@ FOLLOWED = 0.15, 0.3
 
 
 def mover_of(name: str | Mover) -> Mover:
-    """The mover of this name, "dmm" or "monge-ampere"; others pass.
+    """The mover of this name, one of `MOVERS`; others pass. A rollout leaves no choice to "auto".
 
     Raises
     ------
     ValueError
-        Another name.
+        Another name, or no mover.
     """
-    if not isinstance(name, str):
-        return name
-    if name == "dmm":
-        from meshmove.neural import Neural
-
-        return Neural(polish=0)
-    if name == "monge-ampere":
-        return MongeAmpere()
-    raise ValueError(f"Expected mover 'dmm' or 'monge-ampere' (got {name!r})")
+    if isinstance(name, str) and name not in MOVERS:
+        *rest, last = map(repr, MOVERS)
+        raise ValueError(f"Expected mover {', '.join(rest)} or {last} (got {name!r})")
+    return mover_by_name(name)
 
 
 class Moving:
@@ -99,7 +96,7 @@ class Moving:
         if start is not None and self.steps and np.shape(start) == s.start.shape:
             points = self._followed(problem, (np.asarray(start, float) - s.centre) / s.scale)
         if points is None:
-            points = self.mover(problem).points
+            points = moved_by(self.mover, problem).points
         return np.asarray(points) * s.scale + s.centre
 
     def _followed(self, problem: Problem, start: Array) -> Array | None:

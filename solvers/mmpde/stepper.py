@@ -112,7 +112,7 @@ class MMPDE(TwoBranches):
         notes = strange(self, source.cells)
         frames = self._frames
         if callable(u0) and self.settings.moving:
-            frames = partial(self._frames, exact=lambda x: columns_of(self.settings, u0(x)))
+            frames = partial(self._frames, exact=lambda x: columns_of(self.settings, u0(source.columns(x.T))))
         return Trajectory(source, self.settings.fields, float(self.step), steps, frames, values, given, notes)
 
     def assimilate(

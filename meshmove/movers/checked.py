@@ -1,0 +1,94 @@
+"""What a mover gives back, checked in one place before anybody believes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry.errors import MoverError, first_ids
+
+from .problem import Move, Mover, Problem
+
+__all__ = ["checked", "moved_by"]
+
+Array = NDArray[np.float64]
+
+#: nodes further than this from where they may be, in parts of the mesh's size, are not there by rounding
+OFF = 1e-9
+#: a mesh is worse than the start where its merit is larger by more than this share
+WORSE = 1e-9
+
+
+def moved_by(mover: Mover, problem: Problem) -> Move:
+    """What `mover` makes of a problem, checked; the problem's start is a copy that it may write to."""
+    return checked(mover(replace(problem, start=problem.start.copy())), problem, mover.name)
+
+
+def checked(move: Any, problem: Problem, name: str) -> Move:
+    """A move that is admissible, without inverted cells, and by `Problem.merit` no worse than the start.
+
+    Nodes that left their boundary, fixed nodes that moved, and periodic images that parted are brought back. Where
+    cells are inverted then, the nodes go back towards the start until none is. Where the mesh is worse than the
+    start, the start it is. Each of these adds a warning that names the mover.
+
+    Raises
+    ------
+    MoverError
+        No `Move`, positions of another shape or type or not finite, or a count of iterations that is none.
+    """
+    points = _positions(move, problem, name)
+    if np.array_equal(points, problem.start):
+        return replace(move, points=problem.start)
+    warnings = list(move.warnings)
+    back = problem.slide.retract(points)
+    off = np.flatnonzero(((back - points) ** 2).sum(axis=1) > OFF**2)
+    if len(off):
+        warnings.append(
+            f"the mover {name!r} left {len(off)} nodes off their boundary or moved ones that are fixed (vertices "
+            f"{first_ids(off)}): they were brought back"
+        )
+        points = back
+    if not problem.admissible(points):
+        points, share = problem.drawn_back(points)
+        how = f"{share:.0%} of the way was gone" if share else "the mesh stays as it was"
+        warnings.append(f"the mover {name!r} left inverted cells or cut off a curved boundary: {how}")
+    as_judged = move.judged is True and len(warnings) == len(move.warnings)
+    if not as_judged and not np.array_equal(points, problem.start):
+        before, after = problem.merit(problem.start), problem.merit(points)
+        if not after <= before * (1 + WORSE):
+            what = "imbalance" if problem.predict is None else "predicted error"
+            warnings.append(
+                f"the mover {name!r} raised the {what} from {before:.3g} to {after:.3g}: the mesh stays as it was"
+            )
+            points = problem.start
+    return replace(move, points=points, warnings=tuple(warnings))
+
+
+def _positions(move: Any, problem: Problem, name: str) -> Array:
+    if not isinstance(move, Move):
+        raise MoverError(f"Expected the mover {name!r} to return a Move (got {type(move).__name__})")
+    points, shape = move.points, problem.start.shape
+    if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu" or points.shape != shape:
+        got = f"{points.dtype} of shape {points.shape}" if isinstance(points, np.ndarray) else type(points).__name__
+        raise MoverError(
+            f"Expected positions of the mover {name!r} as an array of real numbers of shape {shape}, as "
+            f"problem.start (got {got})"
+        )
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(bad):
+        raise MoverError(
+            f"Expected finite positions of the mover {name!r} (NaN or infinity at {len(bad)} vertices: "
+            f"{first_ids(bad)})"
+        )
+    if not isinstance(move.iterations, Integral) or isinstance(move.iterations, bool) or move.iterations < 0:
+        raise MoverError(f"Expected the mover {name!r} to count its iterations (got {move.iterations!r})")
+    if not isinstance(move.warnings, tuple | list) or not all(isinstance(w, str) for w in move.warnings):
+        raise MoverError(f"Expected the warnings of the mover {name!r} as strings (got {move.warnings!r})")
+    for what, value in (("step_cut", move.step_cut), ("polish", move.polish)):
+        if value is not None and not isinstance(value, Real):
+            raise MoverError(f"Expected a number or None as {what} of the mover {name!r} (got {value!r})")
+    return np.ascontiguousarray(points, dtype=np.float64)
