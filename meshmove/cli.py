@@ -51,6 +51,10 @@ def adapt(
     transfer: Annotated[
         str, typer.Option(help="How point data are carried along: interpolate, conservative or none.")
     ] = "interpolate",
+    regions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Cell data or cell sets that tell regions apart, or none; repeat for more."),
+    ] = None,
     boundary: Annotated[
         list[str] | None,
         typer.Option(metavar="[NAME=]MODE", help="slide or fixed, for all boundaries or by name; repeat for more."),
@@ -74,6 +78,7 @@ def adapt(
                 mover=mover,
                 effort=effort,
                 boundary=modes,
+                regions=None if regions == ["none"] else regions or "auto",
                 transfer=None if transfer == "none" else transfer,
             )
         with _working(f"writing {out.name}"):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meshmove._regions import select
 from meshmove.geometry.cells import kind_of
 from meshmove.geometry.curvilinear import QUADRATIC
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError, first_ids
@@ -59,15 +60,16 @@ class SkfemConverter:
             lift = None if len(ids) == mesh.p.shape[1] else _lift(mesh, cells, len(ids))
         curved = lift is not None and periodic is None
         block = CellBlock(kind_of(name), (cells[_HEX] if name == "hexahedron" else cells).T)
-        return CellMesh(
+        read = CellMesh(
             points,
             (_second_order(mesh, block) if curved else block,),
             facets=_facets(mesh, cells, both=periodic is not None),
-            regions=_regions(mesh),
+            labels=_labels(mesh),
             periodic=periodic,
             lift=lift,
             nodes=mesh.p.T if curved else None,
         )
+        return select(read)
 
     def write(self, mesh: skfem.Mesh, displacement: NDArray[np.float64]) -> skfem.Mesh:
         """A new mesh without the caches of the old; see `Converter.write`."""
@@ -268,13 +270,12 @@ def _facets(mesh: skfem.Mesh, cells: NDArray, both: bool) -> dict[str, NDArray]:
     return found
 
 
-def _regions(mesh: skfem.Mesh) -> NDArray | None:
-    region = np.zeros(mesh.t.shape[1], np.int64)
-    for members in (mesh.subdomains or {}).values():
-        inside = np.zeros_like(region)
-        inside[np.asarray(members, int)] = 1
-        region = np.unique(2 * region + inside, return_inverse=True)[1]
-    return region if region.any() else None
+def _labels(mesh: skfem.Mesh) -> dict[str, NDArray]:
+    found = {}
+    for name, members in (mesh.subdomains or {}).items():
+        found[name] = np.zeros(mesh.t.shape[1], bool)
+        found[name][np.asarray(members, int)] = True
+    return found
 
 
 def _copied(tags: dict | None) -> dict | None:
