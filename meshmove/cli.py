@@ -216,7 +216,7 @@ def _check_output(path: Path) -> None:
     from meshmove.io import _formats
 
     _check_folder(path)
-    _formats(path, writing=True)
+    _formats(path)
 
 
 def _check_picture(path: Path) -> None:

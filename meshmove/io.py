@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import importlib.util
 import logging
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,20 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meshmove._advice import advice, beginning
 from meshmove._groups import cell_groups, decode_sets, encode_sets, shallow_copy
+from meshmove._lost import lost, piece
+from meshmove._meshio import extensions, listening, reader, writer
 from meshmove._msh import msh_variants
+from meshmove._replacing import replacing
+from meshmove._su2 import named_markers, write_su2
 from meshmove.geometry.errors import InvalidMeshError, MeshmoveError
-from meshmove.registry import converter_for
+from meshmove.registry import converter_for, named
 
 if TYPE_CHECKING:
     import meshio
 
-__all__ = ["MeshFileError", "load", "save"]
+__all__ = ["MeshFileError", "MeshFileWarning", "load", "save"]
 
 _log = logging.getLogger(__name__)
 
-# what meshio says, on the console, of a file that ends too early; it then goes on with what it has
-_CUT_SHORT = ("not closed by", "could not be read to its end")
+# libraries whose converter has a `reader`, for files that meshio does not read
+_LIBRARIES = ("pyvista",)
 # formats whose files hold sets themselves
 _WITH_SETS = ("abaqus", "flac3d")
 
@@ -40,8 +43,14 @@ class MeshFileError(MeshmoveError, OSError):
         return str(self.args[0]) if self.args else ""
 
 
+class MeshFileWarning(UserWarning):
+    """A file does not hold all of a mesh; the message names what it lacks."""
+
+
 def load(path: str | os.PathLike[str]) -> meshio.Mesh:
-    """Read a mesh file of any format that meshio knows, with all data and sets.
+    """Read a mesh file of any format that meshio knows, with all data and sets; where it fails, by PyVista.
+
+    Nothing that the process shares is touched, so files may be read in threads.
 
     Parameters
     ----------
@@ -65,34 +74,50 @@ def load(path: str | os.PathLike[str]) -> meshio.Mesh:
     ...
     meshmove.io.MeshFileError: Expected a mesh file (got 'nowhere.msh', which does not exist)
     """
-    import meshio
-
     path = Path(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise MeshFileError(f"Expected a mesh file (got '{path}', which {what})")
-    problems: list[str] = []
-    cause: BaseException | None = None
-    for file_format in _formats(path):
-        mesh, said, error = None, io.StringIO(), None
+    problems: dict[str, Exception] = {}
+    for name, read in _readers(path):
         try:
-            with _quiet(said):
-                mesh = meshio.read(path, file_format=file_format)
-                _check_complete(mesh, said.getvalue())
-        # readers of damaged files end in every kind of exception, sys.exit and failed assertions among them
-        except (Exception, SystemExit) as raised:
-            error = raised
-        if mesh is not None and error is None:
-            if said.getvalue().strip():
-                _log.info("meshio on %s: %s", path, " ".join(said.getvalue().split()))
-            return decode_sets(mesh)
-        cause = cause or error
-        detail = said.getvalue() if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
-        problems.append(f"as {file_format}: {' '.join(detail.split())}")
-    hint = "Is it complete, and of the format that its extension tells?"
-    if "gmsh:physical" in " ".join(problems):
-        hint = "Put every entity into a physical group, save without Mesh.SaveAll, or save as version 2.2"
-    raise MeshFileError(f"Expected a readable mesh in '{path}' (got an error {'; '.join(problems)}). {hint}") from cause
+            with listening() as said:
+                mesh = read(path)
+                _check_complete(mesh)
+            if said:
+                _log.info("meshio on %s: %s", path, " ".join(said))
+            return named_markers(decode_sets(mesh), said) if name == "su2" else decode_sets(mesh)
+        except Exception as error:  # readers of damaged files end in every kind of exception
+            problems[name] = error
+    errors = list(problems.values())
+    told = "; ".join(f"as {n}: {type(e).__name__}: {' '.join(str(e).split())}" for n, e in problems.items())
+    raise MeshFileError(
+        f"Expected a readable mesh in '{path}' (got an error {told}). {advice(path, errors)}"
+    ) from errors[0]
+
+
+def _readers(path: Path) -> Iterator[tuple[str, Callable[[Path], meshio.Mesh]]]:
+    """meshio's readers for the extension, then those of other libraries."""
+    formats = _known_formats(path.name)
+    others = list(_other_readers(path))
+    if not formats and not others:
+        raise _unknown(path)
+    if "gmsh" in formats and beginning(path).startswith(b"$MeshFormat"):
+        formats = ["gmsh"]
+    # the second part of an .xdmf is named relative to the first
+    real = Path(os.path.realpath(path))
+    for name in formats:
+        where = real if name == "xdmf" else path
+        yield name, lambda _, name=name, where=where: reader(name)(str(where))
+    yield from others
+
+
+def _other_readers(path: Path) -> Iterator[tuple[str, Callable[[Path], meshio.Mesh]]]:
+    for library in _LIBRARIES:
+        if importlib.util.find_spec(library) is not None:
+            read = getattr(named(library), "reader", lambda _: None)(path.suffix.lower())
+            if read is not None:
+                yield library, read
 
 
 def save(mesh: Any, path: str | os.PathLike[str]) -> None:
@@ -127,13 +152,14 @@ def save(mesh: Any, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     converter = converter_for(mesh)
     native = getattr(converter, "writer", lambda *_: None)(mesh, path.suffix.lower())
-    write = native or _meshio_writer(converter.to_meshio(mesh), path)
+    plain = None if native else converter.to_meshio(mesh)
+    write = native or _meshio_writer(plain, path)
     if path.is_dir():
         raise MeshFileError(f"Expected the name of a file to write (got '{path}', which is a folder)")
     if not path.parent.is_dir():
         raise MeshFileError(f"Expected an existing folder to write to (got '{path.parent}'). Create it first")
     try:
-        with _replacing(path) as temporary:
+        with replacing(path) as temporary:
             _run(write, temporary, path)
     except OSError as error:
         if isinstance(error, MeshFileError):
@@ -142,30 +168,55 @@ def save(mesh: Any, path: str | os.PathLike[str]) -> None:
             f"Expected to be able to write '{path}' (got {type(error).__name__}: {error.strerror or error}). "
             "Check permissions and free space, or choose another folder"
         ) from error
+    missing = [] if plain is None else _missing(plain, path)
+    if missing:
+        warnings.warn(
+            f"'{path.name}' does not hold all of the mesh: {path.suffix} keeps no {', no '.join(missing)}. "
+            "Save it as .vtu, .vtk or .xdmf as well, which do",
+            MeshFileWarning,
+            stacklevel=2,
+        )
+
+
+def _missing(mesh: meshio.Mesh, path: Path) -> list[str]:
+    """What the format does not keep, found on a few cells of the mesh."""
+    part = piece(mesh)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"piece{''.join(path.suffixes[-2:])}")
+        try:
+            _run(_meshio_writer(part, file), file, file)
+            return lost(part, load(file))
+        except (MeshmoveError, OSError) as error:
+            _log.info("what %s keeps of the mesh is not known: %s", path.suffix, error)
+            return []
 
 
 def _run(write: Callable[[str], None], temporary: Path, path: Path) -> None:
-    said = io.StringIO()
     try:
-        with _quiet(said):
+        with listening() as said:
             write(str(temporary))
     except OSError:
         raise
-    except (Exception, SystemExit) as error:
+    except ModuleNotFoundError as error:
+        raise MeshFileError(
+            f"Expected the package that writes {path.suffix!r} files (got: {error}). Try: pip install {error.name}, "
+            "or save as .vtu, .vtk or .xdmf"
+        ) from error
+    except Exception as error:
         raise MeshFileError(
             f"Expected the format {path.suffix!r} to hold this mesh (got {type(error).__name__}: {error}). "
             "Try .vtu, .vtk or .xdmf"
         ) from error
     if not temporary.is_file():
         raise MeshFileError(f"Expected '{path.name}' to be written (got no file). Try .vtu, .vtk or .xdmf")
-    if said.getvalue().strip():
-        _log.info("writing %s: %s", path, " ".join(said.getvalue().split()))
+    if said:
+        _log.info("writing %s: %s", path, " ".join(said))
 
 
 def _meshio_writer(mesh: meshio.Mesh, path: Path) -> Callable[[str], None]:
-    import meshio
-
-    file_format = _formats(path, writing=True)[0]
+    file_format = _formats(path)[0]
+    if file_format == "su2":
+        return lambda name: write_su2(name, mesh)
     attempts = []
     if file_format in ("gmsh", "ansys"):
         attempts += msh_variants(mesh)
@@ -179,7 +230,7 @@ def _meshio_writer(mesh: meshio.Mesh, path: Path) -> Callable[[str], None]:
     def write(name: str) -> None:
         for i, (variant, chosen) in enumerate(attempts):
             try:
-                return meshio.write(name, variant, file_format=chosen)
+                return writer(chosen)(name, variant)
             except (ValueError, KeyError, IndexError):
                 if i == len(attempts) - 1:
                     raise
@@ -188,59 +239,30 @@ def _meshio_writer(mesh: meshio.Mesh, path: Path) -> Callable[[str], None]:
     return write
 
 
-def _formats(path: Path, writing: bool = False) -> list[str]:
-    import meshio
-
-    table = meshio.extension_to_filetypes
-    name = path.name.lower()
-    found = [f for ending in sorted(table, key=len, reverse=True) if name.endswith(ending) for f in table[ending]]
+def _formats(path: Path) -> list[str]:
+    """meshio's formats for a file that is to be written."""
+    found = _known_formats(path.name)
     if not found:
-        raise MeshFileError(
-            f"Expected a file name with one of the extensions {', '.join(sorted(table))} (got '{path.name}')"
-        )
+        raise _unknown(path)
+    return found
+
+
+def _known_formats(name: str) -> list[str]:
+    table = extensions()
+    endings = sorted((e for e in table if name.lower().endswith(e)), key=len, reverse=True)
     # of .msh, Gmsh's format is by far the more common
-    found = sorted(dict.fromkeys(found), key=lambda f: f != "gmsh")
-    return found[:1] if "gmsh" in found and not writing and _is_gmsh(path) else found
+    return sorted(dict.fromkeys(f for e in endings for f in table[e]), key=lambda f: f != "gmsh")
 
 
-def _is_gmsh(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(11) == b"$MeshFormat"
+def _unknown(path: Path) -> MeshFileError:
+    known = ", ".join(sorted(extensions()))
+    return MeshFileError(f"Expected a file name with one of the extensions {known} (got '{path.name}')")
 
 
-def _check_complete(mesh: meshio.Mesh, said: str) -> None:
-    if any(sign in said for sign in _CUT_SHORT):
-        raise InvalidMeshError("the file ends too early")
+def _check_complete(mesh: meshio.Mesh) -> None:
     if not len(mesh.points):
         raise InvalidMeshError("the file holds no nodes")
     for block in mesh.cells:
         nodes = None if block.type.startswith("polyhedron") else np.asarray(block.data)
         if nodes is not None and nodes.size and (nodes.min() < 0 or nodes.max() >= len(mesh.points)):
             raise InvalidMeshError(f"{block.type} cells name nodes that the file does not hold")
-
-
-@contextlib.contextmanager
-def _quiet(said: io.StringIO) -> Iterator[None]:
-    """Collect what meshio prints; NumPy's warning about text that ends too early is an error."""
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for sign in _CUT_SHORT:
-            warnings.filterwarnings("error", message=f".*{sign}.*")
-        with np.errstate(all="ignore"):
-            yield
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A name in a temporary folder beside `path`; what is written there takes its place at the end.
-
-    A folder, since some formats write several files whose names depend on each other (.xdmf with .h5).
-    """
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
-    try:
-        yield folder / path.name
-        files = sorted(folder.iterdir(), key=lambda f: f.name == path.name)  # the one that names the others last
-        for file in files:
-            os.replace(file, path.parent / file.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
