@@ -66,7 +66,7 @@ def lost(before: meshio.Mesh, after: meshio.Mesh) -> list[str]:
     """What `after` does not hold of `before`, in words: cells, coordinates, data, sets."""
     found = []
     have = _counts(after)
-    found += [f"{n - have.get(k, 0)} {k} cells" for k, n in _counts(before).items() if have.get(k, 0) < n]
+    found += [f"{k} cells" for k, n in _counts(before).items() if have.get(k, 0) < n]
     if not found and len(after.points) != len(before.points):
         found.append("the numbering of the nodes")
     elif not _alike(_in_space(before.points), _in_space(after.points)):
@@ -99,8 +99,16 @@ def _in_space(points: NDArray) -> NDArray:
 
 def _data(what: str, before: dict, after: dict) -> list[str]:
     rest = {k: v for k, v in before.items() if not k.startswith(_INTERNAL)}
-    missing = [k for k, v in rest.items() if k not in after or not _alike(_flat(v), _flat(after[k]))]
+    missing = [k for k, v in rest.items() if not any(_alike(_flat(v), _flat(w)) for w in _same(k, v, after))]
     return [f"{what} {k!r}" for k in missing]
+
+
+def _same(name: str, values: NDArray | list, after: dict) -> list:
+    """Data of this name; failing that others, since some formats have a name of their own for the array they hold."""
+    flat = _flat(values)
+    if name in after:
+        return [after[name]]
+    return list(after.values()) if flat.dtype.kind in "iu" and len(np.unique(flat)) > 1 else []
 
 
 def _flat(values: NDArray | list) -> NDArray:

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["extensions", "listening", "reader", "writer"]
+__all__ = ["can_read", "extensions", "listening", "reader", "writer"]
 
 #: a reader that meets the end of its file this often does not see it
 _PATIENCE = 100
@@ -46,6 +46,7 @@ def listening() -> Iterator[list[str]]:
     """What meshio says in this thread meanwhile; HDF5 files that it makes are written at the end."""
     words: list[str] = []
     files: list[Any] = []
+    outer = _said.get()
     tokens = _said.set(words), _written.set(files)
     try:
         with np.errstate(all="ignore"):
@@ -53,6 +54,8 @@ def listening() -> Iterator[list[str]]:
             for file in files:
                 file.to_disk()
     finally:
+        if outer is not None:
+            outer += words
         _said.reset(tokens[0])
         _written.reset(tokens[1])
         for file in files:
@@ -62,6 +65,11 @@ def listening() -> Iterator[list[str]]:
 def reader(file_format: str) -> Callable[[str], Any]:
     """meshio's reader of a format, or the one that somebody registered with meshio."""
     return _foreign("reader_map", file_format) or _copy("_helpers").reader_map[file_format]
+
+
+def can_read(file_format: str) -> bool:
+    """Whether there is a reader of a format, and not only a writer."""
+    return _foreign("reader_map", file_format) is not None or file_format in _copy("_helpers").reader_map
 
 
 def writer(file_format: str) -> Callable[..., None]:

@@ -213,10 +213,10 @@ def _check_folder(path: Path) -> None:
 
 def _check_output(path: Path) -> None:
     """What would make writing fail is known before the work begins."""
-    from meshmove.io import _formats
+    from meshmove._formats import formats_to_write
 
     _check_folder(path)
-    _formats(path)
+    formats_to_write(path)
 
 
 def _check_picture(path: Path) -> None:
