@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["advice", "beginning"]
+__all__ = ["advice", "beginning", "known_kind"]
 
 _HEAD = 4096
 _PACKAGES = {"netCDF4": "netCDF4", "h5py": "h5py", "lxml": "lxml"}
@@ -52,6 +52,12 @@ def beginning(path: Path) -> bytes:
         return file.read(_HEAD)
 
 
+def known_kind(path: Path) -> str:
+    """What a file is, and what to do with it, where its first bytes tell; else ""."""
+    head = beginning(path)
+    return next((text for sign, text in _SIGNS if re.search(sign, head, re.IGNORECASE)), "")
+
+
 def advice(path: Path, errors: Sequence[BaseException]) -> str:
     """A sentence on what to do.
 
@@ -62,12 +68,11 @@ def advice(path: Path, errors: Sequence[BaseException]) -> str:
     errors
         What its readers ended in.
     """
-    head = beginning(path)
-    if not head.strip():
+    kind = known_kind(path)
+    if kind:
+        return kind
+    if not beginning(path).strip():
         return "It is empty. Is it complete?"
-    for sign, text in _SIGNS:
-        if re.search(sign, head, re.IGNORECASE):
-            return text
     missing = next((e.name for e in errors if isinstance(e, ModuleNotFoundError) and e.name), None)
     if missing:
         package = missing.partition(".")[0]

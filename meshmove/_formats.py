@@ -38,6 +38,8 @@ def known_formats(name: str) -> list[str]:
     return sorted(dict.fromkeys(f for e in endings for f in table[e]), key=lambda f: f != "gmsh")
 
 
-def unknown(path: Path) -> MeshFileError:
+def unknown(path: Path, advice: str = "") -> MeshFileError:
     known = ", ".join(sorted(extensions()))
-    return MeshFileError(f"Expected a file name with one of the extensions {known} (got '{path.name}')")
+    return MeshFileError(
+        f"Expected a file name with one of the extensions {known} (got '{path.name}'){advice and '. '}{advice}"
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshmove._advice import advice, beginning
+from meshmove._advice import advice, beginning, known_kind
 from meshmove._formats import MeshFileError, known_formats, unknown
 from meshmove._lost import lost
 from meshmove._replacing import replacing
@@ -85,7 +85,7 @@ def _readers(path: Path) -> Iterator[tuple[str, Callable[[Path], meshio.Mesh]]]:
     formats = known_formats(path.name)
     others = list(_other_readers(path))
     if not formats and not others:
-        raise unknown(path)
+        raise unknown(path, known_kind(path))
     if "gmsh" in formats and beginning(path).startswith(b"$MeshFormat"):
         formats = ["gmsh"]
     # the second part of an .xdmf is named relative to the first

@@ -32,6 +32,8 @@ class Converter(Protocol):
     Further methods are optional. ``node_values(mesh, field)`` evaluates a field of the library's own kind (for
     scikit-fem a pair ``(basis, dofs)``) at the nodes, (n_nodes,) or (n_nodes, k). ``writer(mesh, suffix)`` returns
     a function that writes the mesh to a path of that suffix by the library's own means, or None.
+    ``reader(suffix)`` returns a function that reads a file of that suffix, which meshio does not read, as a
+    `meshio.Mesh`, or None.
     ``made_of(cells)`` makes a mesh of a `CellMesh`; PyVista's has it, for pictures.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
 
 from ._assemble import Block, assemble, displaced, frame_of, plain_fields, top_blocks
+from ._vtk_files import reader_for
 from .meshio import fitted
 from .plotting import cellmesh_to_pyvista, plot
 
@@ -109,6 +111,10 @@ class PyVistaConverter:
         """VTK's own writer for its own formats: it keeps field data, active arrays and types."""
         kinds = [suffixes for name, suffixes in _NATIVE.items() if any(c.__name__ == name for c in type(mesh).__mro__)]
         return mesh.save if kinds and suffix in kinds[0] else None
+
+    def reader(self, suffix: str) -> Callable[[Path], meshio.Mesh] | None:
+        """VTK's readers as a second try, for files that meshio does not read."""
+        return reader_for(suffix)
 
 
 def _check(mesh: Any) -> None:
