@@ -20,15 +20,18 @@ _ROUNDED = 1e-12
 _INTERNAL = ("gmsh:dim_tags", "gmsh:geometrical", "gmsh:bounding_entities", "medit:", "su2:", "nastran:", "ugrid:")
 
 
-def piece(mesh: meshio.Mesh, cells: int = 2) -> meshio.Mesh:
-    """A few cells of every block and every group, with their nodes, data and sets."""
+def piece(mesh: meshio.Mesh, cells: int = 8) -> meshio.Mesh:
+    """A few cells of every block, every group and of different numbers, with their nodes, data and sets."""
     import meshio
 
     groups = cell_groups(mesh)
     kept = []
     for k, block in enumerate(mesh.cells):
         first = [np.asarray(m[k][:1], np.int64) for m in groups.values() if m[k] is not None and len(m[k])]
-        kept.append(np.unique(np.concatenate([np.arange(min(cells, len(block))), *first])).astype(np.int64))
+        numbers = [np.asarray(v[k]) for v in mesh.cell_data.values() if np.asarray(v[k]).dtype.kind in "iu"]
+        first += [np.unique(v.ravel(), return_index=True)[1][:cells] for v in numbers if v.size == len(block)]
+        spread = np.unique(np.linspace(0, len(block) - 1, cells).astype(np.int64)) if len(block) else np.empty(0, int)
+        kept.append(np.unique(np.concatenate([spread, *first])).astype(np.int64))
     pinned = [np.asarray(v, np.int64).ravel()[:1] for v in mesh.point_sets.values()]
     used = [np.asarray(b.data)[ids].ravel() for b, ids in zip(mesh.cells, kept, strict=True)]
     nodes = np.unique(np.concatenate([np.empty(0, np.int64), *used, *pinned]).astype(np.int64))

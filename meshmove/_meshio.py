@@ -130,6 +130,8 @@ def _load(name: str) -> ModuleType:
     except BaseException:
         del _modules[name]
         raise
+    if name == "meshio.gmsh._gmsh22":
+        module.cell_data_from_raw = _by_block  # type: ignore[attr-defined]
     if parent:
         setattr(_modules[parent], last, module)
     return module
@@ -232,6 +234,12 @@ def _islice(items: Any, count: int) -> Iterator[Any]:
         yield item
     if found < count:
         raise EOFError(f"the file ends too early: {count} lines expected, {found} found")
+
+
+def _by_block(cells: Any, raw: dict[str, Any]) -> dict[str, Any]:
+    """Cell data of all cells split by block; meshio counts its pairs (type, nodes) as blocks of two cells."""
+    ends = np.cumsum([len(nodes) for _, nodes in cells])[:-1]
+    return {name: np.split(values, ends) for name, values in raw.items()}
 
 
 class _Module(ModuleType):

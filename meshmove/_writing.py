@@ -17,6 +17,7 @@ from meshmove._lost import lost, piece
 from meshmove._meshio import can_read, listening, reader, writer
 from meshmove._msh import msh_variants
 from meshmove._su2 import named_markers, write_su2
+from meshmove.geometry.errors import InvalidMeshError
 
 if TYPE_CHECKING:
     import meshio
@@ -40,12 +41,21 @@ def read_by(file_format: str, path: str) -> meshio.Mesh:
     Exception
         Of every kind: readers end so where files are damaged.
     """
+    if file_format == "wkt":
+        _check_balance(path)
     with listening() as said:
         mesh = reader(file_format)(path)
     if said:
         _log.info("meshio on %s: %s", path, " ".join(said))
     mesh = decode_sets(mesh)
     return named_markers(mesh, said) if file_format == "su2" else mesh
+
+
+def _check_balance(path: str) -> None:
+    """Text that ends within brackets: the expression by which meshio reads .wkt would look for their end for ever."""
+    text = Path(path).read_bytes()
+    if text.count(b"(") != text.count(b")"):
+        raise InvalidMeshError("the file ends too early: brackets are left open")
 
 
 def plan(mesh: meshio.Mesh, path: Path) -> tuple[Write, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,10 @@ _log = logging.getLogger(__name__)
 _XML = (".vtu", ".vtp", ".vts", ".vtr", ".vti", ".vtm", ".pvd", ".pvtu", ".pvtp", ".pvts", ".pvtr", ".pvti")
 _EXODUS = (".e", ".ex2", ".exo", ".exii", ".g")
 _SUFFIXES = (*_XML, *_EXODUS, ".vtk")
+
+_OTHER_KINDS = re.compile(
+    rb"\n\s*DATASET +(POLYDATA|STRUCTURED_POINTS|STRUCTURED_GRID|RECTILINEAR_GRID)\s", re.IGNORECASE
+)
 
 #: names of nodes across the blocks of an Exodus file
 _GLOBAL, _PEDIGREE = "GlobalNodeId", "PedigreeNodeId"
@@ -64,7 +69,7 @@ def _check(path: Path) -> None:
     elif suffix in _EXODUS:
         good = head.startswith((b"CDF", b"\x89HDF"))
     else:
-        good = head.startswith(b"# vtk DataFile") and b"UNSTRUCTURED_GRID" not in path.read_bytes()[:2048]
+        good = head.startswith(b"# vtk DataFile") and _OTHER_KINDS.search(path.read_bytes()[:2048]) is not None
     if not good:
         raise InvalidMeshError("the file is not what its extension says, or it ends too early")
 
