@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -82,9 +83,11 @@ def adapt(
                 transfer=None if transfer == "none" else transfer,
             )
         with _working(f"writing {out.name}"):
-            meshmove.save(result.mesh, out)
+            lacking = _saved(result.mesh, out)
         _say(str(result.report))
         _say(f"wrote {out}")
+        for text in lacking:
+            Console(stderr=True, soft_wrap=True).print(_plain(f"meshmove: {text}"), style="yellow")
         if plot is not None:
             _draw(result, plot, field)
 
@@ -167,6 +170,16 @@ def _plain(text: str) -> Any:
 
 def _say(text: str) -> None:
     typer.echo(text)
+
+
+def _saved(mesh: Any, path: Path) -> list[str]:
+    """Write a mesh; what its file does not hold of it, in words."""
+    import meshmove
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", meshmove.MeshFileWarning)
+        meshmove.save(mesh, path)
+    return [str(w.message) for w in caught if issubclass(w.category, meshmove.MeshFileWarning)]
 
 
 @contextlib.contextmanager

@@ -8,15 +8,18 @@ import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 import meshio
 import numpy as np
 import pytest
 import skfem
+from typer.testing import CliRunner
 
 from meshmove import _writing
 from meshmove._lost import lost
 from meshmove._meshio import extensions, listening, reader
+from meshmove.cli import app
 from meshmove.inputs import Source
 from meshmove.io import MeshFileError, MeshFileWarning, load, save
 
@@ -270,3 +273,48 @@ def test_what_is_said_stays_with_the_one_who_listens(tmp_path):
         with listening() as inner:
             reader("su2")(str(path))
         assert outer == inner and any("expected 2 markers" in w for w in inner)
+
+
+def test_the_command_line_says_what_is_lost_in_a_line(tmp_path):
+    save(flat(), tmp_path / "in.vtu")
+    words = ["adapt", str(tmp_path / "in.vtu"), "-o", str(tmp_path / "out.mesh"), "--field", "u"]
+    run = CliRunner().invoke(app, words)
+    assert run.exit_code == 0 and "meshmove: 'out.mesh' holds less than the mesh (lost: point data 'u'" in run.output
+
+
+# -- the documentation's table --------------------------------------------------------------------------------------
+
+
+def lacks(message):
+    """The kinds of things that a warning names, in the words of the documentation."""
+    if "picture" in message:
+        return "all but a picture"
+    kinds = [
+        ("digits of coordinates", "digits"),
+        ("sides (cells of lower dimension)", "line cells"),
+        ("point data", "point data 'u'"),
+        ("cell data of integers", "'mat'"),
+        ("cell data", "'w'"),
+        ("cell sets of the interior", "'steel'"),
+        ("named sides", "'wall'"),
+        ("point sets", "'pin'"),
+    ]
+    return ", ".join(name for name, sign in kinds if sign in message) or "nothing"
+
+
+@pytest.mark.parametrize("suffix", sorted(set(extensions()) - {".e", ".exo", ".ex2"}))
+def test_the_table_of_formats_says_what_is_lost(suffix, tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "files.md").read_text()
+    told = {
+        e: lost_there
+        for left, lost_there in re.findall(r"^\| (`\..*) \| (.*) \|$", text, re.M)
+        for e in left.split(", ")
+    }
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            save(flat(), tmp_path / f"a{suffix}")
+            found = lacks(str(caught[0].message) if caught else "")
+        except MeshFileError:
+            found = "refused"
+    assert told[f"`{suffix}`"] == found
