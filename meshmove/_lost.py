@@ -27,7 +27,8 @@ def piece(mesh: meshio.Mesh, cells: int = 8) -> meshio.Mesh:
     groups = cell_groups(mesh)
     kept = []
     for k, block in enumerate(mesh.cells):
-        first = [np.asarray(m[k][:1], np.int64) for m in groups.values() if m[k] is not None and len(m[k])]
+        members = [m[k] for m in groups.values()]
+        first = [np.asarray(m[:1], np.int64) for m in members if m is not None and len(m)]
         numbers = [np.asarray(v[k]) for v in mesh.cell_data.values() if np.asarray(v[k]).dtype.kind in "iu"]
         first += [np.unique(v.ravel(), return_index=True)[1][:cells] for v in numbers if v.size == len(block)]
         spread = np.unique(np.linspace(0, len(block) - 1, cells).astype(np.int64)) if len(block) else np.empty(0, int)

@@ -202,7 +202,8 @@ class _Share:
     """The share of interior facets across which values change; facets are found once, and only if asked for."""
 
     def __init__(self, cells: CellMesh) -> None:
-        self._cells, self._pairs = cells, None
+        self._cells = cells
+        self._pairs: NDArray | None = None
 
     def of(self, values: NDArray) -> float:
         if self._pairs is None:

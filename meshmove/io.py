@@ -6,6 +6,7 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +93,12 @@ def _readers(path: Path) -> Iterator[tuple[str, Callable[[Path], meshio.Mesh]]]:
     real = Path(os.path.realpath(path))
     for name in formats:
         where = real if name == "xdmf" else path
-        yield name, lambda _, name=name, where=where: read_by(name, str(where))
+        yield name, partial(_by_meshio, name, where)
     yield from others
+
+
+def _by_meshio(name: str, where: Path, _: Path) -> meshio.Mesh:
+    return read_by(name, str(where))
 
 
 def _other_readers(path: Path) -> Iterator[tuple[str, Callable[[Path], meshio.Mesh]]]:
