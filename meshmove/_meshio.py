@@ -255,7 +255,7 @@ class _Module(ModuleType):
 
 @functools.cache
 def _h5py() -> ModuleType:
-    h5py = importlib.import_module("h5py")
+    h5py: Any = importlib.import_module("h5py")
 
     class File(h5py.File):
         """In memory while it is written: HDF5 ends the process where a disk is full."""

@@ -271,11 +271,8 @@ def _facets(mesh: skfem.Mesh, cells: NDArray, both: bool) -> dict[str, NDArray]:
 
 
 def _labels(mesh: skfem.Mesh) -> dict[str, NDArray]:
-    found = {}
-    for name, members in (mesh.subdomains or {}).items():
-        found[name] = np.zeros(mesh.t.shape[1], bool)
-        found[name][np.asarray(members, int)] = True
-    return found
+    cells = np.arange(mesh.t.shape[1])
+    return {name: np.isin(cells, np.asarray(members, int)) for name, members in (mesh.subdomains or {}).items()}
 
 
 def _copied(tags: dict | None) -> dict | None:
