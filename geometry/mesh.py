@@ -56,6 +56,10 @@ class CellMesh:
         stand among quadrilaterals.
     regions
         Label of each cell's subdomain, (n_cells,), or None. Facets between two labels are interfaces.
+    labels
+        What may tell subdomains apart, by name, (n_cells,) each: numbers, or True for the cells of a set.
+    region_names
+        Those of `labels` that `regions` was made of.
     periodic
         Pairs of vertices (k, 2) that are images of each other, or None. They move by the same displacement.
     lift
@@ -71,6 +75,8 @@ class CellMesh:
     blocks: tuple[CellBlock, ...]
     facets: Mapping[str, Ids] = field(default_factory=dict)
     regions: Ids | None = None
+    labels: Mapping[str, NDArray] = field(default_factory=dict)
+    region_names: tuple[str, ...] = ()
     periodic: Ids | None = None
     lift: csr_matrix | None = None
     nodes: NDArray[np.float64] | None = None

@@ -15,6 +15,7 @@ _WHERE = {
     "LoopResult": "meshmove.loop",
     "MeshBatch": "meshmove.neural",
     "MeshFileError": "meshmove.io",
+    "MeshFileWarning": "meshmove.io",
     "MeshmoveError": "meshmove.geometry.errors",
     "MongeAmpere": "meshmove.movers",
     "Monitor": "meshmove.monitors",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from meshmove.geometry.errors import TangledMeshError as TangledMeshError
     from meshmove.geometry.errors import UnsupportedMeshError as UnsupportedMeshError
     from meshmove.io import MeshFileError as MeshFileError
+    from meshmove.io import MeshFileWarning as MeshFileWarning
     from meshmove.io import load as load
     from meshmove.io import save as save
     from meshmove.loop import LoopResult as LoopResult

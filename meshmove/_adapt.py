@@ -43,6 +43,7 @@ def adapt(
     boundary: str | Mapping[str, str] = "slide",
     fixed: Iterable[int] | NDArray | None = None,
     reference: Any = None,
+    regions: str | Iterable[str] | None = "auto",
     transfer: str | None = "interpolate",
     device: str | None = None,
 ) -> Adaptation:
@@ -73,6 +74,10 @@ def adapt(
     reference
         The computational mesh when `mesh` is itself a moved one: cells keep their share of the monitor with respect
         to it, so that repeated adaptation does not drift.
+    regions
+        Names of cell data, cell sets or subdomains whose interfaces nodes may only glide along; None: there are
+        none. "auto": all cell sets and subdomains, and cell data that tell subdomains apart by their name or values.
+        The report names what was taken, `meshmove info` also what was not.
     transfer
         "interpolate" or "conservative": how floating-point nodal fields are carried along. None: not at all.
     device
@@ -102,7 +107,7 @@ def adapt(
     began = time.perf_counter()
     options = read_options(monitor, mover, effort, transfer, device)
     monitor, chosen_mover, effort = options.monitor, options.mover, options.effort
-    source = Source.of(mesh)
+    source = Source.of(mesh, regions)
     check_cells(source.cells)
     fields = read_fields(source, field)
     if isinstance(monitor, Monitor) and fields.values is None:
@@ -236,6 +241,7 @@ def _finish(
         warnings=tuple(warnings),
         step_cut=move.step_cut,
         polish=move.polish,
+        regions=source.cells.region_names,
     )
     return Adaptation(
         mesh=mesh,

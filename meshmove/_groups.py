@@ -12,27 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ._regions import FEW, TAGS, means_regions
+
 if TYPE_CHECKING:
     import meshio
 
-__all__ = ["PREFIX", "TAGS", "cell_groups", "decode_sets", "encode_sets", "groups_of", "shallow_copy"]
+__all__ = ["PREFIX", "cell_groups", "decode_sets", "encode_sets", "groups_of", "plain_labels", "shallow_copy"]
 
 PREFIX = "set:"
 
-#: integer cell data that meshio's readers use for groups of cells
-TAGS = (
-    "gmsh:physical",
-    "medit:ref",
-    "su2:tag",
-    "nastran:ref",
-    "netgen:index",
-    "tetgen:ref",
-    "avsucd:material",
-    "ugrid:ref",
-    "flac3d:group",
-    "cell_tags",
-)
 _SKFEM_SUBDOMAIN = "skfem:s:"
+#: cell data that stand for sets, or for the sides of cells
+_ENCODED = (PREFIX, "skfem:")
 
 
 def cell_groups(mesh: meshio.Mesh) -> dict[str, list[NDArray | None]]:
@@ -59,10 +50,33 @@ def groups_of(
         name = next((key.removeprefix(p) for p in (PREFIX, _SKFEM_SUBDOMAIN) if key.startswith(p)), None)
         if name and name not in groups:
             groups[name] = [np.flatnonzero(np.asarray(v).ravel()) for v in values]
-    for key in TAGS:
-        if key in cell_data:
-            _tagged(groups, cell_data[key], dims, top, field_data if key == "gmsh:physical" else {})
+    for key in _boundary_tags(cell_data, dims, top):
+        _tagged(groups, cell_data[key], dims, top, field_data if key == "gmsh:physical" else {})
     return groups
+
+
+def _boundary_tags(cell_data: Mapping[str, Sequence[NDArray]], dims: Sequence[int], top: int) -> list[str]:
+    """Data whose numbers name boundaries: a reader's own tags, else what a name says unless it counts cells."""
+    found = [k for k in TAGS if k in cell_data]
+    if any(np.any(v) for k in found for v in cell_data[k]):
+        return found
+    for key, values in plain_labels(cell_data).items():
+        edge = [v for v, d in zip(values, dims, strict=True) if d == top - 1 and v.dtype.kind in "iu"]
+        count, size = (len(np.unique(np.concatenate(edge))), sum(map(len, edge))) if edge else (0, 0)
+        if means_regions(key) and 0 < count <= max(FEW, size / 2):
+            found.append(key)
+    return found
+
+
+def plain_labels(cell_data: Mapping[str, Sequence[NDArray]]) -> dict[str, list[NDArray]]:
+    """Cell data with one real number a cell, as whole numbers where they are yes or no: a set is True or False."""
+    out = {}
+    for key, values in cell_data.items():
+        arrays = [np.asarray(v) for v in values]
+        if key.startswith(_ENCODED) or any(a.dtype.kind not in "biuf" or a.size != len(a) for a in arrays if a.ndim):
+            continue
+        out[key] = [a.ravel().astype(np.uint8) if a.dtype == bool else a.ravel() for a in arrays]
+    return out
 
 
 def _tagged(groups: dict, values: Sequence[NDArray], dims: Sequence[int], top: int, names: Mapping) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from meshmove.geometry import MeshmoveError, aspect_ratio, facets_of, scaled_jacobian
+from meshmove.geometry import CellMesh, MeshmoveError, aspect_ratio, facets_of, scaled_jacobian
 from meshmove.geometry.checks import check_cells, check_facets
 from meshmove.geometry.validity import POSITIVE, Validity
 
+from ._regions import BLOCKS, means_regions, verdicts
 from .inputs import Source
 
 __all__ = ["describe"]
@@ -33,14 +34,29 @@ def describe(source: Source) -> Rows:
         low, high = cells.points.min(axis=0), cells.points.max(axis=0)
         rows.append(("extent", " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(low, high, strict=True))))
     rows.append(("boundaries", ", ".join(f"{k} ({len(v):,} facets)" for k, v in cells.facets.items()) or "no names"))
-    if cells.regions is not None:
-        labels, counts = np.unique(cells.regions, return_counts=True)
-        shown = ", ".join(f"{k} ({c:,} cells)" for k, c in zip(labels[:12], counts[:12], strict=True))
-        rows.append(("regions", shown + (f" and {len(labels) - 12} more" if len(labels) > 12 else "")))
+    rows += _regions(cells)
     if cells.periodic is not None and len(cells.periodic):
         rows.append(("periodic", f"{len(cells.periodic):,} pairs of nodes"))
     rows += [("point data" if k == 0 else "", _data(*item)) for k, item in enumerate(_fields(source).items())]
     return rows + _quality(source)
+
+
+def _regions(cells: CellMesh) -> Rows:
+    """The regions taken, data by data, and the cell data that tell no regions apart, each with the reason."""
+    rows = [("regions" if k == 0 else "", _values(n, cells.labels[n])) for k, n in enumerate(cells.region_names)]
+    if cells.regions is not None and not rows:
+        rows.append(("regions", _values("without a name", cells.regions)))
+    telling = {k for k, v in cells.labels.items() if v.dtype.kind in "iu" or v.dtype.kind == "f" and means_regions(k)}
+    left = [(k, why) for k, why in verdicts(cells).items() if why and k in telling - {BLOCKS}]
+    return rows + [("no regions" if k == 0 else "", f"{n}: {why}") for k, (n, why) in enumerate(left)]
+
+
+def _values(name: str, values: Any) -> str:
+    found, counts = np.unique(values, return_counts=True)
+    if values.dtype == bool:
+        return f"{name} ({counts[-1]:,} cells)"
+    shown = ", ".join(f"{k} ({c:,} cells)" for k, c in zip(found[:12], counts[:12], strict=True))
+    return f"{name}: {shown}" + (f" and {len(found) - 12} more" if len(found) > 12 else "")
 
 
 def _fields(source: Source) -> dict[str, Any]:

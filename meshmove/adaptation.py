@@ -26,7 +26,7 @@ class Report:
     `min_volume_ratio` the smallest corner volume after the move over that before, `max_displacement` the longest
     step of a node in the mesh's unit of length. Of a neural mover `step_cut` is the share of a proposed step that the
     guard let through at worst (1: it never had to shorten one), and `polish` the number of classical steps afterwards;
-    None for others.
+    None for others. `regions`: the cell data and cell sets whose interfaces were kept.
     """
 
     mover: str
@@ -44,6 +44,7 @@ class Report:
     step_cut: float | None = None
     polish: int | None = None
     predicted_for: str = ""
+    regions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         rows = [
@@ -67,6 +68,8 @@ class Report:
             )
         if self.polish is not None:
             rows.append(("classical polish", f"{self.polish} steps" if self.polish else "none"))
+        if self.regions:
+            rows.append(("regions", f"kept apart by {', '.join(self.regions)}"))
         rows += [("warning", w) for w in self.warnings]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

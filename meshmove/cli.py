@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -52,6 +53,10 @@ def adapt(
     transfer: Annotated[
         str, typer.Option(help="How point data are carried along: interpolate, conservative or none.")
     ] = "interpolate",
+    regions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Cell data or cell sets that tell regions apart, or none; repeat for more."),
+    ] = None,
     boundary: Annotated[
         list[str] | None,
         typer.Option(metavar="[NAME=]MODE", help="slide or fixed, for all boundaries or by name; repeat for more."),
@@ -75,12 +80,15 @@ def adapt(
                 mover=mover,
                 effort=effort,
                 boundary=modes,
+                regions=None if regions == ["none"] else regions or "auto",
                 transfer=None if transfer == "none" else transfer,
             )
         with _working(f"writing {out.name}"):
-            meshmove.save(result.mesh, out)
+            lacking = _saved(result.mesh, out)
         _say(str(result.report))
         _say(f"wrote {out}")
+        for text in lacking:
+            Console(stderr=True, soft_wrap=True).print(_plain(f"meshmove: {text}"), style="yellow")
         if plot is not None:
             _draw(result, plot, field)
 
@@ -165,6 +173,16 @@ def _say(text: str) -> None:
     typer.echo(text)
 
 
+def _saved(mesh: Any, path: Path) -> list[str]:
+    """Write a mesh; what its file does not hold of it, in words."""
+    import meshmove
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", meshmove.MeshFileWarning)
+        meshmove.save(mesh, path)
+    return [str(w.message) for w in caught if issubclass(w.category, meshmove.MeshFileWarning)]
+
+
 @contextlib.contextmanager
 def _errors() -> Iterator[None]:
     """One line on standard error and exit code 1 for whatever a user can mend; a bug keeps its traceback."""
@@ -209,10 +227,10 @@ def _check_folder(path: Path) -> None:
 
 def _check_output(path: Path) -> None:
     """What would make writing fail is known before the work begins."""
-    from meshmove.io import _formats
+    from meshmove._formats import formats_to_write
 
     _check_folder(path)
-    _formats(path, writing=True)
+    formats_to_write(path)
 
 
 def _check_picture(path: Path) -> None:

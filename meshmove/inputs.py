@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from meshmove.geometry import CellMesh, FieldError, InvalidMeshError
 from meshmove.geometry.errors import first_ids
 
+from ._regions import AUTO, check_choice, select
 from .options import as_numbers, called
 from .registry import Converter, converter_for
 
@@ -27,22 +28,30 @@ FORMS = "an array, a name of point data, a function f(x), or for scikit-fem a pa
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A user's mesh, its converter, and its plain arrays."""
+    """A user's mesh, its converter, its plain arrays, and which of its data tell regions apart."""
 
     mesh: Any
     converter: Converter
     cells: CellMesh
+    regions: str | tuple[str, ...] | None = AUTO
 
     @classmethod
-    def of(cls, mesh: Any) -> Source:
+    def of(cls, mesh: Any, regions: str | Iterable[str] | None = AUTO) -> Source:
+        choice = check_choice(regions)
         if isinstance(mesh, (str, os.PathLike)):
             from .io import load
 
             mesh = load(mesh)
         if isinstance(mesh, CellMesh):
-            return cls(mesh, _Plain(), mesh)
+            return cls(mesh, _Plain(), select(mesh, choice), choice)
         converter = converter_for(mesh)
-        return cls(mesh, converter, converter.read(mesh))
+        cells = converter.read(mesh)  # converters choose as "auto" says
+        return cls(mesh, converter, cells if choice == AUTO else select(cells, choice), choice)
+
+    def read(self, mesh: Any) -> CellMesh:
+        """The plain arrays of another mesh of the library, with the regions chosen as for this one."""
+        cells = self.converter.read(mesh)
+        return cells if self.regions == AUTO else select(cells, self.regions)
 
     @cached_property
     def vertex_nodes(self) -> NDArray[np.int64]:

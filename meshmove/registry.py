@@ -39,6 +39,8 @@ class Converter(Protocol):
     library's form, `find` telling where points (m, dim) of the moved mesh lie in `mesh`, and `linear` being a transfer
     of vertex values that keeps integrals, or None; ``keeps_integrals(mesh, field)`` says whether it is used.
     ``vertex_numbers(mesh)`` gives, for a periodic mesh, the number (n_vertices,) of each vertex, shared by its images.
+    ``reader(suffix)`` returns a function that reads a file of that suffix, which meshio does not read, as a
+    `meshio.Mesh`, or None.
     ``made_of(cells)`` makes a mesh of a `CellMesh`; PyVista's has it, for pictures.
     """
 

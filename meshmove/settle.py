@@ -78,7 +78,7 @@ class _Settling:
 
     def _written(self, displacement: Array) -> tuple[Any, CellMesh]:
         mesh = self.source.converter.write(self.source.mesh, displacement)
-        return mesh, self.source.converter.read(mesh)
+        return mesh, self.source.read(mesh)
 
     def _step(self) -> Array:
         """What vertices move by, (n, dim), in the mesh's own units."""

@@ -67,7 +67,7 @@ class Stage:
         cells = source.cells
         base = cells
         if reference is not None:
-            base = Source.of(reference).cells
+            base = Source.of(reference, source.regions).cells
             check_cells(base)
             same_topology(cells, base)
         low, high = base.points.min(axis=0), base.points.max(axis=0)

@@ -5,13 +5,14 @@ Shared by the converters: they only say which arrays a mesh holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meshmove._regions import BLOCKS, select
 from meshmove.geometry.cells import KINDS
 from meshmove.geometry.curvilinear import QUADRATIC
 from meshmove.geometry.errors import InvalidMeshError, UnsupportedMeshError, first_ids
@@ -111,9 +112,10 @@ def assemble(
     blocks: Sequence[Block],
     *,
     sets: Mapping[str, Sequence[NDArray | None]] | None = None,
-    labels: Iterable[Sequence[NDArray]] = (),
+    labels: Mapping[str, Sequence[NDArray]] | None = None,
     facets: Mapping[str, NDArray] | None = None,
     periodic: NDArray | None = None,
+    by_block: bool = False,
     hint: str = "",
 ) -> CellMesh:
     """The `CellMesh` of a library's blocks.
@@ -128,11 +130,13 @@ def assemble(
         Name -> ids of its cells in each block. Cells one dimension lower make a named boundary, cells of the
         highest dimension a subdomain.
     labels
-        Integer arrays per block; each tells subdomains apart.
+        Numbers by name, an array per block: what may tell subdomains apart.
     facets
         Named boundaries given directly, as node ids (f, k), -1 where a triangle stands among quadrilaterals.
     periodic
         Pairs of nodes (k, 2).
+    by_block
+        Whether consecutive blocks of cells of one type may be subdomains.
     hint
         What to do about cells of a kind that is not supported.
     """
@@ -161,16 +165,17 @@ def assemble(
     if periodic is not None:
         pairs = number[np.asarray(periodic, np.int64).reshape(-1, 2)]
         pairs = np.unique(pairs[(pairs >= 0).all(axis=1) & (pairs[:, 0] != pairs[:, 1])], axis=0)
-    return CellMesh(
+    cells = CellMesh(
         frame.project(points[ids]) if frame else points[ids],
         tuple(_cells(blocks[i], number) for i in top),
         facets=named,
-        regions=_regions(blocks, top, sets or {}, labels),
+        labels=_labels(blocks, top, sets or {}, labels or {}, by_block),
         periodic=pairs if pairs is not None and len(pairs) else None,
         lift=_lift(blocks, top, number, len(ids), n),
         nodes=_nodes(points, frame) if any(blocks[i].name in QUADRATIC for i in top) else None,
         frame=frame,
     )
+    return select(cells)
 
 
 def _cells(block: Block, number: Ids) -> CellBlock:
@@ -193,27 +198,28 @@ def _stack(parts: Sequence[Ids]) -> Ids:
     return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1])), constant_values=-1) for p in parts])
 
 
-def _regions(
+def _labels(
     blocks: Sequence[Block],
     top: Sequence[int],
     sets: Mapping[str, Sequence[NDArray | None]],
-    labels: Iterable[Sequence[NDArray]],
-) -> Ids | None:
-    """One label for each combination of subdomains that a cell is in; None where all cells share one."""
+    data: Mapping[str, Sequence[NDArray]],
+    by_block: bool,
+) -> dict[str, NDArray]:
+    """What may tell the cells of the highest dimension apart, by name: numbers, membership in a set, the block."""
     first = np.cumsum([0, *(len(blocks[i]) for i in top)])
-    region = np.zeros(first[-1], np.int64)
-    columns = [np.concatenate([np.asarray(values[i]).ravel() for i in top]) for values in labels]
-    for members in sets.values():
-        inside = np.zeros(first[-1], np.int64)
+    found = {name: np.concatenate([values[i] for i in top]) for name, values in data.items()}
+    found = {name: values for name, values in found.items() if len(values) == first[-1]}
+    for name, members in sets.items():
+        inside = np.zeros(first[-1], bool)
         for start, i in zip(first, top, strict=False):
             if _has(members[i]):
-                inside[start + np.asarray(members[i], np.int64)] = 1  # unsigned from Gmsh
-        columns.append(inside)
-    for column in columns:
-        values, code = np.unique(column, return_inverse=True)
-        if len(values) > 1:
-            region = np.unique(region * len(values) + code, return_inverse=True)[1]
-    return region if region.any() else None
+                inside[start + np.asarray(members[i], np.int64)] = True  # unsigned from Gmsh
+        if inside.any():
+            found.setdefault(name, inside)
+    if by_block and any(blocks[a].name == blocks[b].name for a, b in zip(top, top[1:], strict=False)):
+        # readers gather cells of one type that follow each other, unless the file keeps them apart
+        found[BLOCKS] = np.repeat(np.arange(len(top)), np.diff(first))
+    return found
 
 
 def _lift(blocks: Sequence[Block], top: Sequence[int], number: Ids, n_vertices: int, n: int) -> csr_matrix | None:

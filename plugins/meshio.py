@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove._groups import TAGS, cell_groups
+from meshmove._groups import cell_groups, plain_labels
 from meshmove.geometry.errors import FieldError, UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
 
@@ -24,7 +24,8 @@ class MeshioConverter:
     """`meshio.Mesh` in and out.
 
     Named boundaries are the cell sets and the tagged groups of cells one dimension lower (a tag without a name is
-    called by its number); subdomains those of the highest dimension.
+    called by its number); subdomains those of the highest dimension, and cell data and consecutive blocks of one
+    type as `meshmove._regions` says.
     """
 
     def read(self, mesh: meshio.Mesh) -> CellMesh:
@@ -38,8 +39,10 @@ class MeshioConverter:
         {'wall': array([[0, 1]])}
         """
         blocks = _blocks(mesh)
-        labels = [mesh.cell_data[tag] for tag in TAGS if tag in mesh.cell_data]
-        return assemble(mesh.points, blocks, sets=cell_groups(mesh), labels=labels, periodic=_periodic(mesh))
+        labels = plain_labels(mesh.cell_data)
+        return assemble(
+            mesh.points, blocks, sets=cell_groups(mesh), labels=labels, periodic=_periodic(mesh), by_block=True
+        )
 
     def write(self, mesh: meshio.Mesh, displacement: NDArray[np.float64]) -> meshio.Mesh:
         """A deep copy with its nodes displaced; see `Converter.write`."""

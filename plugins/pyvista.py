@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove._groups import PREFIX, TAGS, groups_of
+from meshmove._groups import groups_of, plain_labels
 from meshmove._optional import require
 from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
 
 from ._assemble import Block, assemble, displaced, frame_of, plain_fields, top_blocks
+from ._vtk_files import reader_for
 from .meshio import fitted
 from .plotting import cellmesh_to_pyvista, plot
 
@@ -43,8 +45,8 @@ _NATIVE = {"UnstructuredGrid": (".vtu", ".vtk"), "PolyData": (".vtp", ".vtk", ".
 class PyVistaConverter:
     """`pyvista.UnstructuredGrid` and `pyvista.PolyData` in and out.
 
-    Cells of lower dimension (points, lines, boundary triangles) come back untouched. Integer cell data that mesh
-    readers use for groups (``gmsh:physical`` and the like) make named boundaries and subdomains, as in meshio.
+    Cells of lower dimension (points, lines, boundary triangles) come back untouched. Cell data make
+    named boundaries and subdomains as in meshio.
     """
 
     def read(self, mesh: pyvista.UnstructuredGrid | pyvista.PolyData) -> CellMesh:
@@ -56,12 +58,13 @@ class PyVistaConverter:
         CellMesh(2-D: 3 points, 1 triangle)
         """
         blocks, order = _blocks(mesh)
-        tags = {k: np.asarray(mesh.cell_data[k]) for k in mesh.cell_data if k in TAGS or k.startswith(PREFIX)}
-        per_block = {k: [v[cells] for cells in order] for k, v in tags.items() if v.ndim == 1}
+        arrays = {k: np.asarray(mesh.cell_data[k]) for k in mesh.cell_data}
+        per_block = {
+            k: [v[cells] for cells in order] for k, v in arrays.items() if v.ndim == 1 and v.dtype.kind in "biuf"
+        }
         names = {k: np.asarray(mesh.field_data[k]) for k in mesh.field_data}
         sets = groups_of([(b.dim, len(b)) for b in blocks], per_block, names, {})
-        labels = [per_block[k] for k in TAGS if k in per_block]
-        return assemble(mesh.points, blocks, sets=sets, labels=labels, hint=_HINT)
+        return assemble(mesh.points, blocks, sets=sets, labels=plain_labels(per_block), hint=_HINT)
 
     def write(self, mesh: Any, displacement: NDArray[np.float64]) -> Any:
         """A deep copy with its nodes displaced, points in the type they came in; see `Converter.write`."""
@@ -108,6 +111,10 @@ class PyVistaConverter:
         """VTK's own writer for its own formats: it keeps field data, active arrays and types."""
         kinds = [suffixes for name, suffixes in _NATIVE.items() if any(c.__name__ == name for c in type(mesh).__mro__)]
         return mesh.save if kinds and suffix in kinds[0] else None
+
+    def reader(self, suffix: str) -> Callable[[Path], meshio.Mesh] | None:
+        """VTK's readers as a second try, for files that meshio does not read."""
+        return reader_for(suffix)
 
 
 def _check(mesh: Any) -> None:

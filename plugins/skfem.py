@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from skfem.generic_utils import OrientedBoundary
 
+from meshmove._regions import select
 from meshmove.geometry.cells import kind_of
 from meshmove.geometry.curvilinear import QUADRATIC
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError, first_ids
@@ -65,15 +66,16 @@ class SkfemConverter:
             lift = None if len(ids) == mesh.p.shape[1] else _lift(mesh, cells, len(ids))
         curved = lift is not None and periodic is None
         block = CellBlock(kind_of(name), (cells[_HEX] if name == "hexahedron" else cells).T)
-        return CellMesh(
+        read = CellMesh(
             points,
             (_second_order(mesh, block) if curved else block,),
             facets=_facets(mesh, cells, both=periodic is not None),
-            regions=_regions(mesh),
+            labels=_labels(mesh),
             periodic=periodic,
             lift=lift,
             nodes=mesh.p.T if curved else None,
         )
+        return select(read)
 
     def write(self, mesh: skfem.Mesh, displacement: NDArray[np.float64]) -> skfem.Mesh:
         """A new mesh without the caches of the old; see `Converter.write`."""
@@ -277,13 +279,9 @@ def _facets(mesh: skfem.Mesh, cells: NDArray, both: bool) -> dict[str, NDArray]:
     return found
 
 
-def _regions(mesh: skfem.Mesh) -> NDArray | None:
-    region = np.zeros(mesh.t.shape[1], np.int64)
-    for members in (mesh.subdomains or {}).values():
-        inside = np.zeros_like(region)
-        inside[np.asarray(members, int)] = 1
-        region = np.unique(2 * region + inside, return_inverse=True)[1]
-    return region if region.any() else None
+def _labels(mesh: skfem.Mesh) -> dict[str, NDArray]:
+    cells = np.arange(mesh.t.shape[1])
+    return {name: np.isin(cells, np.asarray(members, int)) for name, members in (mesh.subdomains or {}).items()}
 
 
 def _copied(tags: dict | None) -> dict | None:
