@@ -66,8 +66,9 @@ class MidNodes:
         out = self._mesh.lifted(step)
         if self.curved:
             points = self._mesh.points + step
-            keep = np.broadcast_to(bend, len(self.ids))[:, None]
-            out[self.ids] += np.where(keep == 1, self.bulges(points), keep * self.bulges(points)) - self.bulge
+            bent = np.broadcast_to(bend, len(self.ids))[:, None] * self.bulges(points) - self.bulge
+            # a node between vertices that stayed is bit for bit where it was
+            out[self.ids] += np.where(step[self.ends].any(axis=(1, 2))[:, None], bent, 0)
         if self._centres is not None and (self.curved or self._centres.offset.any()):
             c = self._centres
             grown = c.size(self._mesh.points + step) / c.size(self._mesh.points) - 1
