@@ -9,7 +9,7 @@ polynomial basis: a centennial retrospective").
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import product
 from math import factorial
 
@@ -54,7 +54,7 @@ class Bernstein:
     def vertices(self) -> NDArray[np.int64]:
         """Which coefficients are values at the vertices of the domain."""
         masks = [(_lattice(d, p) == p).any(axis=1).astype(float) for d, p in self._factors]
-        return np.flatnonzero(reduce(np.kron, masks))
+        return np.flatnonzero(_kron(masks))
 
     @cached_property
     def halves(self) -> Array:
@@ -116,7 +116,10 @@ def _basis(dim: int, degree: int, barycentric: Array) -> Array:
 
 
 def _kron(parts: list[Array]) -> Array:
-    return reduce(np.kron, parts)
+    out = parts[0]
+    for part in parts[1:]:
+        out = np.kron(out, part)
+    return out
 
 
 def _middles(corners: list[tuple[int, int]], dim: int) -> Array:

@@ -69,7 +69,7 @@ def test_the_neural_guard_draws_back_from_cells_that_fold_between_their_corners(
     top = there[:, 2] == 1
     there[top, :2] = there[top, :2] @ (turn(2.6) @ np.diag([1.0, 4.0])).T
     batch = MeshBatch.of([mesh])
-    batch.retract = lambda x: x  # the nodes of a single cell are all corners: let them go
+    batch.retract = lambda x, *which: x  # the nodes of a single cell are all corners: let them go
     start, end = torch.from_numpy(points), torch.from_numpy(there)
     assert jacobians(batch, end).min() > 0 and batch.folded(end).all() and not batch.folded(start).any()
     for new in (valid(batch, end, start), let_through(batch, start, end - start)[0]):
