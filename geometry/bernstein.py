@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["NEGATIVE", "POSITIVE", "TOUCHING", "Bernstein"]
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 #: what a polynomial may be on its whole domain; touching: zero somewhere, up to rounding, and nowhere below
 POSITIVE, TOUCHING, NEGATIVE = 1, 0, -1

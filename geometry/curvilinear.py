@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from .cells import KINDS
 
 __all__ = ["QUADRATIC", "Curvilinear", "curvilinear"]
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 #: so many determinants are computed at a time
 CHUNK = 500_000
 
