@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
+import meshio
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
-from meshmove.geometry import CellBlock, CellMesh, corner_volumes, facets_of, kind_of
+from benchmarks.random_cells import SOLIDS, second_order
+from meshmove.geometry import CellBlock, CellMesh, corner_volumes, facets_of, inverted_cells, kind_of
 from meshmove.geometry.domains import Disk, Domain, DomainError, Ellipse, Polygon, Rectangle
+from meshmove.inputs import Source
 
 __all__ = ["KINDS", "Sample", "random_mesh"]
 
@@ -22,6 +27,8 @@ class Sample:
     """A mesh, the affine map x = A s + b that it has been through, and its shape before that, where one is known.
 
     `domain`: in coordinates s, with its curves. None: all exterior facets are straight, `wavy` ones excepted.
+    `given`: what `adapt` gets where that is not `mesh` itself but what `mesh` was read from: single precision, regions
+    by name. `regions`: their labels, whether or not they were recognised.
     """
 
     kind: str
@@ -30,6 +37,21 @@ class Sample:
     shift: Array
     domain: Domain | None = None
     wavy: bool = False
+    given: meshio.Mesh | None = None
+    regions: NDArray[np.int64] | None = None
+
+    @property
+    def handed(self) -> Any:
+        return self.mesh if self.given is None else self.given
+
+    @property
+    def single(self) -> bool:
+        return self.given is not None and self.given.points.dtype == np.float32
+
+    @cached_property
+    def vertices(self) -> NDArray[np.int64]:
+        """Rows of the displacement that belong to the points of `mesh`."""
+        return Source.of(self.handed).vertex_nodes
 
     def local(self, x: Array) -> Array:
         """Points (n, dim) in coordinates s, in which the mesh is about one in size."""
@@ -181,7 +203,13 @@ KINDS: dict[str, Callable[[np.random.Generator], CellMesh]] = {
     "tets": _tets,
     "graded tets": lambda rng: _tensor(rng, "tetra"),
     "hexes": lambda rng: _tensor(rng, "hexahedron"),
+    **SOLIDS,
 }
+#: kinds that are made into second-order ones, and kinds in which a plane may part two regions
+CURVED = ("scattered", "triangles", "quads", "mixed", "tets", "graded tets", "hexes", "voxels", "wedges", "pyramids")
+STRIPED = ("triangles", "quads", "mixed", "hexes", "graded tets", "wedges", "voxels")
+#: what others call the regions of a mesh
+NAMES = ("gmsh:physical", "material", "attribute", "mat_id", "MaterialIDs", "medit:ref", "name_to_read")
 
 
 # -- what may happen to any of them ---------------------------------------------------------------------------------
@@ -224,17 +252,47 @@ def _affine(rng: np.random.Generator, dim: int) -> tuple[Array, Array]:
     return scale * turn * stretch, scale * shift
 
 
+def _handed(mesh: CellMesh, dtype: Any, data: dict[str, list[NDArray]] | None = None) -> meshio.Mesh:
+    blocks = [(b.kind.name, b.nodes) for b in mesh.blocks]
+    return meshio.Mesh(mesh.points.astype(dtype), blocks, cell_data=data)
+
+
+def _striped(rng: np.random.Generator, mesh: CellMesh) -> NDArray[np.int64] | None:
+    """Two regions on either side of a plane that no cell crosses; None where there is no such plane."""
+    low = np.concatenate([mesh.points[b.nodes, 0].min(axis=1) for b in mesh.blocks])
+    high = np.concatenate([mesh.points[b.nodes, 0].max(axis=1) for b in mesh.blocks])
+    for c in rng.permutation(np.unique(low[low > low.min()])):
+        if not ((low < c) & (high > c)).any():
+            return (low >= c).astype(np.int64)
+    return None
+
+
 def random_mesh(rng: np.random.Generator, kind: str | None = None) -> Sample:
-    """A small random mesh: of the given kind, or of one in turn at random ("polygon" or one of `KINDS`)."""
-    kind = kind or str(rng.choice(["polygon", "polygon", "polygon", *KINDS]))
+    """A small random mesh: of the given kind, or of one in turn at random ("polygon", "curved", or one of `KINDS`)."""
+    kind = kind or str(rng.choice(["polygon"] * 3 + ["curved"] * 3 + list(KINDS)))
     domain = None
     if kind == "polygon":
         mesh, domain = _polygon(rng)
     else:
-        mesh = KINDS[kind](rng)
-    if rng.random() < 0.5:
-        mesh = _flipped(rng, mesh)
-    if rng.random() < 0.15:
-        mesh = _tagged(rng, mesh)
+        mesh = KINDS[str(rng.choice(CURVED)) if kind == "curved" else kind](rng)
     matrix, shift = _affine(rng, mesh.dim)
-    return Sample(kind, mesh.moved(mesh.points @ matrix.T + shift), matrix, shift, domain, kind == "wavy")
+    if kind == "curved":
+        bend = float(rng.choice([0.02, 0.1, 0.3]))
+        return Sample(kind, second_order(rng, mesh, bend, lambda x: x @ matrix.T + shift), matrix, shift)
+    regions = _striped(rng, mesh) if kind in STRIPED and rng.random() < 0.15 else None
+    if regions is None and rng.random() < 0.5:
+        mesh = _flipped(rng, mesh)
+    if regions is None and rng.random() < 0.15:
+        mesh = _tagged(rng, mesh)
+    mesh = mesh.moved(mesh.points @ matrix.T + shift)
+    wavy = kind in ("wavy", "ball", "cylinder")
+    if regions is not None:
+        ends = np.cumsum([len(b) for b in mesh.blocks])[:-1]
+        given = _handed(mesh, float, {str(rng.choice(NAMES)): np.split(regions, ends)})
+        return Sample(kind, Source.of(given).cells, matrix, shift, given=given, regions=regions)
+    if kind in SOLIDS and not mesh.facets and rng.random() < 0.2:
+        given = _handed(mesh, np.float32)
+        rounded = Source.of(given).cells
+        if not len(inverted_cells(mesh, rounded.points)) and np.abs(shift).max() <= 10 * np.abs(matrix).max():
+            return Sample(kind, rounded, matrix, shift, wavy=wavy, given=given)
+    return Sample(kind, mesh, matrix, shift, domain, wavy)

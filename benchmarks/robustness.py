@@ -13,6 +13,7 @@ from benchmarks.harness import Rows, main, row, timed
 import numpy as np  # isort: skip
 from numpy.typing import NDArray
 
+from benchmarks.gauss_points import negative_at_gauss_points
 from benchmarks.random_meshes import Sample, random_mesh
 from meshmove import Adaptation, MeshmoveError, Monitor, Smooth, adapt
 from meshmove.geometry import cell_volumes, facets_of, inverted_cells
@@ -22,6 +23,7 @@ __all__ = ["Case", "broken_law", "case"]
 
 Array = NDArray[np.float64]
 SECONDS = 60.0  #: a case that takes longer than this counts as an endless loop
+ROUND = 0.25  #: share of its volume that a coarse body with curved sides may lose
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Case:
     label: str
 
     def run(self) -> list[Adaptation]:
-        mesh = self.sample.mesh
+        mesh = self.sample.handed
         out = [adapt(mesh, **self.options)]
         if self.again is not None:
             options = {k: v for k, v in self.options.items() if k not in ("field", "monitor")}
@@ -113,7 +115,7 @@ def case(seed: int, kind: str | None = None) -> Case:
     if rng.random() < 0.2:
         options["boundary"] = {"half": "fixed"} if "half" in sample.mesh.facets else "fixed"
     if rng.random() < 0.15:
-        options["fixed"] = rng.random(sample.mesh.n_points) < rng.uniform(0, 0.5)
+        options["fixed"] = sample.vertices[rng.random(sample.mesh.n_points) < rng.uniform(0, 0.5)]
     if rng.random() < 0.05:
         options["mover"] = Smooth()
     if rng.random() < 0.15:
@@ -141,8 +143,8 @@ def broken_law(case: Case) -> str | None:
     facets = facets_of(mesh)
     at = mesh.points
     for k, out in enumerate(outs):
-        at = at + out.displacement
-        for law in (_valid, _better, _on_boundary, _pinned):
+        at = at + out.displacement[case.sample.vertices]
+        for law in (_valid, _better, _on_boundary, _regions, _pinned):
             wrong = law(case, facets, out, at)
             if wrong:
                 return wrong if k == 0 else f"{wrong} (second move)"
@@ -150,15 +152,18 @@ def broken_law(case: Case) -> str | None:
 
 
 def _valid(case: Case, facets: Facets, out: Adaptation, at: Array) -> str | None:
-    mesh = case.sample.mesh
-    for name, points in (("displacement", at), ("mesh", out.moved.points)):
-        bad = inverted_cells(mesh, points)
+    sample, mesh = case.sample, case.sample.mesh
+    for name, points, nodes in (("displacement", at, None), ("mesh", out.moved.points, out.moved.nodes)):
+        bad = inverted_cells(mesh, points, nodes)
         if len(bad):
             return f"{len(bad)} inverted cells by {name}: {bad[:5].tolist()}"
-    if case.sample.domain is None and not case.sample.wavy:  # straight sides: the area stays, so nothing overlaps
-        before, after = np.abs(cell_volumes(mesh)).sum(), np.abs(cell_volumes(mesh, at)).sum()
-        if abs(after - before) > 1e-8 * before:
-            return f"volume changed by {(after - before) / before:.1e}"
+        bad = negative_at_gauss_points(mesh, points, nodes)
+        if len(bad):
+            return f"{len(bad)} cells inverted at Gauss points by {name}: {bad[:5].tolist()}"
+    before, after = np.abs(cell_volumes(mesh)).sum(), np.abs(cell_volumes(mesh, at)).sum()
+    most = ROUND if sample.wavy else 1e-5 if sample.single else 1e-8  # straight sides: nothing overlaps
+    if sample.domain is None and abs(after - before) > most * before:
+        return f"volume changed by {(after - before) / before:.1e}"
     return None
 
 
@@ -179,10 +184,16 @@ def _on_boundary(case: Case, facets: Facets, out: Adaptation, at: Array) -> str 
     sample = case.sample
     outer = facets.nodes[facets.exterior]
     s, moved = sample.local(sample.mesh.points), sample.local(at)
+    if sample.mesh.dim == 3 and sample.wavy:
+        return None  # a curved surface is known by its facets alone; `_valid` looks at the volume
     if sample.domain is None and not sample.wavy:
         inside = np.abs(((moved - s)[np.maximum(outer, 0)] * _normals(s, outer)[:, None]).sum(axis=2)) * (outer >= 0)
         # edges and corners, having several normals, are held by this as well
-        return f"boundary nodes are {inside.max():.1e} off their facets' planes" if inside.max() > 1e-8 else None
+        return (
+            f"boundary nodes are {inside.max():.1e} off their facets' planes"
+            if inside.max() > (1e-5 if sample.single else 1e-8)
+            else None
+        )
     nodes = np.unique(outer)
     off = _off(sample, outer, s, moved[nodes])
     if off.max() > 1e-7:
@@ -231,9 +242,19 @@ def _distance(s: Array, edges: NDArray, x: Array) -> Array:
     return np.linalg.norm(a + np.clip(t, 0, 1)[:, :, None] * along - x[:, None], axis=2).min(axis=1)
 
 
+def _regions(case: Case, facets: Facets, out: Adaptation, at: Array) -> str | None:
+    """Regions that a plane parts keep their volumes, under whatever name they came."""
+    regions, mesh = case.sample.regions, case.sample.mesh
+    if regions is None:
+        return None
+    before, after = (np.bincount(regions, np.abs(cell_volumes(mesh, p))) for p in (mesh.points, at))
+    change = np.abs(after / before - 1).max()
+    return f"regions by {[*case.sample.handed.cell_data]} change by {change:.1e}" if change > 1e-8 else None
+
+
 def _pinned(case: Case, facets: Facets, out: Adaptation, at: Array) -> str | None:
-    mask = case.options.get("fixed")
-    still = np.zeros(case.sample.mesh.n_points, bool) if mask is None else mask.copy()
+    sample = case.sample
+    still = np.isin(sample.vertices, case.options.get("fixed", []))
     mode = case.options.get("boundary", "slide")
     if mode == "fixed":
         nodes = facets.nodes[facets.exterior]
@@ -241,7 +262,7 @@ def _pinned(case: Case, facets: Facets, out: Adaptation, at: Array) -> str | Non
     elif mode != "slide":
         nodes = np.asarray(case.sample.mesh.facets["half"])
         still[nodes[nodes >= 0]] = True
-    moved = np.flatnonzero(still & (out.displacement != 0).any(axis=1))
+    moved = np.flatnonzero(still & (out.displacement[sample.vertices] != 0).any(axis=1))
     return f"fixed nodes moved: {moved[:5].tolist()}" if len(moved) else None
 
 
@@ -249,7 +270,7 @@ def run(quick: bool = False) -> Rows:
     """Ten thousand cases: how many broke a law, and which."""
     cases = 500 if quick else 10_000
     wrong = [(seed, text) for seed in range(cases) if (text := broken_law(case(seed)))]
-    tangled = [w for w in wrong if "inverted" in w[1]]
+    tangled = [w for w in wrong if "inverted" in w[1] and "Error" not in w[1]]
     raised = [w for w in wrong if "Error" in w[1] or "Warning" in w[1]]
     rows = [
         row(f"cases with inverted cells, of {cases:,}", len(tangled), "0", not tangled),
@@ -260,12 +281,17 @@ def run(quick: bool = False) -> Rows:
 
 
 def _explore(first: int, last: int) -> None:
-    """Print the cases that break a law or are slow."""
+    """Print the cases that break a law or are slow; a line every 500, from which an interrupted run can go on."""
+    began, count = time.perf_counter(), 0
     for seed in range(first, last):
         this = case(seed)
         seconds, wrong = timed(lambda this=this: broken_law(this))
+        count += wrong is not None
         if wrong or seconds > 3:
             print(f"{seed} [{this.label}] {wrong} ({seconds:.2f} s)", flush=True)
+        if (seed + 1) % 500 == 0 or seed + 1 == last:
+            print(f"{first} to {seed + 1}: {count} broke a law ({time.perf_counter() - began:.0f} s)", flush=True)
+    sys.exit(count > 0)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,17 @@ polynomial basis: a centennial retrospective").
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import product
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["NEGATIVE", "POSITIVE", "TOUCHING", "Bernstein"]
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 #: what a polynomial may be on its whole domain; touching: zero somewhere, up to rounding, and nowhere below
 POSITIVE, TOUCHING, NEGATIVE = 1, 0, -1
@@ -54,7 +55,7 @@ class Bernstein:
     def vertices(self) -> NDArray[np.int64]:
         """Which coefficients are values at the vertices of the domain."""
         masks = [(_lattice(d, p) == p).any(axis=1).astype(float) for d, p in self._factors]
-        return np.flatnonzero(reduce(np.kron, masks))
+        return np.flatnonzero(_kron(masks))
 
     @cached_property
     def halves(self) -> Array:
@@ -116,7 +117,10 @@ def _basis(dim: int, degree: int, barycentric: Array) -> Array:
 
 
 def _kron(parts: list[Array]) -> Array:
-    return reduce(np.kron, parts)
+    out = parts[0]
+    for part in parts[1:]:
+        out = np.kron(out, part)
+    return out
 
 
 def _middles(corners: list[tuple[int, int]], dim: int) -> Array:

@@ -2,7 +2,8 @@
 
 Local numbering follows VTK and meshio. Every kind is described by its *corner simplices*: a triangle
 or tetrahedron has one, a quadrilateral four, a hexahedron eight, each spanned by a corner and its
-neighbours. A cell is valid when all of its corner simplices keep the sign they had at the start::
+neighbours. That all of these keep the sign they had is necessary for a cell to be valid, and for most kinds enough
+(see `validity`)::
 
     3-----2      corners of a quad: (0,1,3) (1,2,0) (2,3,1) (3,0,2)
     |     |

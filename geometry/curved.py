@@ -7,6 +7,7 @@ Nodes amid faces and cells follow the edges around them, by serendipity interpol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from .curvilinear import QUADRATIC
-from .mesh import CellMesh
+from .mesh import CellBlock, CellMesh
 
 __all__ = ["MidNodes"]
 
@@ -68,7 +69,10 @@ class MidNodes:
         if self.curved:
             new = self.bulges(self._mesh.points + step) if bulges is None else bulges
             keep = np.broadcast_to(bend, len(self.ids))[:, None]
-            out[self.ids] += np.where(keep == 1, new, keep * new) - self.bulge
+            bent = np.where(keep == 1, new, keep * new) - self.bulge
+            # a node between vertices that stayed is bit for bit where it was
+            bent[np.abs(step[self.ends]).max(axis=(1, 2)) == 0] = 0
+            out[self.ids] += bent
         if self._centres is not None and (self.curved or self._centres.offset.any()):
             c = self._centres
             grown = c.size(self._mesh.points + step) / c.size(self._mesh.points) - 1
@@ -96,42 +100,38 @@ _SERENDIPITY = {3: (-1 / 9, 4 / 9), 4: (-1 / 4, 1 / 2), 8: (-1 / 4, 1 / 4)}
 
 
 def _centres(mesh: CellMesh) -> _Centres | None:
-    found: dict[int, list[tuple[Ids, Ids, Ids]]] = {}
-    for block in mesh.blocks:
-        if block.second is None or block.second_nodes is None:
-            continue
-        parents = QUADRATIC[block.second][1]
-        first = block.kind.vertices
-        for k, around in enumerate(parents, start=first):
-            if len(around) > 2:
-                middles = [first + j for j, p in enumerate(parents) if len(p) == 2 and set(p) <= set(around)]
-                at = np.unique(block.second_nodes[:, k], return_index=True)[1]
-                rows = block.second_nodes[at]
-                found.setdefault(len(around), []).append((rows[:, k], rows[:, list(around)], rows[:, middles]))
-    if not found or mesh.lift is None or mesh.nodes is None:
+    if mesh.lift is None or mesh.nodes is None:
         return None
-    ids, rows, columns, weights = [], [], [], []
-    count = 0
-    for number, parts in found.items():
-        for centre, vertices, middles in parts:
-            here = count + np.arange(len(centre))
-            count += len(centre)
-            ids.append(centre)
-            for nodes, weight in zip((vertices, middles), _SERENDIPITY[number], strict=True):
-                rows.append(np.repeat(here, nodes.shape[1]))
-                columns.append(nodes.ravel())
-                weights.append(np.full(nodes.size, weight))
-    shape = (count, mesh.n_nodes)
+    found = [part for block in mesh.blocks for part in _around(block)]
+    if not found:
+        return None
+    count = np.cumsum([0, *(len(ids) for ids, _, _ in found)])
+    rows, columns, weights = [], [], []
+    for first, (ids, vertices, middles) in zip(count, found, strict=False):
+        for nodes, weight in zip((vertices, middles), _SERENDIPITY[vertices.shape[1]], strict=True):
+            rows.append(np.repeat(first + np.arange(len(ids)), nodes.shape[1]))
+            columns.append(nodes.ravel())
+            weights.append(np.full(nodes.size, weight))
+    shape = (int(count[-1]), mesh.n_nodes)
     matrix = csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
-    at = np.concatenate(ids)
-    at, once = np.unique(at, return_index=True)  # two cells share a face
-    matrix = matrix[once]
-    offset = mesh.nodes[at] - matrix @ mesh.nodes
-    parents = mesh.lift[at]
-    centres = _Centres(at, parents, matrix, offset)
-    small = np.linalg.norm(offset, axis=1) <= 1e-12 * centres.size(mesh.points)
-    offset[small] = 0
+    at, once = np.unique(np.concatenate([ids for ids, _, _ in found]), return_index=True)  # two cells share a face
+    matrix, parents = matrix[once], mesh.lift[at]
+    centres = _Centres(at, parents, matrix, mesh.nodes[at] - matrix @ mesh.nodes)
+    small = np.linalg.norm(centres.offset, axis=1) <= 1e-12 * centres.size(mesh.points)
+    centres.offset[small] = 0
     return centres
+
+
+def _around(block: CellBlock) -> Iterator[tuple[Ids, Ids, Ids]]:
+    """Nodes (c,) amid faces and cells of a block, and the vertices and mid-side nodes around each, (c, k)."""
+    if block.second is None or block.second_nodes is None:
+        return
+    first, parents = block.kind.vertices, QUADRATIC[block.second][1]
+    for k, vertices in enumerate(parents, start=first):
+        if len(vertices) > 2:
+            middles = [first + j for j, p in enumerate(parents) if len(p) == 2 and set(p) <= set(vertices)]
+            rows = block.second_nodes[np.unique(block.second_nodes[:, k], return_index=True)[1]]
+            yield rows[:, k], rows[:, list(vertices)], rows[:, middles]
 
 
 def _turned(b: Array, u: Array, v: Array) -> Array:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from .cells import KINDS
 
 __all__ = ["QUADRATIC", "Curvilinear", "curvilinear"]
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 #: so many determinants are computed at a time
 CHUNK = 500_000
 
@@ -161,7 +162,7 @@ _SPACES: dict[str, tuple[NDArray[np.int64], tuple[int, ...], tuple[int, ...]]] =
     "tetra": (_powers(lambda p: sum(p) <= 1, 1, 3), (3,), (0,)),
     "hexahedron": (_powers(lambda p: True, 1, 3), (1, 1, 1), (2, 2, 2)),
     "wedge": (_powers(lambda p: p[0] + p[1] <= 1, 1, 3), (2, 1), (1, 2)),
-    "pyramid": (_PYRAMID[:5], (1, 1), (2, 2)),
+    "pyramid": (_PYRAMID[:5], (1, 1), (1, 1)),
     "triangle6": (_powers(lambda p: sum(p) <= 2, 2, 2), (2,), (2,)),
     "triangle7": (_BUBBLE, (2,), (4,)),
     "quad8": (_powers(lambda p: _twos(p) <= 1, 2, 2), (1, 1), (3, 3)),

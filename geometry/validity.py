@@ -2,8 +2,9 @@
 
 A cell is *valid* when the determinant of the map from its reference cell has one sign on all of the closed cell. Where
 its Bernstein coefficients do not say so at once, the cell is subdivided until they do, see `bernstein` and
-`curvilinear`. Triangles and tetrahedra have one determinant, quadrilaterals one that is linear: for these the
-determinants at the corners are all that there is to know.
+`curvilinear`. Triangles and tetrahedra have one determinant, quadrilaterals one that is linear, and that of a pyramid
+is bilinear in the coordinates of its base (the tangent planes of a bilinear patch have bilinear distances from a
+point): for these the determinants at the corners are all that there is to know.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 #: linear kinds of which the corners say all
-CORNERS_SUFFICE = ("triangle", "quad", "tetra")
+CORNERS_SUFFICE = ("triangle", "quad", "tetra", "pyramid")
 
 
 class Validity:
@@ -41,7 +42,7 @@ class Validity:
         self._mesh = mesh
         self._corners = np.sign(corner_volumes(mesh))
         #: sign (n_cells,) of the determinant of each cell: meshes mix orientations
-        self.sign = np.sign(np.bincount(mesh.corners[1], self._corners, mesh.n_cells))
+        self.sign = np.where(np.bincount(mesh.corners[1], self._corners, mesh.n_cells) < 0, -1.0, 1.0)
         self._parts = list(_parts(mesh))
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -255,7 +255,8 @@ class _Plain:
 
     def write(self, mesh: CellMesh, displacement: Array) -> CellMesh:
         vertices = Source(mesh, self, mesh).vertex_nodes
-        return mesh.moved(mesh.points + displacement[vertices])
+        nodes = None if mesh.nodes is None else mesh.nodes + displacement
+        return replace(mesh, points=mesh.points + displacement[vertices], nodes=nodes)
 
     def fields(self, mesh: CellMesh) -> dict[str, NDArray]:
         return {}

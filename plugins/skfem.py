@@ -226,7 +226,7 @@ def _kind(mesh: Any) -> str:
 def _parents(mesh: skfem.Mesh) -> list[tuple[int, ...]]:
     """The vertices that each node of the cell is the mean of, in scikit-fem's order."""
     refdom, elem = mesh.elem.refdom, mesh.elem
-    parents = [(v,) for v in range(refdom.nnodes)]
+    parents: list[tuple[int, ...]] = [(v,) for v in range(refdom.nnodes)]
     parents += [tuple(e) for e in refdom.edges or []] if elem.edge_dofs else []
     parents += [tuple(f) for f in refdom.facets] if elem.facet_dofs else []
     parents += [tuple(range(refdom.nnodes))] if elem.interior_dofs else []

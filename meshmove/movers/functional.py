@@ -6,7 +6,8 @@
     \\qquad q_K = \\frac{\\int_K m\\,dx}{\\theta |K_0|}
 
 J is the Jacobian from a corner simplex of the original cell to the moved one; the distortion term is averaged over
-a cell's corners. It is at least 0, and infinite for a flat corner: E never lets a cell invert. The first term is the
+a cell's corners. It is at least 0, and infinite for a flat corner; where corners do not say all, `Interior` does: E
+never lets a cell invert. The first term is the
 residual of the Monge-Ampère equation m det(I + D^2 phi) = theta in logarithmic form. The distortion measure is that
 of Knupp (2001) and of Huang (2001) for the identity metric.
 """
@@ -216,7 +217,7 @@ class Functional:
     # -- the functional ---------------------------------------------------------------------------------------------
 
     def __call__(self, points: Array, soften: float = 0.0) -> tuple[float, Array | None]:
-        """E and dE/dx (n, dim) at node positions (n, dim); (inf, None) where a corner is flat or inverted.
+        """E and dE/dx (n, dim) at node positions (n, dim); (inf, None) where a cell is not valid.
 
         With `soften` > 0 every det J is replaced by (det J + sqrt(det J^2 + 4 soften^2)) / 2, which is positive: a
         smooth extension of E to inverted cells that pushes them back (Escobar et al. 2003).

@@ -1,4 +1,4 @@
-"""What E has to know of hexahedra, wedges and pyramids beyond their corners.
+"""What E has to know of hexahedra and wedges beyond their corners.
 
 Their Jacobian determinant can be negative between corners at which it is positive. With Bernstein coefficients b_i of
 the determinant on a moved cell, and their mean b (which is the volume, up to a constant), the term
@@ -8,6 +8,7 @@ the determinant on a moved cell, and their mean b (which is the volume, up to a 
 
 is zero on cells far from folding and in the original mesh, and pushes coefficients up before they are negative.
 Coefficients may be negative on valid cells; so cells are refused, E being infinite, by the exact test of `geometry`.
+While E is softened no cell is refused, and b is sqrt(b^2 + soften^2 b_0^2).
 """
 
 from __future__ import annotations
@@ -80,9 +81,8 @@ def _term(block: _Block, x: Array, soften: float) -> tuple[float, NDArray, Array
     mean = b.mean(axis=0)
     slope: Array | float = 1.0
     if soften:
-        root = np.sqrt(mean * mean + (2 * soften * block.mean) ** 2)
-        mean = (mean + root) / 2
-        slope = mean / root
+        positive = np.sqrt(mean * mean + (soften * block.mean) ** 2)
+        slope, mean = mean / positive, positive
     else:
         doubtful = np.flatnonzero(~(b.min(axis=0) > 0))
         if len(doubtful) and not (block.rule.determinant.signs(b[:, doubtful].T) == POSITIVE).all():
