@@ -64,9 +64,9 @@ def _check_apart(domain: Domain) -> None:
     one, other = gap.names
     who = f"{one!r} touches itself" if one == other else f"{one!r} and {other!r}"
     raise ProblemError(
-        f"Expected holes and boundaries at least {least:.1g} apart, or overlapping and united (got {who}, {gap.width:.1g} "
-        f"apart at ({gap.at[0]:.4g}, {gap.at[1]:.4g})); move or shrink one, or join them: domain - (a | b) where "
-        "they overlap by more than that"
+        f"Expected holes and boundaries at least {least:.1g} apart, or overlapping and united "
+        f"(got {who}, {gap.width:.1g} apart at ({gap.at[0]:.4g}, {gap.at[1]:.4g})); move or shrink one, or let them "
+        "overlap by more than that and unite them: domain - (a | b)"
     )
 
 
