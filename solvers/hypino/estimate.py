@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate_error"]
 
-#: for what coarse grids do not see of the error: calibrated on held-out problems (`benchmarks.hypino --only calibration`)
+#: for what coarse grids do not see of the error; `benchmarks.hypino --only calibration` shows what comes of it
 _SAFETY = 1.5
 
 
@@ -41,7 +41,7 @@ def estimate_error(solution: Solution, effort: float = 0.02) -> float:
     True
     """
     rest = remainder(solution.pde, solution.field)
-    found = project_unit(rest.unit, tolerance=0.2, effort=effort)
+    found = project_unit(rest.unit, tolerance=0.2, effort=effort, scout=1500)
     X = rest.unit.interior(1500, seed=3).points
     missed = found.field.jets(X)[0]
     u = as_array(solution.field.jets(X))[0] + missed

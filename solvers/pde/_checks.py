@@ -10,8 +10,8 @@ import numpy as np
 from meshmove.geometry.domains import Difference, Domain
 
 from ._functions import Array, ProblemError
-from ._gaps import narrowest
 from ._sides import DIRICHLET, NEUMANN, VELOCITY
+from .gaps import narrowest
 
 if TYPE_CHECKING:
     from .linear import LinearPDE

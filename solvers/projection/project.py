@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from meshmove.solvers.pde import LinearPDE, ProblemError, UnitProblem
 
+from .doubts import doubts
 from .field import Emission, Expansion
 from .knowing import Local, corner_features, hole_features
 from .least_squares import Arrow, Columns
@@ -44,6 +45,8 @@ _GROWTH = 1.8
 _TOLD, _CHANGES = 2.0, 1.0
 _SLOWEST, _FASTEST = 0.9, 0.01  # factors by which errors fall from grid to grid that are believed
 _ROUNDING = 1e-13
+_SCOUT = 20_000  # scattered points at which sources are looked for that all grids miss
+_SINGULAR = 1e-8  # of the operator's terms: the smallest singular value of a problem without a unique solution
 _WORK = 3.5e10  # operations of the last solve
 _ROWS_PER_CELL = 3.0  # boundary rows over the shorter edge of a cell
 
@@ -69,7 +72,7 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """A projected solution: `field` on [-1, 1]^2, the `levels` that led to it, its system, and what was `seen` of it."""
+    """A projected solution: `field` on [-1, 1]^2, the `levels` that led to it, its system, what was `seen` of it."""
 
     field: Expansion
     levels: tuple[Level, ...]
@@ -80,8 +83,11 @@ class Projection:
 
     @property
     def error(self) -> float:
-        """Estimate of the relative L2 error, infinite where nothing is known of it."""
-        return estimated(self.levels)
+        """Estimate of the relative L2 error, infinite where nothing is known of it, or any multiple of some function
+        can be added to the solution.
+        """
+        singular = self.seen is not None and self.seen.weakest < _SINGULAR
+        return float("inf") if singular else estimated(self.levels)
 
 
 def estimated(levels: Sequence[Level]) -> float:
@@ -134,14 +140,17 @@ def project_unit(
     tolerance: float = 1e-6,
     effort: float = 1.0,
     seed: int = 0,
+    scout: int = _SCOUT,
 ) -> Projection:
     """Grids that grow until the estimated error is less than `tolerance` or the next would cost too much.
 
     What a grid may cost is counted in operations, not in seconds, so the result does not depend on the machine.
 
-    Along the axis in which the solution is smoother the grid grows less.
+    Along the axis in which the solution is smoother the grid grows less. `scout`: how many scattered points look for
+    sources that the grids miss.
     """
     start = time.perf_counter()
+    scattered = unit.interior(scout, seed=seed + 7919)
     corners = corner_features(unit)
     more = sum(f.size for f in corners) + sum(f.size for f in extra)
     cells: tuple[int, int] = (_COARSEST, _COARSEST)
@@ -152,14 +161,14 @@ def project_unit(
         middles = Middles(now)
         u = middles.values(now.field.weights / now.system.scales)
         change = float("nan") if before is None else _relative(before.jets(middles.points)[0] - u, u)
-        seen = told(unit, now, middles)
+        seen = told(unit, now, middles, scattered)
         levels.append(
             Level(
                 cells,
                 len(now.field.weights),
                 seen.residual,
                 change,
-                seen.interior + seen.unsolved,
+                seen.interior + seen.unseen + seen.unsolved,
                 seen.missed,
                 time.perf_counter() - start,
             )
@@ -272,4 +281,11 @@ def project(
     if random:
         extra.append(Tanh(random, seed=seed))
     found = project_unit(pde.unit, extra, tolerance=tolerance, effort=effort, seed=seed)
-    return Solution(pde, found.field, history=found.levels, estimate=found.error, how="projected")
+    return Solution(
+        pde,
+        found.field,
+        history=found.levels,
+        estimate=found.error,
+        doubts=doubts(pde.unit, found),
+        how="projected",
+    )

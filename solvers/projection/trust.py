@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
+from scipy.ndimage import maximum_filter
 
 from meshmove.solvers.pde import UnitProblem
+from meshmove.solvers.pde.unit import InteriorRows
 
 from .field import Emission, Field
 from .knowing import Local
@@ -39,19 +41,22 @@ _FRESH = 4  #: fresh points over the edge of a cell
 _ITERATIONS = 4  #: of the inverse iteration for the smallest singular value
 #: of missed boundary values and of missed normal derivatives
 _VALUES, _SLOPES = 0.5, 0.05
+_FAR = 3.0  #: times the largest source at the grid points around: a source that the grid does not see
 _BOUNDARY = 3  #: fresh points on the boundary for each row there
 
 
 class Told(NamedTuple):
-    """Sizes relative to that of u: `interior`, the error that the equation's residual tells of; `missed`, the error
-    that the boundary tells of; `unsolved`, what the next step of the least-squares solver would change.
+    """What a fresh look tells, relative to the size of u.
 
-    `residual`: the root mean square of L u - f relative to that of f and of the terms of L u. `weakest`: the smallest
-    singular value of L with its conditions in unit coordinates. `worst` (2,): where most of the residual is.
-    `on`: the boundary of which most is missed.
+    `interior`, `unseen`, `missed`: the errors that the equation's residual, sources between the points of all grids,
+    and the boundary tell of; `unsolved`: what the next step of the least-squares solver would change; `residual`: the root
+    mean square of L u - f relative to that of f and of the terms of L u. `weakest`: the smallest singular value of L
+    with its conditions, relative to the largest term of L for a wave as long as the domain. `worst` (2,): where most of
+    the residual is; `on`: the boundary of which most is missed.
     """
 
     interior: float
+    unseen: float
     missed: float
     unsolved: float
     residual: float
@@ -97,8 +102,8 @@ class Middles:
         return float(np.sqrt(self.area) * np.linalg.norm(u))
 
 
-def told(unit: UnitProblem, now: Projection, middles: Middles) -> Told:
-    """All that a fresh look at a projection tells of its error."""
+def told(unit: UnitProblem, now: Projection, middles: Middles, scout: InteriorRows) -> Told:
+    """All that a fresh look at a projection tells of its error; `scout` is the equation at scattered points."""
     system = now.system
     size = max(middles.norm(middles.values(now.field.weights / system.scales)), 1e-300)
     weakest = _weakest(now, middles)
@@ -109,7 +114,10 @@ def told(unit: UnitProblem, now: Projection, middles: Middles) -> Told:
     area = 4 / fresh.inside.size
     relative = float(np.linalg.norm(r)) / max(scale, 1e-300)
     unsolved = middles.norm(middles.values(step)) / size
-    return Told(interior * np.sqrt(area) / size, missed / size, unsolved, relative, weakest, worst, on)
+    k = np.pi / 2
+    terms = float((np.abs(unit.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
+    unseen = _unseen(fresh, scout) / max(weakest * size, 1e-300)
+    return Told(interior * np.sqrt(area) / size, unseen, missed / size, unsolved, relative, weakest / terms, worst, on)
 
 
 def _values(part: Local | Tanh | Emission, X: Array) -> Array:
@@ -166,6 +174,15 @@ def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array
     symbol = even**2 + odd**2 + weakest**2
     worst = fresh.points[:, int(np.abs(r).argmax())] if r.size else np.zeros(2)
     return float(np.sqrt((hat**2 / np.maximum(symbol, 1e-300)).sum())), worst
+
+
+def _unseen(fresh: Quadrature, scout: InteriorRows) -> float:
+    """Integral of the sources that are far larger than those of all grid points around them."""
+    around = maximum_filter(np.abs(fresh.spread(fresh.source)), size=3)
+    ny, nx = around.shape
+    i, j = (np.clip(((x + 1) * (n / 2)).astype(int), 0, n - 1) for x, n in zip(scout.points, (nx, ny), strict=True))
+    size = np.abs(scout.source)
+    return float((scout.weights * size)[size > _FAR * around[j, i]].sum())
 
 
 def _missed(unit: UnitProblem, now: Projection) -> tuple[float, str]:
