@@ -40,7 +40,7 @@ Array = NDArray[np.float64]
 _FRESH = 4  #: fresh points over the edge of a cell
 _ITERATIONS = 4  #: of the inverse iteration for the smallest singular value
 #: of missed boundary values and of missed normal derivatives
-_VALUES, _SLOPES = 0.5, 0.05
+_VALUES, _SLOPES = 1.0, 0.1
 _FAR = 3.0  #: times the largest source at the grid points around: a source that the grid does not see
 _BOUNDARY = 3  #: fresh points on the boundary for each row there
 
@@ -49,8 +49,8 @@ class Told(NamedTuple):
     """What a fresh look tells, relative to the size of u.
 
     `interior`, `unseen`, `missed`: the errors that the equation's residual, sources between the points of all grids,
-    and the boundary tell of; `unsolved`: what the next step of the least-squares solver would change; `residual`: the root
-    mean square of L u - f relative to that of f and of the terms of L u. `weakest`: the smallest singular value of L
+    and the boundary tell of; `unsolved`: what one more step of the least-squares solver would change; `residual`: root
+    mean square of L u - f relative to that of f and of the terms of L u. `weakest`: the least singular value of L
     with its conditions, relative to the largest term of L for a wave as long as the domain. `worst` (2,): where most of
     the residual is; `on`: the boundary of which most is missed.
     """
