@@ -157,8 +157,10 @@ def _factors(
     """Factors of the columns `trial`: those of the least defect; of the least sum of defect and error, as they were."""
     found = np.stack([values for values, _ in seen], axis=1)
     weight = defect / max(error * float(np.linalg.norm(missing.data)), 1e-300)
-    both = np.concatenate([trial, weight * found]), np.concatenate([data, weight * missing.data])
-    return [np.asarray(np.linalg.lstsq(*system, rcond=1e-10)[0]) for system in ((trial, data), both)]
+    both = np.concatenate([trial, weight * found])
+    least = np.linalg.lstsq(trial, data, rcond=1e-10)[0]
+    balanced = np.linalg.lstsq(both, np.concatenate([data, weight * missing.data]), rcond=1e-10)[0]
+    return [np.asarray(least), np.asarray(balanced)]
 
 
 def refine(pde: LinearPDE, emit: Callable[[LinearPDE], Any], rounds: int) -> tuple[Sum, list[Any], list[Round]]:

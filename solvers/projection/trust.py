@@ -40,7 +40,7 @@ Array = NDArray[np.float64]
 _FRESH = 4  #: fresh points over the edge of a cell
 _ITERATIONS = 4  #: of the inverse iteration for the smallest singular value
 #: of missed boundary values and of missed normal derivatives
-_VALUES, _SLOPES = 1.0, 0.1
+_VALUES, _SLOPES = 1.5, 0.15
 _FAR = 3.0  #: times the largest source at the grid points around: a source that the grid does not see
 _BOUNDARY = 3  #: fresh points on the boundary for each row there
 
@@ -130,7 +130,7 @@ def _values(part: Local | Tanh | Emission, X: Array) -> Array:
 
 def _weakest(now: Projection, middles: Middles) -> float:
     """min |A z| / |u| by inverse iteration with the factor that is there."""
-    u = 1 + 0.3 * np.random.default_rng(0).standard_normal(middles.points.shape[1])
+    u: Array = 1 + 0.3 * np.random.default_rng(0).standard_normal(middles.points.shape[1])
     z = np.zeros(0)
     for _ in range(_ITERATIONS):
         z = now.system.precondition(middles.transpose(u / max(float(np.linalg.norm(u)), 1e-300)))
