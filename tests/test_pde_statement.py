@@ -98,6 +98,14 @@ def test_text():
         ("lower side in time is straight", lambda: heat(Disk((0, 0), 1, "outer"), conditions=ZERO)),
         ("interior", lambda: poisson(SQUARE - Disk((0, 0), 3))),
         ("do not overlap", lambda: poisson(SQUARE - [Disk((0, 0), 0.3), Disk((0.2, 0), 0.3)])),
+        ("0 apart at", lambda: poisson(SQUARE - [Disk((-0.2, 0), 0.2, "a"), Disk((0.2, 0), 0.2, "b")])),
+        ("'a' and 'outer'|'outer' and 'a'", lambda: poisson(SQUARE - Disk((0.7, 0.2), 0.3, "a"))),
+        ("at least 2e-05 apart", lambda: poisson(SQUARE - [Disk((0, 0.3), 0.3 - 1e-6, "a"), Disk((0, -0.3), 0.3)])),
+        ("touches itself", lambda: poisson(SQUARE - (Disk((-0.3, 0), 0.3) | Disk((0.3, 0), 0.3)))),
+        ("'a' and 'b'", lambda: poisson(SQUARE - [Rectangle((-1, -1), (0, 0), "a"), Rectangle((0, 0), (1, 1), "b")])),
+        ("apart", lambda: poisson(SQUARE - Polygon(((0, 0), (1 - 1e-6, 0.1), (0, 0.2)), "tip"))),
+        ("Dirichlet data", lambda: poisson(u=lambda x: 0 * x[0], conditions={"outer": Neumann()})),
+        ("Dirichlet data", lambda: poisson(uyy=0, u=lambda x: 0 * x[0], conditions={"outer": Neumann()})),
         ("holes inside", lambda: poisson(SQUARE - Disk((1, 0), 0.3))),
         ("one kind.*elliptic at.*hyperbolic at", lambda: poisson(uxx=lambda x: x[0])),
         ("characteristics enter", lambda: LinearPDE(SIDES, ux=1, uy=0.5, conditions={**LEFT, "top": Dirichlet()})),
@@ -115,6 +123,21 @@ def test_text():
 def test_bad_statements(message, state):
     with pytest.raises(ProblemError, match=message):
         state()
+
+
+def test_holes_with_a_gap_between_them_are_no_touch_and_united_ones_are_one():
+    disks = [Disk((-0.2, 0), 0.2, "a"), Disk((0.2, 0), 0.2 - 1e-3, "b")]
+    conditions = {"outer": Dirichlet(), "a": Dirichlet(1), "b": Neumann()}
+    assert len(poisson(SQUARE - disks, conditions=conditions).unit.holes) == 2
+    united = disks[0] | Disk((0.15, 0), 0.2, "b")
+    assert len(poisson(SQUARE - united, conditions=conditions).unit.holes) == 1
+    corner_in_common = [Rectangle((-0.4, -0.4), (0, 0), "a"), Rectangle((-0.2, -0.1), (0.1, 0.3), "b")]
+    assert len(poisson(SQUARE - (corner_in_common[0] | corner_in_common[1]), conditions=conditions).unit.holes) == 1
+
+
+def test_a_u_term_that_is_zero_here_and_there_is_one():
+    pde = poisson(u=lambda x: np.maximum(x[0], 0), conditions={"outer": Neumann()})
+    assert pde.kind == "elliptic"
 
 
 @pytest.mark.parametrize("bad", [lambda x, u: u**2, lambda x, *, u: u])

@@ -48,6 +48,60 @@ def test_defects_never_rise_with_any_network(pde, model):
     assert np.isfinite(solution.error_estimate)
 
 
+@pytest.mark.parametrize("wrong", [0.7, 3.0])
+def test_a_round_that_lowers_the_defect_and_raises_the_error_is_not_kept(pde, wrong):
+    """The second network mends a ripple, much of the residual and nothing of the error, and bends the solution."""
+    exact = project(pde).field
+
+    def wave(size, k):
+        def jets(X):
+            a, b = np.sin(k * np.pi * X)
+            c, d = k * np.pi * np.cos(k * np.pi * X)
+            return size * np.stack([a * b, c * b, a * d, -((k * np.pi) ** 2) * a * b, -((k * np.pi) ** 2) * a * b])
+
+        return jets
+
+    class Given:
+        def __init__(self, jets):
+            self.jets = jets
+
+    ripple, bend = wave(1e-3, 4), wave(1e-3 * wrong, 1)
+    given = iter([Given(lambda X: exact.jets(X) + ripple(X)), Given(lambda X: bend(X) - ripple(X))])
+    field, _, history = refine(pde, lambda problem: next(given), 1)
+    X = pde.unit.interior(400, seed=1).points
+    errors = [
+        np.linalg.norm(f.jets(X)[0] - exact.jets(X)[0]) for f in (Given(lambda X: exact.jets(X) + ripple(X)), field)
+    ]
+    assert errors[1] <= errors[0]
+    u = np.linalg.norm(exact.jets(X)[0])
+    assert history[0].error == pytest.approx(errors[0] / u, rel=0.1)
+    assert history[-1].error == pytest.approx(errors[1] / u, rel=0.1)
+
+
+def test_rounds_are_kept_by_defect_and_error_both(pde, model):
+    history = refine(pde, model.emit, 4)[2]
+    kept = [r for r in history if r.kept]
+    for before, after in zip(kept, kept[1:], strict=False):
+        assert after.error < before.error and after.defect < before.defect
+    assert [r.kept for r in history[:-1]] == [True] * (len(history) - 1)
+
+
+def test_refinement_does_not_raise_the_error_of_other_peoples_problems():
+    """The shipped model on problems of tutorials: u known, five rounds."""
+    unit = Rectangle((0, 0), (1, 1), "all")
+    cases = [
+        (lambda x: 1 + x[0] ** 2 + 2 * x[1] ** 2, {"source": -6.0}),  # FEniCS
+        (lambda x: np.sin(np.pi * x).prod(0), {"source": lambda x: 2 * np.pi**2 * np.sin(np.pi * x).prod(0)}),
+        (lambda x: np.exp(x[0]) * np.sin(x[1]), {}),
+    ]  # fmt: skip
+    pretrained = HyPINO.from_pretrained()
+    x = unit.sample_interior(500, seed=1)
+    for exact, more in cases:
+        problem = LinearPDE(unit, uxx=-1, uyy=-1, conditions={"all": Dirichlet(exact)}, **more)
+        before, after = (np.linalg.norm(pretrained.solve(problem, refine=r)(x) - exact(x)) for r in (0, 3))
+        assert after <= 1.05 * before
+
+
 def test_fine_tuning_lowers_the_loss_and_is_seeded(pde, model):
     start = model.emit(pde)
     first, history = finetune(pde, start, 12)

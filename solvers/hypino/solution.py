@@ -53,6 +53,8 @@ class Solution:
         What led to it: grids of a projection, rounds of refinement.
     estimate
         Relative L2 error as estimated; by default it is estimated when asked for.
+    doubts
+        Sentences on what it does not resolve, and what to try: see `error_estimate`.
     how
         A word for how it was found.
     emitted
@@ -76,11 +78,12 @@ class Solution:
         *,
         history: Sequence[Any] = (),
         estimate: float | None = None,
+        doubts: Sequence[str] = (),
         how: str = "given",
         emitted: Any = None,
     ) -> None:
         self.pde, self.field, self.how, self.emitted = pde, field, how, emitted
-        self.history = tuple(history)
+        self.history, self.doubts = tuple(history), tuple(doubts)
         self._estimate = estimate
 
     # ---- values
@@ -119,9 +122,10 @@ class Solution:
     # ---- trust
     @cached_property
     def error_estimate(self) -> float:
-        """Estimated relative L2 error: from the last grids of a projection, else from the residual.
+        """Estimated relative L2 error: what a fresh look at a projection tells; of others what `estimate_error` does.
 
-        See `estimate_error`.
+        1 or more, or infinite: nothing is known of the error. Then, and wherever a projection's estimate is more than
+        1 %, `doubts` say what it does not resolve, and what to try.
         """
         if self._estimate is not None:
             return self._estimate
@@ -186,6 +190,9 @@ class Solution:
         known = self._estimate if self._estimate is not None else self.__dict__.get("error_estimate")
         error = "" if known is None else f", estimated relative error {known:.1e}"
         return f"Solution({self.how} in {len(self.history)} steps{error}; {self.pde!r})"
+
+    def __str__(self) -> str:
+        return "\n  ".join([repr(self), *self.doubts])
 
 
 def _plane(mesh: CellMesh) -> CellMesh:

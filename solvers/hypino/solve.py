@@ -85,6 +85,7 @@ def solve(
             found.field,
             history=(*steps, *found.history),
             estimate=found.error_estimate,
+            doubts=found.doubts,
             how=f"{how}, projected",
             emitted=emitted,
         )

@@ -11,6 +11,7 @@ from meshmove.geometry.domains import Difference, Domain
 
 from ._functions import Array, ProblemError
 from ._sides import DIRICHLET, NEUMANN, VELOCITY
+from .gaps import narrowest
 
 if TYPE_CHECKING:
     from .linear import LinearPDE
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["check_domain", "check_posed", "classify"]
 
 TOL = 1e-9
+#: holes this near to each other or to the outer boundary, relative to the longer side of the box, count as touching
+NARROWEST = 1e-5
+#: a u-term that is this small beside the others is none
+VANISHED = 1e-12
 
 
 def check_domain(domain: Domain) -> None:
-    """Refuses empty domains, and holes that overlap each other or leave the domain that they are taken from."""
+    """Refuses empty domains, and holes that overlap, leave the domain that they are taken from, or touch anything."""
     holes: list[Domain] = []
     base = domain
     while isinstance(base, Difference):
@@ -30,6 +35,7 @@ def check_domain(domain: Domain) -> None:
     if domain.is_empty or domain.area <= 0:
         raise ProblemError(f"Expected a domain with an interior (got the empty domain {domain!r})")
     if base.is_empty:
+        _check_apart(domain)
         return
     scale = TOL * base.area
     holes = [h for h in holes if not h.is_empty]
@@ -45,6 +51,23 @@ def check_domain(domain: Domain) -> None:
             raise ProblemError(
                 f"Expected holes that do not overlap (got {a!r} and {b!r}); unite them: domain - (a | b)"
             )
+    _check_apart(domain)
+
+
+def _check_apart(domain: Domain) -> None:
+    """Between curves that touch a domain ends in cusps, where neither features nor finite elements follow."""
+    low, high = np.array(domain.bounds)
+    least = NARROWEST * float((high - low).max())
+    gap = narrowest(domain, least)
+    if gap is None:
+        return
+    one, other = gap.names
+    who = f"{one!r} touches itself" if one == other else f"{one!r} and {other!r}"
+    raise ProblemError(
+        f"Expected holes and boundaries at least {least:.1g} apart, or overlapping and united "
+        f"(got {who}, {gap.width:.1g} apart at ({gap.at[0]:.4g}, {gap.at[1]:.4g})); move or shrink one, or let them "
+        "overlap by more than that and unite them: domain - (a | b)"
+    )
 
 
 def _trial(domain: Domain) -> Array:
@@ -82,7 +105,7 @@ def check_posed(pde: LinearPDE) -> None:
     _check_time(pde)
     _check_covered(pde)
     kinds = {row.kind for side in pde.sides for row in side.rows}
-    if pde.kind == "elliptic" and kinds == {NEUMANN} and not _has(pde, 0):
+    if kinds == {NEUMANN} and not _sees_constants(pde):
         raise ProblemError(
             "Expected Dirichlet data on some boundary: with Neumann conditions alone and no u-term the solution is "
             "known up to a constant only (got Neumann everywhere). Give one boundary a Dirichlet condition, or u=..."
@@ -92,6 +115,14 @@ def check_posed(pde: LinearPDE) -> None:
 def _has(pde: LinearPDE, term: int) -> bool:
     c = pde.coefficients[term]
     return callable(c) or c != 0
+
+
+def _sees_constants(pde: LinearPDE) -> bool:
+    """Whether the u-term is anywhere in the domain more than rounding, beside the other terms."""
+    if not callable(pde.coefficients[0]):
+        return _has(pde, 0)
+    sizes = np.abs(pde.coefficients_at(_trial(pde.domain))).max(axis=1)
+    return bool(sizes[0] > VANISHED * sizes.max())
 
 
 def _check_time(pde: LinearPDE) -> None:

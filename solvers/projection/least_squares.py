@@ -26,6 +26,7 @@ Ids = NDArray[np.int64]
 
 _BLOCK = 4  # cells to a side of the blocks whose rows are multiplied as dense matrices
 _RIDGE = 1e-13
+_SETTLED = 1e-9
 _FLOOR = 1e-6  # columns shorter than this times the median are not scaled to unit length
 
 #: rows (n,) on which columns are not zero, and their values there (n, k)
@@ -137,8 +138,11 @@ class Arrow:
         """What scaled unknowns are multiplied by."""
         return np.concatenate([self.scale, self.dense_scale])
 
-    def solve(self, right: Array, steps: int = 3) -> Array:
-        """The unknowns, splines' first, for right-hand sides of all rows."""
+    def solve(self, right: Array, steps: int = 12) -> Array:
+        """The unknowns, splines' first, for right-hand sides of all rows.
+
+        At most so many steps of CGLS: fewer where a step lowers the squared residual by less than `_SETTLED` of it.
+        """
         z = self.precondition(self.transpose(right))
         r = right - self.apply(z)
         s = self.transpose(r)
@@ -150,6 +154,8 @@ class Arrow:
                 break
             alpha = gamma / (q @ q)
             z, r = z + alpha * p, r - alpha * q
+            if alpha * gamma < _SETTLED * (r @ r):
+                break
             s = self.transpose(r)
             h = self.precondition(s)
             gamma, old = s @ h, gamma

@@ -18,7 +18,7 @@ from meshmove.solvers.pde import UnitProblem
 
 from .splines import Splines
 
-__all__ = ["Quadrature", "quadrature"]
+__all__ = ["Quadrature", "inside_of", "quadrature"]
 
 Array = NDArray[np.float64]
 
@@ -86,6 +86,11 @@ class Quadrature:
             out += c * (y @ (along @ X.T).T)
         return out[self.inside]
 
+    def parts(self, x: Array) -> list[Array]:
+        """The terms that A x is the sum of, (n,) each; those that share their derivative along Y are one."""
+        X = self.table(x)
+        return [(c * (y @ (along @ X.T).T))[self.inside] for y, along, c in self.terms]
+
     def transpose(self, r: Array) -> Array:
         """A'r, (size,)."""
         R = self.spread(r)
@@ -133,7 +138,7 @@ def quadrature(unit: UnitProblem, splines: Splines) -> Quadrature:
     along_x, along_y = (((2 * np.arange(n)[:, None] + 1 + t) / n - 1).ravel() for n in splines.cells)
     lines: tuple[Array, Array] = along_x, along_y
     root = [np.tile(np.sqrt(w / n), n) for n in splines.cells]
-    inside = _inside(unit, splines, lines)
+    inside = inside_of(unit, splines, lines)
     j, i = np.nonzero(inside)
     points = np.stack([lines[0][i], lines[1][j]])
     x = unit.to_physical(points)
@@ -149,8 +154,13 @@ def quadrature(unit: UnitProblem, splines: Splines) -> Quadrature:
     )
 
 
-def _inside(unit: UnitProblem, splines: Splines, lines: tuple[Array, Array]) -> NDArray[np.bool_]:
-    """Which grid points are in the domain: cells away from the boundary by their middle, the others by their points."""
+def inside_of(
+    unit: UnitProblem, splines: Splines, lines: tuple[Array, Array], points: int = _POINTS
+) -> NDArray[np.bool_]:
+    """Which grid points, so many to the edge of a cell, are in the domain.
+
+    Cells away from the boundary are judged by their middle, the others by their points.
+    """
     nx, ny = splines.cells
     encloses = unit.pde.domain.boundary.encloses
     near = np.zeros((ny + 2, nx + 2), bool)
@@ -170,7 +180,7 @@ def _inside(unit: UnitProblem, splines: Splines, lines: tuple[Array, Array]) -> 
     middle_y, middle_x = np.meshgrid((2 * np.arange(ny) + 1) / ny - 1, (2 * np.arange(nx) + 1) / nx - 1, indexing="ij")
     cells = np.zeros((ny, nx), bool)
     cells[~wide] = encloses(unit.to_physical(np.stack([middle_x[~wide], middle_y[~wide]])))
-    inside = np.repeat(np.repeat(cells, _POINTS, 0), _POINTS, 1)
-    j, i = np.nonzero(np.repeat(np.repeat(wide, _POINTS, 0), _POINTS, 1))
+    inside = np.repeat(np.repeat(cells, points, 0), points, 1)
+    j, i = np.nonzero(np.repeat(np.repeat(wide, points, 0), points, 1))
     inside[j, i] = encloses(unit.to_physical(np.stack([lines[0][i], lines[1][j]])))
     return inside

@@ -1,0 +1,198 @@
+r"""What a projection tells of its own error, looked for where it was not fitted.
+
+With r = L u_h - f the error e solves L e = r. Expanded in cosines over [-1, 1]^2, r zero outside of the domain,
+
+    |e|^2  ~  sum_k |r_k|^2 / (|L(k)|^2 + s^2),    L(k) = c_u - c_xx k_x^2 - c_yy k_y^2 + i (|c_x k_x| - |c_y k_y|),
+
+the symbol L(k) with the smallest size of each coefficient over the domain (and c_x, c_y against each other, as along a
+characteristic), s the smallest singular value of L with its conditions, the reciprocal of the stability constant: what
+is missed in ripples counts less than what is missed on the whole, and nothing counts more than stability allows. It is
+a norm of the residual of negative order, in which least squares of order two are quasi-optimal (Bramble, Lazarov &
+Pasciak, Math. Comp. 66, 1997).
+
+What is missed on the boundary is bounded through its integral, as by Poisson's kernel.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dctn
+from scipy.ndimage import maximum_filter
+
+from meshmove.solvers.pde import UnitProblem
+from meshmove.solvers.pde.unit import InteriorRows
+
+from .field import Emission, Field
+from .knowing import Local
+from .quadrature import Quadrature, inside_of
+from .tanh import Tanh
+
+if TYPE_CHECKING:
+    from .project import Projection
+
+__all__ = ["Middles", "Told", "told"]
+
+Array = NDArray[np.float64]
+
+_FRESH = 4  #: fresh points over the edge of a cell
+_ITERATIONS = 4  #: of the inverse iteration for the smallest singular value
+#: of missed boundary values and of missed normal derivatives
+_VALUES, _SLOPES = 1.5, 0.15
+_FAR = 3.0  #: times the largest source at the grid points around: a source that the grid does not see
+_BOUNDARY = 3  #: fresh points on the boundary for each row there
+
+
+class Told(NamedTuple):
+    """What a fresh look tells, relative to the size of u.
+
+    `interior`, `unseen`, `missed`: the errors that the equation's residual, sources between the points of all grids,
+    and the boundary tell of; `unsolved`: what one more step of the least-squares solver would change; `residual`: root
+    mean square of L u - f relative to that of f and of the terms of L u. `weakest`: the least singular value of L
+    with its conditions, relative to the largest term of L for a wave as long as the domain. `worst` (2,): where most of
+    the residual is; `on`: the boundary of which most is missed.
+    """
+
+    interior: float
+    unseen: float
+    missed: float
+    unsolved: float
+    residual: float
+    weakest: float
+    worst: Array
+    on: str
+
+
+class Middles:
+    """Values at the middles of the cells in the domain: `points` (2, n), each for the same `area`."""
+
+    def __init__(self, now: Projection) -> None:
+        splines = now.field.splines
+        assert splines is not None
+        self.now, equation = now, now.equation
+        self.inside = equation.inside[1::3, 1::3]
+        j, i = np.nonzero(self.inside)
+        lines = [line[1::3] for line in equation.lines]
+        self.points: Array = np.stack([lines[0][i], lines[1][j]])
+        self.area = 4 / float(np.prod(splines.cells))
+        self.along = [splines.line(axis, line)[0] for axis, line in enumerate(lines)]
+        parts = [_values(part, self.points) for part in now.field.features]
+        self.dense = np.concatenate(parts, axis=1) if parts else np.zeros((self.points.shape[1], 0))
+        self.split = splines.size
+
+    def values(self, z: Array) -> Array:
+        """Values (n,) of the function with scaled weights z."""
+        w = z * self.now.system.scales
+        along_x, along_y = self.along
+        table = self.now.equation.table(w[: self.split])
+        return (along_y @ (along_x @ table.T).T)[self.inside] + self.dense @ w[self.split :]
+
+    def transpose(self, u: Array) -> Array:
+        """The adjoint of `values`."""
+        along_x, along_y = self.along
+        U = np.zeros(self.inside.shape)
+        U[self.inside] = u
+        flat = self.now.equation.flat(along_y.T @ (along_x.T @ U.T).T)
+        return np.concatenate([flat, self.dense.T @ u]) * self.now.system.scales
+
+    def norm(self, u: Array) -> float:
+        """L2 norm over the unit domain."""
+        return float(np.sqrt(self.area) * np.linalg.norm(u))
+
+
+def told(unit: UnitProblem, now: Projection, middles: Middles, scout: InteriorRows) -> Told:
+    """All that a fresh look at a projection tells of its error; `scout` is the equation at scattered points."""
+    system = now.system
+    size = max(middles.norm(middles.values(now.field.weights / system.scales)), 1e-300)
+    weakest = _weakest(now, middles)
+    fresh, r, scale = _residual(unit, now)
+    interior, worst = _inverted(fresh, r, weakest)
+    missed, on = _missed(unit, now)
+    step = system.precondition(system.transpose(system.residual))
+    area = 4 / fresh.inside.size
+    relative = float(np.linalg.norm(r)) / max(scale, 1e-300)
+    unsolved = middles.norm(middles.values(step)) / size
+    k = np.pi / 2
+    terms = float((np.abs(unit.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
+    unseen = _unseen(fresh, scout) / max(weakest * size, 1e-300)
+    return Told(interior * np.sqrt(area) / size, unseen, missed / size, unsolved, relative, weakest / terms, worst, on)
+
+
+def _values(part: Local | Tanh | Emission, X: Array) -> Array:
+    out = np.zeros((X.shape[1], part.size))
+    at = part.support(X) if isinstance(part, Local) else np.arange(X.shape[1])
+    if len(at):
+        out[at] = part.jets(X[:, at])[0].T
+    return out
+
+
+def _weakest(now: Projection, middles: Middles) -> float:
+    """min |A z| / |u| by inverse iteration with the factor that is there."""
+    u: Array = 1 + 0.3 * np.random.default_rng(0).standard_normal(middles.points.shape[1])
+    z = np.zeros(0)
+    for _ in range(_ITERATIONS):
+        z = now.system.precondition(middles.transpose(u / max(float(np.linalg.norm(u)), 1e-300)))
+        u = middles.values(z)
+    return float(np.linalg.norm(now.system.apply(z))) / max(middles.norm(u), 1e-300)
+
+
+def _residual(unit: UnitProblem, now: Projection) -> tuple[Quadrature, Array, float]:
+    """L u - f on an even grid between the points of the fit, and the size of f and of the terms of L u together."""
+    splines = now.field.splines
+    assert splines is not None
+    lines = tuple((np.arange(_FRESH * n) + 0.5) * 2 / (_FRESH * n) - 1 for n in splines.cells)
+    inside = inside_of(unit, splines, (lines[0], lines[1]), _FRESH)
+    j, i = np.nonzero(inside)
+    X = np.stack([lines[0][i], lines[1][j]])
+    x = unit.to_physical(X)
+    coefficients, source = unit.pde.coefficients_at(x) / unit.powers[:, None], unit.pde.source_at(x)
+    fresh = Quadrature(splines, (lines[0], lines[1]), inside, X, coefficients, source, np.ones(len(i)))
+    start = splines.size
+    parts = fresh.parts(now.field.weights[:start])
+    found, squares = sum(parts, np.zeros(len(i))), sum((p**2 for p in parts), source**2)
+    for feature in now.field.features:
+        w = now.field.weights[start : start + feature.size]
+        start += feature.size
+        if isinstance(feature, Local) and feature.homogeneous:
+            continue
+        at = feature.support(X) if isinstance(feature, Local) else np.arange(X.shape[1])
+        if len(at):
+            found[at] += np.einsum("dn,dsn,s->n", coefficients[:, at], feature.jets(X[:, at]), w, optimize=True)
+    return fresh, found - source, float(np.sqrt(squares.sum()))
+
+
+def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array]:
+    """The root of the sum over k, times the points on the square, and the point at which most of r is."""
+    hat = dctn(fresh.spread(r), norm="ortho")
+    kx, ky = (0.5 * np.pi * np.arange(n) for n in reversed(hat.shape))
+    ky = ky[:, None]
+    least, sign = np.abs(fresh.coefficients).min(axis=1), np.sign(np.median(fresh.coefficients, axis=1))
+    even = sign[3] * least[3] * kx**2 + sign[4] * least[4] * ky**2 - sign[0] * least[0]
+    odd = least[1] * kx - least[2] * ky
+    symbol = even**2 + odd**2 + weakest**2
+    worst = fresh.points[:, int(np.abs(r).argmax())] if r.size else np.zeros(2)
+    return float(np.sqrt((hat**2 / np.maximum(symbol, 1e-300)).sum())), worst
+
+
+def _unseen(fresh: Quadrature, scout: InteriorRows) -> float:
+    """Integral of the sources that are far larger than those of all grid points around them."""
+    around = maximum_filter(np.abs(fresh.spread(fresh.source)), size=3)
+    ny, nx = around.shape
+    i, j = (np.clip(((x + 1) * (n / 2)).astype(int), 0, n - 1) for x, n in zip(scout.points, (nx, ny), strict=True))
+    size = np.abs(scout.source)
+    return float((scout.weights * size)[size > _FAR * around[j, i]].sum())
+
+
+def _missed(unit: UnitProblem, now: Projection) -> tuple[float, str]:
+    """Integrals of what the conditions miss at points between the rows of the fit, and where most of that is."""
+    rows = unit.boundary(max(_BOUNDARY * now.conditions.points.shape[1], 60), seed=5)
+    field: Field = now.field
+    missed = np.abs((rows.coefficients * field.jets(rows.points)[:3]).sum(axis=0) - rows.values) * rows.weights
+    slopes = rows.kinds > 0
+    size = np.hypot(rows.coefficients[1], rows.coefficients[2])
+    parts = np.where(slopes, _SLOPES * missed / np.where(slopes, size, 1.0), _VALUES * missed)
+    names, which = np.unique(rows.names, return_inverse=True)
+    on = str(names[np.bincount(which, parts).argmax()]) if len(names) else ""
+    return float(parts.sum()), on
