@@ -7,7 +7,8 @@ from mmpde_cases import model_of
 
 from meshmove.geometry import FieldError
 from meshmove.inputs import Source
-from meshmove.solvers.mmpde.assimilation import Observation, Observer
+from meshmove.solvers.mmpde import Observation
+from meshmove.solvers.mmpde.assimilation import Observer
 
 NU = {"viscosity": 0.02}
 MESH = skfem.MeshTri.init_tensor(*[np.linspace(0, 1, 17)] * 2).with_boundaries({"left": lambda x: x[0] == 0})

@@ -22,6 +22,7 @@ from meshmove.solvers.data.trajectories import progress_of
 from .graph import Graph
 from .model import Moved, Settings, State, TwoBranches
 from .moving import Moving
+from .seen import Seen
 
 __all__ = ["Batch", "Samples", "calibrate", "moved_frames", "state_of"]
 
@@ -207,8 +208,9 @@ def _key(group: Trajectories, values: NDArray, mover: Moving, bundle: int) -> st
 
 def calibrate(model: TwoBranches, data: TrajectoryDataset) -> None:
     """Set the model's normalisation from the data it is trained on: means and sizes of fields, of their changes, of
-    attributes and of edges, and the time between frames."""
+    attributes and of edges, the time between frames, and the ranges of what it sees."""
     s: Settings = model.settings
+    model.seen = Seen.of(data, s.layers)
     scales = data.scales()
     model.mean.copy_(torch.tensor([scales[name][0] for name in s.fields]))
     model.std.copy_(torch.tensor([max(scales[name][1], 1e-12) for name in s.fields]))

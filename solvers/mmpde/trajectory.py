@@ -21,10 +21,12 @@ from meshmove.inputs import Source
 from meshmove.registry import named
 from meshmove.solvers.data import Trajectories
 
+from .observation import Observation
+
 __all__ = ["Frame", "Trajectory", "TrajectoryReport"]
 
 Array = NDArray[np.float64]
-Frames = Callable[[CellMesh, Array, Sequence[float], int], Iterator["Frame"]]
+Frames = Callable[..., Iterator["Frame"]]  # of the mesh, the start, the attributes and the number of steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class TrajectoryReport:
-    """How far a rollout can be trusted, as far as its statement tells: `warnings` about mesh and boundaries."""
+    """How far a rollout can be trusted, as far as its statement tells: `warnings` about what lies outside training."""
 
     frames: int
     fields: tuple[str, ...]
@@ -81,12 +83,16 @@ class Trajectory:
     start: Array = field(repr=False)
     attributes: Sequence[float]
     warnings: Sequence[str] = ()
+    #: measurements by which it is corrected, and boundaries on which they correct nothing
+    observations: tuple[Observation, ...] = ()
+    hold: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.steps + 1
 
     def __iter__(self) -> Iterator[Frame]:
-        return self.frames(self.source.cells, self.start, self.attributes, self.steps)
+        corrected = {"observations": self.observations, "hold": self.hold} if self.observations else {}
+        return self.frames(self.source.cells, self.start, self.attributes, self.steps, **corrected)
 
     @property
     def mesh(self) -> Any:
