@@ -14,7 +14,6 @@ from meshmove.neural.weights import read_weights, write_weights
 from meshmove.solvers.data import TrajectoryDataset, cached
 from meshmove.solvers.data.burgers import burgers_mesh, burgers_trajectories
 from meshmove.solvers.data.wake import wake_trajectories
-from meshmove.solvers.mmpde import MMPDE
 from meshmove.solvers.mmpde.seen import Seen
 from meshmove.solvers.mmpde.stepper import FOLDER, KIND
 
@@ -39,8 +38,8 @@ MODELS: dict[str, Callable[[Path], TrajectoryDataset]] = {
 
 def write_seen(name: str, data: TrajectoryDataset) -> Seen:
     """Write what a shipped model has seen of its training data into the file with its weights."""
-    seen = Seen.of(data, MMPDE.from_pretrained(name).settings.layers)
     settings, tensors = read_weights(name, KIND, FOLDER)
+    seen = Seen.of(data, int(str(settings["layers"])))
     write_weights(FOLDER / f"{name}.safetensors", KIND, {**settings, "seen": seen.as_json()}, tensors)
     return seen
 

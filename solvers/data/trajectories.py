@@ -35,6 +35,7 @@ from meshmove.geometry.errors import first_ids
 from meshmove.monitors import simplicial
 
 from ._npz import read_npz
+from ._sides import named_sides
 
 __all__ = ["DatasetError", "Trajectories", "cached", "progress_of"]
 
@@ -119,7 +120,8 @@ class Trajectories:
         """The values at the nodes of another mesh, as a rule a coarser one, by linear interpolation.
 
         A model trained on these works on that mesh, but what the fields are elsewhere is not forgotten: values at
-        moved nodes are taken from `finer`.
+        moved nodes are taken from `finer`. Names of boundaries that the mesh lacks are taken from the data: each of its
+        facets on the boundary gets the names of the nearest one there.
 
         Raises
         ------
@@ -153,7 +155,7 @@ class Trajectories:
             points=mesh.points,
             cells=cells,
             fields=fields,
-            boundaries=dict(mesh.facets),
+            boundaries=named_sides(mesh, self.mesh),
             finer=self if self.finer is None else self.finer,
         )
 

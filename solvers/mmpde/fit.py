@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from meshmove.monitors import Monitor
-from meshmove.neural.running import Run, fabric_of, matrices_apart
+from meshmove.neural.running import Run, fabric_of, matrices_apart, seeded
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 
 from .graph import Graph
@@ -233,8 +233,8 @@ class _Run(Run):
         show: bool,
     ) -> None:
         data, validation = sets
-        torch.manual_seed(config.seed)
-        model = MMPDE(config.settings)
+        with seeded(config.seed):
+            model = MMPDE(config.settings)
         self._moves = model.monitor, model.mover = moves
         if start is None:
             calibrate(model, data)

@@ -60,16 +60,16 @@ class Known:
 
     def broken(self, values: Array, fields: Sequence[str]) -> Iterator[str]:
         """Where a start (n, F) is otherwise, in words."""
-        worst: dict[tuple[int, float], float] = {}
-        for k, ids, value, _ in self.parts:
+        broken: dict[tuple[int, float], list[tuple[float, str]]] = {}
+        for k, ids, value, name in self.parts:
             off = float(np.abs(values[ids, k] - value).max(initial=0.0))
             if off > ALIKE * max(float(np.ptp(values[:, k])), abs(value)):
-                worst[k, value] = max(off, worst.get((k, value), 0.0))
-        for (k, value), off in worst.items():
-            names = [name or "the whole boundary" for j, _, v, name in self.parts if (j, v) == (k, value)]
+                broken.setdefault((k, value), []).append((off, name or "the whole boundary"))
+        for (k, value), parts in broken.items():
+            off, names = max(parts)[0], sorted(name for _, name in parts)
             yield (
                 f"the start of {fields[k]!r} is off by up to {off:.3g} from {value:g}, to which it is held from the "
-                f"first frame on at {', '.join(sorted(names))}"
+                f"first frame on at {', '.join(names)}"
             )
 
 

@@ -28,6 +28,8 @@ STRANGE = 0.05
 TAIL = 0.01
 #: numbers with a gap between them of more than this share of their range were trained one by one
 GAP = 0.25
+#: factor by which a field may vary less than any of training
+SMALLER = 1.5
 #: factors by which features may be smaller, or larger, than the smallest and largest of training
 FINER, SMOOTHER = 1.25, 2.0
 #: difference of a field from a known value, in its standard deviations, that is rounding
@@ -48,8 +50,9 @@ class Seen:
         Where named boundaries lie: name -> ranges of the mean and the spread of their nodes, in the bounding box.
     attributes
         Name -> the values, sorted.
-    values, cells_a_feature
-        Field -> ranges of its values, and of its standard deviation over the mean difference along an edge.
+    values, spread, cells_a_feature
+        Field -> ranges of its values, of its standard deviation in a frame, and of that over the mean difference along
+        an edge.
     held
         Boundary -> field -> the value that it had there in all frames; "" is the whole boundary of a mesh.
     rest
@@ -63,6 +66,7 @@ class Seen:
     sides: Mapping[str, Sequence[Range]]
     attributes: Mapping[str, Sequence[float]]
     values: Mapping[str, Range]
+    spread: Mapping[str, Range]
     cells_a_feature: Mapping[str, Range]
     held: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     rest: tuple[Sequence[float], float] | None = None
@@ -92,6 +96,7 @@ class Seen:
              for k, v in every.items()},
             {k: sorted({*v, *other.attributes.get(k, ())}) for k, v in self.attributes.items()},
             _hulls(self.values, other.values),
+            _hulls(self.spread, other.spread),
             _hulls(self.cells_a_feature, other.cells_a_feature),
             {name: at for name, at in held.items() if at},
             rest,
@@ -104,7 +109,7 @@ class Seen:
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Seen:
         """The inverse of `as_json`."""
-        ranges = {k: {name: tuple(r) for name, r in said[k].items()} for k in ("mesh", "nodes", "values")}
+        ranges = {k: {name: tuple(r) for name, r in said[k].items()} for k in ("mesh", "nodes", "values", "spread")}
         ranges["cells_a_feature"] = {name: tuple(r) for name, r in said["cells_a_feature"].items()}
         sides = {name: [tuple(r) for r in at] for name, at in said["sides"].items()}
         rest = said["rest"] and (tuple(said["rest"][0]), float(said["rest"][1]))
@@ -121,6 +126,12 @@ class Seen:
             if not (_within(low, self.values[name]) and _within(high, self.values[name])):
                 usual = _words(self.values[name])
                 yield f"the field {name!r} is {_words((low, high))} at the start, in training {usual}"
+            least, size = self.spread[name][0], float(values[:, k].std())
+            if 0 < size < least / SMALLER:
+                yield (
+                    f"the field {name!r} varies by {size:.3g} (standard deviation) at the start, in training by "
+                    f"{least:.3g} and more"
+                )
             count, usual = _cells_a_feature(mesh, values[None, :, k]), self.cells_a_feature[name]
             if len(count) and not usual[0] / FINER <= count[0] <= usual[1] * SMOOTHER:
                 yield (
@@ -177,6 +188,7 @@ def _of_group(g: Trajectories) -> Seen:
         {name: [(v, v) for v in at] for name, at in of_boundaries(mesh).items()},
         {name: sorted({float(v) for v in at}) for name, at in g.attributes.items()},
         {name: _range(v) for name, v in g.fields.items()},
+        {name: _range(v.std(axis=2, dtype=float)) for name, v in g.fields.items()},
         {name: _range(np.concatenate(c) if sum(map(len, c)) else np.ones(1)) for name, c in counts.items()},
         _held(g),
     )

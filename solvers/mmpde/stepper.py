@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from meshmove.geometry import CellMesh, FieldError
@@ -210,7 +211,8 @@ class MMPDE(TwoBranches):
         return other.to(self.unit.device)
 
     def fit(self, data: Any, folder: str | Path, *, config: Any = None, **options: Any) -> MMPDE:
-        """Train a model of this one's settings on a `TrajectoryDataset`; the best weights are taken over.
+        """Train a model of this one's settings on a `TrajectoryDataset`; the best weights are taken over. Mode, device
+        and precision of the model, and the state of torch's random numbers, stay as they were.
 
         `folder` gets log, checkpoint and weights; a second call goes on from there. `options` go to
         `meshmove.solvers.mmpde.fit.fit`.
@@ -221,8 +223,13 @@ class MMPDE(TwoBranches):
         for _ in fit(config, folder, data=data, **({"monitor": self.monitor, "mover": self.mover} | options)):
             pass
         best = type(self).from_pretrained(Path(folder) / "best.safetensors")
-        self.__dict__.update(best.__dict__ | {"_last": None})
-        return self
+        mode, like = self.training, self.unit
+        if best.settings == self.settings:
+            self.load_state_dict(best.state_dict())
+            self.monitor, self.mover, self.seen, self._last = best.monitor, best.mover, best.seen, None
+        else:
+            self.__dict__.update(best.__dict__ | {"_last": None})
+        return self.to(like.device, like.dtype).train(mode)
 
     def save_pretrained(self, path: str | Path) -> Path:
         """Write settings, monitor, mover and weights to a .safetensors file; returns its path.
@@ -254,7 +261,8 @@ class MMPDE(TwoBranches):
         named: dict[str, Any] = dict(settings)
         try:
             monitor, mover, seen = named.pop("monitor"), named.pop("mover"), named.pop("seen", None)
-            model = cls(Settings(**_with_tuples(named)))
+            with torch.random.fork_rng():  # weights are drawn, to be replaced
+                model = cls(Settings(**_with_tuples(named)))
             model.load_state_dict(tensors)
             model.monitor, model.mover = Monitor(**_with_tuples(monitor)), mover
             model.seen = None if seen is None else Seen.from_json(seen)
