@@ -19,7 +19,9 @@ Array = NDArray[np.float64]
 #: share of the nodes and frames, those nearest to the state, that show whether nothing moves there
 QUIET = 1e-3
 #: how much faster than elsewhere, for their distance to it, they may change
-FASTER = 10.0
+FASTER = 3.0
+#: a change from within the state itself, in usual changes, by which it is left
+LEFT = 0.1
 #: about how many frames are looked at, and what is left of the least departure among them, for those that are not
 FRAMES, HALF = 400, 0.5
 #: the least departure, in standard deviations, at which nothing is taken off, whatever the data have
@@ -42,7 +44,7 @@ def rest_of(
         return None
     state = np.array([next(iter(values[name])) for name in data.fields])
     std = np.array([max(data.scales()[name][1], 1e-12) for name in data.fields])
-    fastest, every, least = 0.0, [], np.inf
+    quiet, every, least = [], [], np.inf
     starts = [(j, i, k) for j, g in enumerate(data.groups) for i in range(len(g)) for k in range(len(g.times) - 1)]
     edges = [both_ways(g.mesh) for g in data.groups]
     inner = [np.delete(np.arange(len(g.points)), rim_of(g.mesh)) for g in data.groups]
@@ -52,13 +54,14 @@ def rest_of(
         pairs = np.stack([departures(edges[j], now, 1), np.abs(then - now).max(axis=1)])[:, inner[j]]
         if not pairs.size:
             return None
-        quiet = pairs[:, np.argsort(pairs[0])[: max(1, int(QUIET * pairs.shape[1]))]]
-        distance, change = np.sqrt((quiet**2).mean(axis=1))
-        fastest = max(fastest, (change - ROUNDING) / max(distance, ROUNDING))
+        quiet.append(pairs[:, np.argsort(pairs[0])[: max(1, int(QUIET * pairs.shape[1]))]])
         every.append((pairs**2).mean(axis=1))
         least = min(least, float(departures(edges[j], now, rings).min()))
     usual = np.sqrt(np.mean(every, axis=0))
-    if fastest > FASTER * usual[1] / max(usual[0], ROUNDING):
+    distance, change = np.concatenate(quiet, axis=1)
+    left = change[distance < SMALLEST]  # it was there, and did not stay
+    rate = np.sqrt((change**2).mean()) * usual[0] - FASTER * usual[1] * np.sqrt((distance**2).mean())
+    if rate > ROUNDING * usual[0] or left.max(initial=0.0) > LEFT * usual[1] + ROUNDING:
         return None
     return tuple(float(v) for v in state), max(HALF * least, SMALLEST)
 
