@@ -7,7 +7,8 @@ from mmpde_cases import model_of
 
 from meshmove.geometry import FieldError
 from meshmove.inputs import Source
-from meshmove.solvers.mmpde.assimilation import Observation, Observer
+from meshmove.solvers.mmpde import Observation
+from meshmove.solvers.mmpde.assimilation import Observer
 
 NU = {"viscosity": 0.02}
 MESH = skfem.MeshTri.init_tensor(*[np.linspace(0, 1, 17)] * 2).with_boundaries({"left": lambda x: x[0] == 0})
@@ -138,6 +139,70 @@ def test_measurements_that_do_not_fit(observer):
         model.assimilate(trajectory, [measured(shape(0.5), 5, 0.1, frame=3)])
     with pytest.raises(FieldError, match=r"\['left'\] to hold \(got 'right'\)"):
         model.assimilate(trajectory, [], hold=["right"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"frame": 2.5}, "whole number as the frame \\(got 2.5\\)"),
+        ({"frame": np.nan}, "whole number as the frame"),
+        ({"frame": True}, "whole number as the frame"),
+        ({"frame": "2"}, "real numbers as the frame"),
+        ({"nodes": [1.5]}, r"whole numbers as ids of nodes \(got 1 others, the first is 1.5\)"),
+        ({"nodes": [np.inf]}, "whole numbers as ids"),
+        ({"nodes": ["a"]}, "real numbers as the nodes"),
+        ({"nodes": []}, r"at least one node.*got shape \(0,\)"),
+        ({"nodes": 3}, r"got shape \(\)"),
+        ({"nodes": [[3]]}, r"got shape \(1, 1\)"),
+        ({"nodes": np.zeros(9, bool)}, "9 times False"),
+        ({"nodes": np.ma.array([3], mask=[True])}, "1 masked"),
+        ({"values": {"u": np.ma.array([3.0], mask=[True])}}, "1 masked"),
+        ({"values": {"u": [1j]}}, "real numbers as measurements of 'u'"),
+        ({"values": {}}, "by the names of fields"),
+        ({"values": [1.0]}, "by the names of fields"),
+        ({"noise": np.inf}, "positive noise"),
+        ({"noise": "a"}, "number as the noise"),
+        ({"nodes": None, "points": [0.1, 0.2]}, r"shape \(d, m\)"),
+        ({"nodes": None, "points": [[np.nan], [0.1]]}, "1 not finite"),
+    ],
+)
+def test_measurements_of_another_kind_are_refused(options, message):
+    with pytest.raises(FieldError, match=message):
+        Observation(**({"frame": 1, "values": {"u": [1.0]}, "noise": 0.1, "nodes": [3]} | options))
+
+
+def test_a_mask_is_a_mask_and_whole_floats_are_ids(observer):
+    truth, forecast = shape(0.5), shape(0.45)
+    mask = np.arange(N) % 7 == 3
+    y = {"u": truth[mask, 0]}
+    by_mask, by_ids, by_floats = (
+        observer_ for observer_ in (Observation(2.0, y, 0.01, nodes=k) for k in
+                                    (mask, np.flatnonzero(mask), np.flatnonzero(mask) * 1.0))
+    )  # fmt: skip
+    found = [Observer(CELLS, ("u",))(forecast, seen) for seen in (by_mask, by_ids, by_floats)]
+    assert all(np.array_equal(found[0], f) for f in found) and not np.array_equal(found[0], forecast)
+    assert by_mask.frame == 2 and len(by_mask) == mask.sum()
+    with pytest.raises(FieldError, match=f"mask of {N} nodes .got one of {N + 1}"):
+        observer(forecast, Observation(1, y, 0.01, nodes=np.r_[mask, False]))
+    with pytest.raises(FieldError, match="1 others, the first is -1"):
+        observer(forecast, Observation(1, {"u": [0.0]}, 0.01, nodes=[-1]))
+    with pytest.raises(FieldError, match=r"points of shape \(2, m\) \(got \(3, 1\)\)"):
+        observer(forecast, Observation(1, {"u": [0.0]}, 0.01, points=[[0.1], [0.1], [0.1]]))
+
+
+def test_what_is_corrected_can_be_corrected_again():
+    """One after the other is both at once, and what is known is part of the trajectory."""
+    model = model_of()
+    free = model.rollout(MESH, shape(0.5), 5, attributes=NU)
+    first, second = measured(shape(0.4), 40, 1e-3, frame=2), measured(shape(0.3), 40, 1e-3, frame=4, seed=1)
+    twice = model.assimilate(model.assimilate(free, [first], hold=["left"]), [second], hold="left")
+    once = model.assimilate(free, [first, second], hold=["left"])
+    assert twice.observations == (first, second) and twice.hold == ("left",) and free.observations == ()
+    for a, b in zip(twice, once, strict=True):
+        assert np.array_equal(a.values, b.values)
+    assert not np.allclose(twice.last().values, model.assimilate(free, [first]).last().values)
+    with pytest.raises(FieldError, match=f"nodes below {N}"):  # before anything is computed
+        model.assimilate(free, [Observation(1, {"u": [0.0]}, 0.1, nodes=[N])])
 
 
 def test_measurements_outside_the_mesh_are_refused(observer):

@@ -49,6 +49,7 @@ def test_the_model_may_work_on_a_coarser_mesh(tmp_path):
     assert result.exit_code == 0, result.output
     model = MMPDE.from_pretrained(tmp_path / "out" / "best.safetensors")
     assert float(model.unit) == pytest.approx(np.mean([1 / 4, 1 / 4, 2**0.5 / 4]), rel=0.1)
+    assert model.settings.boundaries == ("bottom", "left", "right", "top")  # by where they are in the data
     missing = call(*words, "--mesh", tmp_path / "nowhere.vtu")
     assert missing.exit_code == 1 and "nowhere.vtu" in missing.output
 

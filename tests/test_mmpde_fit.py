@@ -16,7 +16,7 @@ from mmpde_cases import TINY, burgers, dataset
 from meshmove.neural.weights import WeightsError, read_weights
 from meshmove.solvers.data import DatasetError
 from meshmove.solvers.mmpde import CONFIGS, MMPDE, fit
-from meshmove.solvers.mmpde.fit import Config
+from meshmove.solvers.mmpde.fit import Config, _Run
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +83,82 @@ def test_interruption_within_unrolling_and_noise_changes_nothing_either(tmp_path
     rest = run(config, tmp_path / "b", cache, 2)[1:] + run(config, tmp_path / "b", cache)
     assert [replace(r, seconds=0) for r in rest] == [replace(r, seconds=0) for r in rows[1:]]
     assert rows[-1].rollout != rows[-1].error
+
+
+class Stop(Exception):
+    """Of the user, who has seen enough."""
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize("how", [Stop, KeyboardInterrupt])
+def test_a_run_that_is_interrupted_between_validations_goes_on_where_it_was(whole, tmp_path, cache, at, how):
+    folder, rows = whole
+    seen = []
+
+    def on_step(step):
+        seen.append(step)
+        if step == at:
+            raise how
+
+    first = []
+    with pytest.raises(how):
+        for row in fit(TINY, tmp_path, data=dataset(), cache=cache, accelerator="cpu", on_step=on_step):
+            first.append(row)
+    rest = list(fit(TINY, tmp_path, data=dataset(), cache=cache, accelerator="cpu", on_step=seen.append))
+    assert seen == [1, 2, 3, 4]  # none is done twice
+    assert [replace(r, seconds=0) for r in (first + rest)[1:]] == [replace(r, seconds=0) for r in rows[1:]]
+    ours, theirs = tensors(tmp_path), tensors(folder)
+    assert all(torch.equal(ours[k], theirs[k]) for k in ours)
+    assert [r["step"] for r in table(tmp_path)] == ["0", "2", "4"]
+
+
+def test_before_the_first_validation_too(whole, tmp_path, cache, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Run, "measure", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(TINY, tmp_path, cache)
+    assert not (tmp_path / "log.csv").exists()
+    rows = run(TINY, tmp_path, cache)
+    assert [replace(r, seconds=0) for r in rows[1:]] == [replace(r, seconds=0) for r in whole[1][1:]]
+
+
+def test_a_step_that_is_interrupted_is_done_again(whole, tmp_path, cache, monkeypatch):
+    """Nothing half-done is written: the checkpoint is that before the step."""
+    loss, count = _Run.loss, []
+
+    def killed(self):
+        count.append(self.step)
+        if len(count) == 4:
+            raise KeyboardInterrupt
+        return loss(self)
+
+    monkeypatch.setattr(_Run, "loss", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(TINY, tmp_path, cache)
+    run(TINY, tmp_path, cache)
+    assert count == [0, 1, 2, 3, 3]
+    ours, theirs = tensors(tmp_path), tensors(whole[0])
+    assert all(torch.equal(ours[k], theirs[k]) for k in ours)
+
+
+def test_a_log_that_is_ahead_of_the_checkpoint_is_written_again(whole, tmp_path, cache):
+    run(TINY, tmp_path, cache, 2)
+    kept = (tmp_path / "checkpoint.safetensors").read_bytes()
+    run(TINY, tmp_path, cache)
+    (tmp_path / "checkpoint.safetensors").write_bytes(kept)  # as if killed before it was written
+    run(TINY, tmp_path, cache)
+    assert [r["error"] for r in table(tmp_path)] == [r["error"] for r in table(whole[0])]
+
+
+@pytest.mark.parametrize("name", ["log.csv", "best.safetensors"])
+def test_a_folder_of_another_run_is_not_written_to(tmp_path, cache, name):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=f"{name}, but no checkpoint"):
+        run(TINY, tmp_path, cache)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [(name, "precious")]
 
 
 SCRIPT = """

@@ -38,7 +38,17 @@ def test_a_collection_has_the_displacement_of_each_frame(trajectory, tmp_path):
     last, frame = meshio.read(files[-1]), trajectory.last()
     assert np.allclose(last.points[:, :2] + last.point_data["displacement"][:, :2], frame.moved)
     trajectory.save(tmp_path / "out.pvd")  # again, over the old one
-    assert len(list((tmp_path / "out").iterdir())) == 5
+    assert len(list(tmp_path.glob("out*/*"))) == 5 and len(TrajectoryDataset.from_files(tmp_path / "out.pvd")) == 1
+    for _ in range(2):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / "frame00000.vtu").write_text("thesis")  # of somebody else
+        trajectory.save(tmp_path / "out.pvd")
+        assert (tmp_path / "out" / "frame00000.vtu").read_text() == "thesis"
+    assert len(list(tmp_path.glob("out-*/*"))) == 5
+    text = (tmp_path / "out.pvd").read_text().replace("<!-- frames of meshmove", "<!-- frames of others")
+    (tmp_path / "out.pvd").write_text(text)
+    trajectory.save(tmp_path / "out.pvd")
+    assert len(list(tmp_path.glob("out-*/*"))) == 10
 
 
 def test_all_frames_become_trajectories(trajectory):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .dmm import DMM, Settings
 from .objective import Objective
-from .running import Run, fabric_of, start_from
+from .running import Run, fabric_of, seeded, start_from
 from .samples import Samples
 
 __all__ = ["CONFIGS", "Config", "Progress", "fit"]
@@ -96,8 +96,8 @@ class _Run(Run):
     kind, progress, criterion = "dmm", Progress, "loss"
 
     def __init__(self, config: Config, folder: str | Path, fabric: Any, start: DMM | None = None) -> None:
-        torch.manual_seed(config.seed)
-        model = DMM(config.settings)
+        with seeded(config.seed):
+            model = DMM(config.settings)
         if start is not None:
             start_from(model, start)
         optimizer = torch.optim.Adam(model.parameters(), config.learning_rate)

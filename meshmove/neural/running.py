@@ -7,6 +7,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -16,9 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from meshmove._whole import whole
+
 from .checkpoint import load_checkpoint, save_checkpoint
 
-__all__ = ["Run", "RunConfig", "append_row", "fabric_of", "matrices_apart", "schedule", "start_from"]
+__all__ = ["Run", "RunConfig", "fabric_of", "matrices_apart", "schedule", "seeded", "start_from", "write_row"]
+
+
+#: a checkpoint is written between validations once this many times as long as that takes has passed
+RARELY = 50
 
 
 class RunConfig(Protocol):
@@ -47,6 +54,7 @@ class Run(ABC):
     """A training run in a folder, which gets the log, the checkpoint and the best weights so far.
 
     A run that finds its own checkpoint there goes on from it, with the same numbers as one that was never interrupted.
+    A checkpoint is written at validations, every now and then between them, and when the run is interrupted.
     The subclass says what the loss of a step is and what a validation measures; samples must depend on their number
     alone, so that any number of devices trains alike.
 
@@ -65,6 +73,8 @@ class Run(ABC):
     ------
     ValueError
         If the checkpoint in the folder belongs to another configuration, or the batch cannot be shared evenly.
+    FileExistsError
+        If the folder has a log or weights, and no checkpoint that says whose.
     """
 
     #: of the model, as checkpoints name it
@@ -90,6 +100,8 @@ class Run(ABC):
         self.objective, *self.optimizers = fabric.setup(objective, *optimizers)
         self._rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
         self.step, self.seconds, self.best, self.waited = 0, 0.0, math.inf, 0
+        self._validated, self._total, self._count = -1, 0.0, 0  # and losses since the last validation
+        self._between, self._kept, self._keeping = True, time.perf_counter(), 0.0
         self._fresh = not self._checkpoint.is_file()
         if not self._fresh:
             self._resume()
@@ -108,18 +120,36 @@ class Run(ABC):
 
     def rows(self, on_step: Callable[[int], None] | None = None) -> Iterator[Any]:
         """Train, yielding at every validation; `on_step` is told the number of steps done after each of them."""
-        c, began, losses = self.config, time.perf_counter() - self.seconds, []
+        c, began = self.config, time.perf_counter() - self.seconds
         if self._fresh:
-            yield self._validate(math.nan)
-        while self.step < c.steps and self.waited < c.patience:
-            losses.append(self._train())
-            self.step += 1
-            if on_step is not None:
-                on_step(self.step)
-            if self.step % c.validate_every == 0 or self.step == c.steps:
+            self._claim()
+        while True:
+            if self._due():
                 self.seconds = time.perf_counter() - began
-                yield self._validate(sum(losses) / len(losses))
-                losses = []
+                yield self._validate(self._total / self._count if self._count else math.nan)
+            if self.step >= c.steps or self.waited >= c.patience:
+                return
+            try:
+                self._advance(on_step)
+            except BaseException:
+                if self._between:  # an interruption loses nothing but the step that it interrupts
+                    self._keep(time.perf_counter() - began)
+                raise
+            if not self._due() and time.perf_counter() - self._kept > RARELY * self._keeping:
+                self._keep(time.perf_counter() - began)
+
+    def _due(self) -> bool:
+        """Whether a validation is to be made that was not."""
+        at = self.step % self.config.validate_every == 0 or self.step == self.config.steps
+        return at and self.step != self._validated
+
+    def _advance(self, on_step: Callable[[int], None] | None) -> None:
+        loss = self._train()
+        self._total, self._count = self._total + loss, self._count + 1
+        self.step += 1
+        self._between = True
+        if on_step is not None:
+            on_step(self.step)
 
     def _train(self) -> float:
         c, f = self.config, self.fabric
@@ -129,6 +159,7 @@ class Run(ABC):
             optimizer.zero_grad()
         loss = self.loss()
         f.backward(loss)
+        self._between = False  # from here on weights, moments and average change
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         if torch.isfinite(norm):  # one singular sample must not spoil the rest
             for optimizer in self.optimizers:
@@ -151,6 +182,7 @@ class Run(ABC):
             best=better,
             **measures,
         )
+        self._validated, self._total, self._count = self.step, 0.0, 0
         if self.fabric.is_global_zero:
             self._write(row)
         self.fabric.barrier()
@@ -170,19 +202,55 @@ class Run(ABC):
         self.step, self.seconds = int(known["step"]), float(known["seconds"])
         self.best, self.waited = float(known["best"]), int(known["waited"])
 
+        # of older runs, which kept nothing between validations
+        self._validated = int(known.get("validated", known["step"]))
+        self._total, self._count = float(known.get("total", 0.0)), int(known.get("count", 0))
+
+    def _claim(self) -> None:
+        """Make the folder this run's, by a checkpoint; not one that has files of another."""
+        names = ("log.csv", "best.safetensors")
+        foreign = [name for name in names if (self.folder / name).exists()]
+        if foreign:
+            raise FileExistsError(
+                f"Expected a folder of this run or none (got '{self.folder}' with {', '.join(foreign)}, but no "
+                "checkpoint): name another folder, or move them away"
+            )
+        self._keep(0.0)
+
+    def _keep(self, seconds: float) -> None:
+        """Write the checkpoint between validations."""
+        self.seconds, began = seconds, time.perf_counter()
+        if self.fabric.is_global_zero:
+            self._save()
+        self._kept = time.perf_counter()
+        self._keeping = self._kept - began
+
     def _write(self, row: Any) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        append_row(self.folder / "log.csv", asdict(row))
+        write_row(self.folder / "log.csv", asdict(row))
         if row.best:
             self.average.save_pretrained(self.folder / "best.safetensors")
+        self._save()
+
+    def _save(self) -> None:
         facts = {
             "config": self.identity(),
             "step": str(self.step),
             "seconds": repr(self.seconds),
             "best": repr(self.best),
             "waited": str(self.waited),
+            "validated": str(self._validated),
+            "total": repr(self._total),
+            "count": str(self._count),
         }
         save_checkpoint(self._checkpoint, self.model, self.average, self.optimizers, facts, self.kind)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's random numbers start from this seed within, and go on outside as if nothing had been drawn."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def fabric_of(devices: int, accelerator: str, strategy: str | None) -> Any:
@@ -249,11 +317,14 @@ def schedule(t: float) -> float:
     return t / rise + 0.01 if t < rise else 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (t - rise) / (1 - rise)))
 
 
-def append_row(log: Path, row: Mapping[str, object]) -> None:
-    """One more line of a table with a header."""
-    new = not log.exists()
-    with log.open("a", newline="") as file:
+def write_row(log: Path, row: Mapping[str, object]) -> None:
+    """One more line of a table with a header, in the place of those of the same step or a later one: a run that was
+    killed after it wrote its log, and before its checkpoint, writes them again."""
+    rows: list[dict[str, Any]] = []
+    if log.exists():
+        with log.open(newline="") as file:
+            rows = [r for r in csv.DictReader(file) if int(r["step"]) < int(str(row["step"]))]
+    with whole(log) as part, part.open("w", newline="") as file:
         table = csv.DictWriter(file, list(row))
-        if new:
-            table.writeheader()
-        table.writerow(row)
+        table.writeheader()
+        table.writerows([*rows, row])

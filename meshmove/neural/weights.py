@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from meshmove._whole import whole
 from meshmove.geometry.errors import MeshmoveError
 
 __all__ = ["WeightsError", "read_weights", "shipped", "write_weights"]
@@ -47,17 +47,11 @@ def write_weights(path: str | Path, kind: str, settings: Mapping[str, object], t
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     text = json.dumps(dict(settings))
     header = {"kind": kind, "version": str(VERSION), "settings": text, "sha256": digest(tensors, text)}
-    # not by `tempfile` or `save_file`, whose files nobody else may read
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(save(tensors, metadata=header))
-        os.replace(temporary, path)
+        with whole(path) as part:
+            part.write_bytes(save(tensors, metadata=header))
     except OSError as error:
         raise WeightsError(f"Expected a place to write weights to (got {path}: {error})") from error
-    finally:
-        if temporary.is_file():
-            temporary.unlink()
     return path
 
 

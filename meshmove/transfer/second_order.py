@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,8 @@ class SecondOrder:
         for k, block in enumerate(self._mesh.blocks):
             rows = np.flatnonzero(number == k)
             for some in np.array_split(rows, len(rows) // CHUNK + 1):
-                cells, weights = where.cells[some] - self._first[k], where.weights[some, : block.kind.vertices]
+                cells = where.cells[some] - self._first[k]
+                weights: Any = where.weights[some, : block.kind.vertices]
                 if block.second is None or block.second_nodes is None:
                     here = values[self._vertex_nodes[block.nodes[cells]]]
                 else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,10 +13,36 @@ from xml.etree import ElementTree
 from meshmove.geometry import MeshmoveError
 from meshmove.io import load
 
+from ._folder import listed
 from ._frames import Frame, check_times, chosen, gathered
-from .trajectories import DatasetError, Trajectories
+from ._joining import difference
+from .trajectories import DatasetError, Trajectories, progress_of
 
-__all__ = ["found", "read"]
+__all__ = ["found", "read", "read_all"]
+
+
+def read_all(paths: Any, fields: Sequence[str] | None, progress: bool = False) -> list[Trajectories]:
+    """The trajectories of all files, which must agree."""
+    while True:
+        files = found(paths)
+        if not files:
+            raise DatasetError("Expected at least one file (got an empty data set)")
+        try:
+            return _agreeing(files, fields, progress)
+        except FileNotFoundError:  # a data set that was saved anew meanwhile has other files
+            if found(paths) == files:
+                raise
+
+
+def _agreeing(files: Sequence[Path], fields: Sequence[str] | None, progress: bool) -> list[Trajectories]:
+    read_in: list[Trajectories] = []
+    for file in progress_of(files, "reading trajectories", progress):
+        data = read(file, fields)
+        unlike = difference(read_in[0], data) if read_in else None
+        if unlike:
+            raise DatasetError(f"Expected files that agree (got {unlike} in '{file}', unlike '{files[0]}')")
+        read_in.append(data)
+    return read_in
 
 
 def found(paths: Any) -> list[Path]:
@@ -27,13 +53,21 @@ def found(paths: Any) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
+        own, others = listed(path)
         files = [f for f in path.iterdir() if f.suffix.lower() in READERS and not f.name.startswith(".")]
+        files = own + _sorted(f for f in files if f.name not in others and f.is_file())
+        if files:
+            return files
     else:
         base = Path(path.anchor) if path.anchor else Path()
         files = [f for f in base.glob(str(path.relative_to(path.anchor))) if f.is_file()]
     if not files:
         kinds = ", ".join(READERS)
         raise DatasetError(f"Expected files ({kinds}), a folder of them or a pattern (got '{paths}': no such file)")
+    return _sorted(files)
+
+
+def _sorted(files: Iterable[Path]) -> list[Path]:
     return sorted(files, key=lambda f: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", str(f))])
 
 

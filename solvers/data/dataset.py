@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from meshmove.registry import converter_for
 
-from ._files import found, read
+from ._files import read_all
+from ._folder import made_once, write_folder
 from ._frames import Frame, cells_of, check_times, gathered, plain_mesh, vertex_nodes
 from ._joining import difference, merged, step_of, with_attributes
-from .trajectories import DatasetError, Trajectories, progress_of
+from .trajectories import DatasetError, Trajectories
 
 __all__ = ["TrajectoryDataset", "cached_dataset"]
 
@@ -186,16 +185,7 @@ attributes: viscosity)
         >>> len(data), len(data.groups)
         (4, 1)
         """
-        files = found(paths)
-        if not files:
-            raise DatasetError("Expected at least one file (got an empty data set)")
-        read_in: list[Trajectories] = []
-        for file in progress_of(files, "reading trajectories", progress):
-            data = read(file, fields)
-            unlike = difference(read_in[0], data) if read_in else None
-            if unlike:
-                raise DatasetError(f"Expected files that agree (got {unlike} in '{file}', unlike '{files[0]}')")
-            read_in.append(data)
+        read_in = read_all(paths, fields, progress)
         return cls(with_attributes(merged(read_in), attributes or {}))
 
     @classmethod
@@ -307,36 +297,28 @@ attributes: viscosity)
         return found_scales
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write a folder, one file for each group; `from_files(folder)` reads it. What was in the folder goes.
+        """Write a folder, one file for each group, and a manifest that names them; `from_files(folder)` reads it.
+
+        The data set that was there is replaced: whoever reads meanwhile, and whenever this is killed, finds the old one
+        or the new one, whole. Of several processes that save to a folder each waits for the one before.
 
         Raises
         ------
         FileExistsError
-            The folder holds other files than such.
+            The folder holds other files than those of a data set that was saved there; none is touched.
         """
         folder = Path(folder)
-        if folder.exists() and any(f.suffix != ".npz" for f in folder.iterdir()):
-            raise FileExistsError(
-                f"Expected a folder of trajectories or none (got '{folder}', which holds other files)"
-            )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            for i, group in enumerate(self.groups):
-                group.save(part / f"group-{i:04d}.npz")
-            if folder.exists():
-                shutil.rmtree(folder)
-            part.replace(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        write_folder(folder, self.groups)
         return folder
 
 
 def cached_dataset(folder: str | os.PathLike[str], make: Callable[[], TrajectoryDataset]) -> TrajectoryDataset:
-    """The data set of this folder; made and written where it is not there. See `cached`."""
+    """The data set of this folder; made and written where it is not there, by one process while others wait for it.
+
+    See `cached`.
+    """
     folder = Path(folder)
-    if not folder.is_dir():
-        make().save(folder)
+    made_once(folder, lambda: make().groups)
     return TrajectoryDataset.from_files(folder)
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,9 +29,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove._whole import locked, whole
 from meshmove.geometry import CellBlock, CellMesh, FieldError, MeshmoveError, PointLocator, kind_of
 from meshmove.geometry.errors import first_ids
 from meshmove.monitors import simplicial
+
+from ._npz import read_npz
+from ._sides import named_sides
 
 __all__ = ["DatasetError", "Trajectories", "cached", "progress_of"]
 
@@ -76,13 +79,13 @@ class Trajectories:
 
     def __post_init__(self) -> None:
         for name, value in (("points", self.points), ("times", self.times)):
-            object.__setattr__(self, name, np.asarray(value, float))
+            object.__setattr__(self, name, _numbers(value, name))
         for name in ("cells", "boundaries"):
-            object.__setattr__(self, name, {k: np.asarray(v, np.int64) for k, v in getattr(self, name).items()})
+            object.__setattr__(self, name, {k: _ids(v, k) for k, v in getattr(self, name).items()})
         fields = {k: np.asarray(v) for k, v in self.fields.items()}
-        fields = {k: v if v.dtype == np.float32 else v.astype(float, copy=False) for k, v in fields.items()}
+        fields = {k: v if v.dtype == np.float32 else _numbers(v, k) for k, v in fields.items()}
         object.__setattr__(self, "fields", fields)
-        object.__setattr__(self, "attributes", {k: np.asarray(v, float) for k, v in self.attributes.items()})
+        object.__setattr__(self, "attributes", {k: _numbers(v, k) for k, v in self.attributes.items()})
         _check(self)
 
     def __len__(self) -> int:
@@ -117,7 +120,8 @@ class Trajectories:
         """The values at the nodes of another mesh, as a rule a coarser one, by linear interpolation.
 
         A model trained on these works on that mesh, but what the fields are elsewhere is not forgotten: values at
-        moved nodes are taken from `finer`.
+        moved nodes are taken from `finer`. Names of boundaries that the mesh lacks are taken from the data: each of its
+        facets on the boundary gets the names of the nearest one there.
 
         Raises
         ------
@@ -151,7 +155,7 @@ class Trajectories:
             points=mesh.points,
             cells=cells,
             fields=fields,
-            boundaries=dict(mesh.facets),
+            boundaries=named_sides(mesh, self.mesh),
             finer=self if self.finer is None else self.finer,
         )
 
@@ -171,20 +175,13 @@ class Trajectories:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the file whole or not at all: under a temporary name first, then renamed."""
-        path = Path(path)
         entries: dict[str, Any] = {"points": self.points, "times": self.times}
         for group in _GROUPS:
             entries.update({f"{group}/{name}": array for name, array in getattr(self, group).items()})
         entries["about"] = np.array(json.dumps({**self.about, "layout": LAYOUT}))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                np.savez(file, **entries)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        return path
+        with whole(path) as part, part.open("wb") as file:
+            np.savez(file, **entries)
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trajectories:
@@ -193,22 +190,21 @@ class Trajectories:
         Raises
         ------
         DatasetError
-            The file is truncated, lacks an entry, has a newer layout, or its entries do not fit each other.
+            The file is truncated or damaged, lacks an entry, has a newer layout, arrays of Python objects or of a shape
+            that is larger than what is stored, or its entries do not fit each other.
         FieldError
             A field is not finite; the message names file, field, trajectory and frame.
         FileNotFoundError
             There is no such file.
         """
         try:
-            # opened here: np.load does not close what it cannot read
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                entries = {name: file[name] for name in file.files}
-        except (zipfile.BadZipFile, EOFError, ValueError, TypeError) as error:
+            entries = read_npz(path)
+        except ValueError as error:
             raise DatasetError(f"Expected a whole npz file (got {error} in '{path}'); make it again") from error
         missing = [name for name in ("points", "times") if name not in entries]
         if missing:
             raise DatasetError(f"Expected entries points, times, fields/NAME (missing in '{path}': {missing})")
-        about = json.loads(str(entries["about"])) if "about" in entries else {}
+        about = _about(entries.get("about"), path)
         layout = about.pop("layout", LAYOUT)
         if layout != LAYOUT:
             raise DatasetError(f"Expected a file of layout {LAYOUT} (got {layout} in '{path}'); update meshmove")
@@ -225,6 +221,34 @@ class Trajectories:
     def __repr__(self) -> str:
         n, frames, nodes = next(iter(self.fields.values())).shape
         return f"Trajectories({n} trajectories of {frames} frames, {nodes} nodes; fields: {', '.join(self.fields)})"
+
+
+def _about(entry: NDArray | None, path: Any) -> dict[str, Any]:
+    try:
+        about = {} if entry is None else json.loads(str(entry))
+    except ValueError as error:
+        raise DatasetError(f"Expected a JSON object as 'about' (got {error} in '{path}')") from error
+    if not isinstance(about, dict):
+        raise DatasetError(f"Expected a JSON object as 'about' (got {type(about).__name__} in '{path}')")
+    return about
+
+
+def _numbers(value: Any, name: str) -> NDArray[np.float64]:
+    """Real numbers as float64."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise DatasetError(f"Expected real numbers as {name!r} (got {array.dtype})")
+    return array.astype(float, copy=False)
+
+
+def _ids(value: Any, name: str) -> NDArray[np.int64]:
+    """Ids as int64, which none is rounded to."""
+    array = np.asarray(value)
+    if array.size and array.dtype.kind not in "iu":
+        broken = array.dtype.kind != "f" or not (array == np.floor(array)).all() or (np.abs(array) > 2.0**53).any()
+        if broken:
+            raise DatasetError(f"Expected whole numbers as node ids in {name!r} (got {array.dtype})")
+    return array.astype(np.int64)
 
 
 def _check(data: Trajectories) -> None:
@@ -261,7 +285,7 @@ def _check(data: Trajectories) -> None:
 
 
 def cached(path: str | os.PathLike[str], make: Callable[[], Trajectories]) -> Trajectories:
-    """The data of this file; made and written where it is not there.
+    """The data of this file; made and written where it is not there, by one process while others wait for it.
 
     Give data of other parameters another name: the file is not compared with what `make` would make.
 
@@ -275,7 +299,9 @@ def cached(path: str | os.PathLike[str], make: Callable[[], Trajectories]) -> Tr
     """
     path = Path(path)
     if not path.is_file():
-        make().save(path)
+        with locked(path):
+            if not path.is_file():
+                make().save(path)
     return Trajectories.load(path)
 
 

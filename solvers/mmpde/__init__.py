@@ -1,8 +1,8 @@
 """MM-PDE: a neural time stepper on moving meshes."""
 
-from .assimilation import Observation
 from .fit import CONFIGS, Config, fit
 from .model import Settings
+from .observation import Observation
 from .stepper import MMPDE
 from .trajectory import Frame, Trajectory
 

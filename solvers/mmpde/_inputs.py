@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from meshmove.inputs import Source
 
 from .model import Settings, TwoBranches
 
-__all__ = ["attributes_of", "check", "columns_of", "same_mesh", "strange", "values_of"]
+__all__ = ["attributes_of", "check", "columns_of", "nodes_of", "same_mesh", "strange", "values_of"]
 
 Array = NDArray[np.float64]
 
@@ -70,16 +70,26 @@ def attributes_of(settings: Settings, attributes: Mapping[str, float] | None) ->
     given, names = dict(attributes or {}), settings.attributes
     if set(given) != set(names):
         raise ValueError(f"Expected the attributes {list(names)} that the model was trained with (got {list(given)})")
-    return [float(given[name]) for name in names]
+    try:
+        numbers = [float(given[name]) for name in names]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected a number for each attribute of {list(names)} (got {given})") from error
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"Expected finite attributes (got {given})")
+    return numbers
 
 
-def strange(model: TwoBranches, mesh: CellMesh) -> list[str]:
-    """What sets a mesh apart from those of training."""
-    ends = mesh.points[np.asarray(mesh.edges)]
-    ratio = float(np.sqrt(((ends[:, 0] - ends[:, 1]) ** 2).sum(axis=1)).mean() / model.unit)
+def strange(model: TwoBranches, mesh: CellMesh, values: Array, attributes: Sequence[float]) -> list[str]:
+    """What sets a mesh, a start (n, F) and attributes apart from those of training, in words."""
     notes = []
-    if not 1 / 1.5 < ratio < 1.5:
-        notes.append(f"the mesh's edges are {ratio:.3g} times as long as those of the training meshes")
+    if model.seen is None:
+        ends = mesh.points[np.asarray(mesh.edges)]
+        ratio = float(np.sqrt(((ends[:, 0] - ends[:, 1]) ** 2).sum(axis=1)).mean() / model.unit)
+        notes.append("the model does not say what it was trained on, so nothing is known of what lies outside")
+        if not 1 / 1.5 < ratio < 1.5:
+            notes.append(f"the mesh's edges are {ratio:.3g} times as long as those of the training meshes")
+    else:
+        notes += model.seen.strange(mesh, values, attributes)
     new = sorted(set(mesh.facets) - set(model.settings.boundaries))
     if new:
         notes.append(f"the model does not know the boundaries {new}, it knows {list(model.settings.boundaries)}")
@@ -87,6 +97,15 @@ def strange(model: TwoBranches, mesh: CellMesh) -> list[str]:
     if gone:
         notes.append(f"the mesh lacks the boundaries {gone} of the training meshes")
     return notes
+
+
+def nodes_of(mesh: CellMesh, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Which nodes (n,) are on boundaries of these names."""
+    on = np.zeros(mesh.n_points, bool)
+    for name in names:
+        ids = mesh.facets[name]
+        on[ids[ids >= 0]] = True
+    return on
 
 
 def same_mesh(a: CellMesh, b: CellMesh) -> bool:

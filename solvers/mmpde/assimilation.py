@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist
 
-from meshmove.geometry import CellMesh, FieldError, PointLocator
+from meshmove.geometry import CellMesh, PointLocator
 from meshmove.monitors import simplicial
 
-__all__ = ["Observation", "Observer"]
+from .observation import Observation, refuse_outside
+
+__all__ = ["Observer"]
 
 Array = NDArray[np.float64]
 
@@ -27,56 +28,6 @@ MEMORY = 0.8
 EXCESS = 2.0
 #: no correction is made that foretells a measurement from the others no better than this share of what none does
 WORTH = 0.95
-
-
-@dataclass(frozen=True, eq=False)
-class Observation:
-    """What was measured at one frame.
-
-    Parameters
-    ----------
-    frame
-        Number of the frame, from 1 on.
-    values
-        (m,) of each field that was measured, by its name.
-    noise
-        Standard deviation of the measurements' errors, in the field's units; a number, or one for each field.
-    points
-        Places (d, m); or else `nodes`.
-    nodes
-        Ids (m,) of the nodes where it was measured.
-
-    Raises
-    ------
-    FieldError
-        Places and values do not fit, or are not finite; or the noise is not positive.
-    """
-
-    frame: int
-    values: Mapping[str, ArrayLike]
-    noise: float | Mapping[str, float]
-    points: ArrayLike | None = None
-    nodes: ArrayLike | None = None
-
-    def __post_init__(self) -> None:
-        if (self.points is None) == (self.nodes is None):
-            raise FieldError("Expected either points (d, m) or nodes (m,) of the measurements (got both or none)")
-        place = np.asarray(self.nodes if self.points is None else self.points)
-        m = place.shape[-1]
-        if self.frame < 1:
-            raise FieldError(f"Expected measurements at a frame from 1 on (got {self.frame}); 0 is the start")
-        for name, values in self.values.items():
-            array = np.asarray(values, float)
-            if array.shape != (m,) or not np.isfinite(array).all():
-                raise FieldError(f"Expected {m} finite measurements of {name!r} (got shape {array.shape}, "
-                                 f"{int((~np.isfinite(array)).sum())} not finite)")  # fmt: skip
-            if not self.noise_of(name) > 0:
-                raise FieldError(f"Expected a positive noise of {name!r} (got {self.noise_of(name)})")
-
-    def noise_of(self, name: str) -> float:
-        if isinstance(self.noise, Mapping) and name not in self.noise:
-            raise FieldError(f"Expected the noise of {name!r} (got that of {list(self.noise)})")
-        return float(self.noise[name] if isinstance(self.noise, Mapping) else self.noise)
 
 
 class Observer:
@@ -119,9 +70,7 @@ class Observer:
         FieldError
             A field is measured that the forecast has not, or a place is not in the mesh.
         """
-        unknown = [name for name in observation.values if name not in self._fields]
-        if unknown:
-            raise FieldError(f"Expected measurements of {list(self._fields)} (got some of {unknown})")
+        observation.check(self._mesh, self._fields)
         H, out = self._places(observation), values.copy()
         places, free = H @ self._mesh.points, H @ self._free
         gap, reach = cdist(places, places), cdist(self._mesh.points, places)
@@ -160,17 +109,11 @@ class Observer:
         """(m, n): the measured values as combinations of those at nodes."""
         n = self._mesh.n_points
         if observation.nodes is not None:
-            nodes = np.asarray(observation.nodes)
-            if nodes.size and not (nodes.min() >= 0 and nodes.max() < n):
-                raise FieldError(f"Expected measurements at nodes below {n} (got up to {nodes.max()})")
+            nodes = observation.ids(n)
             return csr_matrix((np.ones(len(nodes)), (np.arange(len(nodes)), nodes)), shape=(len(nodes), n))
         points = np.asarray(observation.points, float)
         where = self._locator.find(points)
-        beyond = np.flatnonzero(where.outside)
-        if len(beyond):
-            raise FieldError(
-                f"Expected measurements in the mesh (got {len(beyond)} outside it, the first at {points[:, beyond[0]]})"
-            )
+        refuse_outside(points, where.outside)
         rows = np.repeat(np.arange(points.shape[1]), where.nodes.shape[1])
         return csr_matrix((where.weights.ravel(), (rows, where.nodes.ravel())), shape=(points.shape[1], n))
 

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from meshmove.monitors import Monitor
-from meshmove.neural.running import Run, fabric_of, matrices_apart
+from meshmove.neural.running import Run, fabric_of, matrices_apart, seeded
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 
 from .graph import Graph
 from .model import Settings, State, TwoBranches
 from .moving import MONITOR, Moving
 from .samples import Batch, Samples, calibrate
+from .seen import Seen
 from .stepper import MMPDE
 
 __all__ = ["CONFIGS", "Config", "Progress", "fit"]
@@ -232,8 +233,8 @@ class _Run(Run):
         show: bool,
     ) -> None:
         data, validation = sets
-        torch.manual_seed(config.seed)
-        model = MMPDE(config.settings)
+        with seeded(config.seed):
+            model = MMPDE(config.settings)
         self._moves = model.monitor, model.mover = moves
         if start is None:
             calibrate(model, data)
@@ -241,6 +242,8 @@ class _Run(Run):
             raise ValueError(f"Expected to start from a model of {config.settings} (got one of {start.settings})")
         else:
             model.load_state_dict(start.state_dict())
+            seen = Seen.of(data, config.settings.layers)
+            model.seen = seen if start.seen is None else start.seen | seen
         optimizers = matrices_apart(model, config.learning_rate, config.matrices, config.decay)
         objective = _Objective(model, config.noise, config.half)
         super().__init__(config, folder, fabric, model, objective, *optimizers)

@@ -17,6 +17,7 @@ from .branch import Branch
 from .graph import Graph
 from .interpolation import Interpolation, Near
 from .operators import Operators
+from .seen import Seen
 
 __all__ = ["Moved", "Settings", "State", "TwoBranches"]
 
@@ -154,6 +155,8 @@ class TwoBranches(nn.Module):
     change: Tensor
     attribute_mean: Tensor
     attribute_std: Tensor
+    #: what it was trained on
+    seen: Seen | None = None
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()

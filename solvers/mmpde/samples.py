@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from meshmove._whole import whole
 from meshmove.geometry import PointLocator
 from meshmove.monitors import simplicial
 from meshmove.solvers.data import DatasetError, Trajectories, TrajectoryDataset
@@ -22,6 +22,7 @@ from meshmove.solvers.data.trajectories import progress_of
 from .graph import Graph
 from .model import Moved, Settings, State, TwoBranches
 from .moving import Moving
+from .seen import Seen
 
 __all__ = ["Batch", "Samples", "calibrate", "moved_frames", "state_of"]
 
@@ -181,20 +182,20 @@ def moved_frames(
         for k in range(len(fields[i])):
             ahead = fields[i, min(k + bundle, len(fields[i]) - 1)]
             out[i, k] = start = mover(np.concatenate([fields[i, k], ahead], axis=1), start)
-        folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        with part.open("wb") as file:
+        with whole(path) as part, part.open("wb") as file:
             np.save(file, out[i])
-        part.replace(path)
     return out
 
 
 def _read(path: Path, out: NDArray[np.float32]) -> bool:
     """Fills the array from a file; False where that is missing or damaged."""
     try:
-        out[...] = np.load(path, allow_pickle=False)
+        known = np.load(path, mmap_mode="r", allow_pickle=False)  # whatever shape a damaged file claims
     except (FileNotFoundError, ValueError, EOFError):
         return False
+    if known.shape != out.shape or known.dtype != out.dtype or not np.isfinite(known).all():
+        return False
+    out[...] = known
     return True
 
 
@@ -207,8 +208,9 @@ def _key(group: Trajectories, values: NDArray, mover: Moving, bundle: int) -> st
 
 def calibrate(model: TwoBranches, data: TrajectoryDataset) -> None:
     """Set the model's normalisation from the data it is trained on: means and sizes of fields, of their changes, of
-    attributes and of edges, and the time between frames."""
+    attributes and of edges, the time between frames, and the ranges of what it sees."""
     s: Settings = model.settings
+    model.seen = Seen.of(data, s.layers)
     scales = data.scales()
     model.mean.copy_(torch.tensor([scales[name][0] for name in s.fields]))
     model.std.copy_(torch.tensor([max(scales[name][1], 1e-12) for name in s.fields]))

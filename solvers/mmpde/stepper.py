@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.inputs import Source
@@ -19,43 +18,21 @@ from meshmove.monitors import Monitor
 from meshmove.movers import Mover
 from meshmove.neural.weights import WeightsError, read_weights, write_weights
 
-from ._inputs import attributes_of, check, columns_of, same_mesh, strange, values_of
-from .assimilation import Observation, Observer
+from ._inputs import attributes_of, check, columns_of, nodes_of, same_mesh, strange, values_of
+from .assimilation import Observer
 from .graph import Graph
-from .model import Moved, Settings, TwoBranches
+from .known import Boundary, Known
+from .model import Settings, TwoBranches
 from .moving import MONITOR, Moving
-from .samples import state_of
-from .trajectory import Frame, Trajectory, interpolated
+from .observation import Observation
+from .passes import Now, advanced
+from .seen import Seen
+from .trajectory import Frame, Trajectory
 
 __all__ = ["MMPDE"]
 
 KIND, FOLDER = "mmpde", Path(__file__).parent / "weights"
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Now:
-    """Where a rollout stands: `values` (n, F) at nodes, `points` (n, d) of the moved ones, and values `there`.
-
-    `there`: (n, F), or a function of points (d, n) if nodes are still to be moved; None where nothing more is known
-    than the values at nodes.
-    """
-
-    values: Array
-    points: Array
-    there: Array | Callable[[Array], Array] | None = None
-
-    @property
-    def on_moved(self) -> Array | None:
-        """Values (n, F) at the moved nodes, if they are known."""
-        return None if callable(self.there) else self.there
-
-    def corrected(self, mesh: CellMesh, values: Array) -> Now:
-        """With other values at nodes, and the difference made at the moved nodes, too."""
-        there = self.on_moved
-        if there is not None:
-            there = there + interpolated(mesh, values - self.values, self.points)
-        return replace(self, values=values, there=there)
 
 
 class MMPDE(TwoBranches):
@@ -78,11 +55,14 @@ class MMPDE(TwoBranches):
         *,
         attributes: Mapping[str, float] | None = None,
         dt: float | None = None,
+        boundary: Boundary | None = None,
     ) -> Trajectory:
         """The fields of the next `steps` frames, and moved meshes for them.
 
         A model with two branches keeps the fields on the moved mesh. They start there from the values at nodes, or, if
-        `u0` is a function, from those at the moved nodes.
+        `u0` is a function, from those at the moved nodes. What was the same on a boundary in all frames of training,
+        such as 0 on a wall, is imposed there, and a state at which nothing moved stays. The report warns of what lies
+        outside the ranges of training.
 
         Nothing is computed before the trajectory is iterated over, and no frame is kept.
 
@@ -97,11 +77,14 @@ class MMPDE(TwoBranches):
             Numbers of the trajectory that the model was trained with, such as a viscosity.
         dt
             Time between frames, if it is to be checked: the model knows but one.
+        boundary
+            Values to be held on named boundaries, over those that the data held there: a number for all fields, numbers
+            by field, or None for a boundary on which the network alone decides.
 
         Raises
         ------
         FieldError
-            A field is missing, unknown, not finite, or of another number of nodes.
+            A field is missing, unknown, not finite, or of another number of nodes; a boundary is not the mesh's.
         ValueError
             Another time step than that of the data, a missing attribute, or a negative number of steps.
         """
@@ -109,10 +92,12 @@ class MMPDE(TwoBranches):
         check(self, source.cells, steps, dt)
         values = values_of(self.settings, source, u0)
         given = attributes_of(self.settings, attributes)
-        notes = strange(self, source.cells)
-        frames = self._frames
+        known = Known.of(source.cells, self.settings.fields, self.seen, boundary)
+        notes = strange(self, source.cells, values, given)
+        notes += known.broken(values, self.settings.fields)
+        frames = partial(self._frames, known=known)
         if callable(u0) and self.settings.moving:
-            frames = partial(self._frames, exact=lambda x: columns_of(self.settings, u0(source.columns(x.T))))
+            frames = partial(frames, exact=lambda x: columns_of(self.settings, u0(source.columns(x.T))))
         return Trajectory(source, self.settings.fields, float(self.step), steps, frames, values, given, notes)
 
     def assimilate(
@@ -130,30 +115,32 @@ class MMPDE(TwoBranches):
         observations
             Of any frames, at nodes or at points; several of one frame are taken one after the other.
         hold
-            Boundaries on which the fields are known, where no correction is wanted.
+            Boundaries on which the fields are known, where no correction is wanted; on those whose values are imposed
+            there is none anyway.
+
+        A trajectory that is corrected already keeps its measurements and what it holds, and gets more.
 
         Raises
         ------
         FieldError
-            An observation is of a frame that the trajectory has not, or of an unknown field.
+            An observation is of a frame that the trajectory has not, of an unknown field, or of nodes or points that
+            are not in the mesh; or a boundary is not.
         """
-        by_frame: dict[int, list[Observation]] = {}
-        for seen in observations:
+        new = tuple(observations)
+        for seen in new:
             if seen.frame > trajectory.steps:
                 raise FieldError(f"Expected measurements up to frame {trajectory.steps} (got one at {seen.frame})")
-            by_frame.setdefault(seen.frame, []).append(seen)
-        cells = trajectory.source.cells
-        held = np.zeros(cells.n_points, bool)
-        for name in hold:
-            if name not in cells.facets:
-                raise FieldError(f"Expected boundaries {sorted(cells.facets)} to hold (got {name!r})")
-            held[np.unique(cells.facets[name])] = True
-
-        def corrected(*start: Any) -> Iterator[Frame]:
-            observer = Observer(cells, self.settings.fields, held)  # which remembers, so each pass has its own
-            return trajectory.frames(*start, observations=by_frame, observer=observer)  # type: ignore[call-arg]
-
-        return replace(trajectory, frames=corrected)
+            seen.check(trajectory.source.cells, self.settings.fields)
+        held = (hold,) if isinstance(hold, str) else tuple(hold)
+        for name in held:
+            if name not in trajectory.source.cells.facets:
+                known = sorted(trajectory.source.cells.facets)
+                raise FieldError(f"Expected boundaries {known} to hold (got {name!r})")
+        return replace(
+            trajectory,
+            observations=(*trajectory.observations, *new),
+            hold=tuple(dict.fromkeys((*trajectory.hold, *held))),
+        )
 
     def _frames(
         self,
@@ -162,22 +149,25 @@ class MMPDE(TwoBranches):
         attributes: Sequence[float],
         steps: int,
         *,
+        known: Known,
         exact: Callable[[Array], Array] | None = None,
-        observations: Mapping[int, Sequence[Observation]] | None = None,
-        observer: Observer | None = None,
+        observations: Sequence[Observation] = (),
+        hold: Sequence[str] = (),
     ) -> Iterator[Frame]:
         graph, moving = self._prepared(mesh)
         step, following = float(self.step), _Following(partial(self.moving_on, mesh))
-        now, done = Now(values, mesh.points, exact), 0
+        observer = Observer(mesh, self.settings.fields, nodes_of(mesh, hold)) if observations else None
+        now, done = Now(values, mesh.points, exact).imposed(known), 0
         yield Frame(0.0, values, mesh.points, values) if moving else Frame(0.0, values, following)
         while done < steps:
-            bundle = self.advance(graph, now, attributes, moving)
+            bundle = [after.imposed(known) for after in self.advance(graph, now, attributes, moving)]
             for now in bundle[: steps - done]:
                 done += 1
-                corrections = (observations or {}).get(done, ())
+                corrections = [seen for seen in observations if seen.frame == done]
                 for seen in corrections:
-                    assert observer is not None
-                    now = now.corrected(mesh, observer(now.values, seen))
+                    assert observer is not None  # it remembers, so each pass has its own
+                    right = known.imposed(observer(now.values, seen))
+                    now = now.corrected(mesh, right).imposed(known)
                 if moving:
                     yield Frame(step * done, now.values, now.points, now.on_moved)
                 else:
@@ -194,7 +184,6 @@ class MMPDE(TwoBranches):
             known = self._last = (mesh, (self.monitor, self.mover), graph, moving)
         return known[2], known[3]
 
-    @torch.no_grad()
     def advance(self, graph: Graph, now: Now, attributes: Sequence[float], moving: Moving | None) -> list[Now]:
         """One pass: the next frames of a bundle.
 
@@ -211,45 +200,19 @@ class MMPDE(TwoBranches):
         FieldError
             What is predicted is not finite.
         """
-        device = self.unit.device
-        state = state_of(self, [graph], [now.values], [attributes]).to(device)
-        out = _finite(self.predicted(state))
-        if moving is None:
-            return [Now(values, now.points) for values in self._frames_of(out)]
-        ahead = self.physical(out[:, -1]).cpu().double().numpy()
-        points = moving(np.concatenate([now.values, ahead], axis=1), now.points)
-        neighbours = self.settings.neighbours if self.settings.learned else 0
-        start, before = now.there, now.points
-        if callable(start):
-            start, before = np.asarray(start(points.T), float), None  # type: ignore[assignment]
-        known = None if start is None else self.normalised(torch.from_numpy(start).float()).to(device)
-        last = None if start is None else before
-        moved = Moved.of(moving.mesh, points, state.values.cpu(), last, neighbours, moving.locator)
-        state = replace(state, moved=moved.to(device))
-        assert state.moved is not None
-        if known is None:
-            known = self.taken_there(state, state.values)
-        elif before is not None:
-            known = self.taken_over(state.moved, known)
-        state = replace(state, moved=replace(state.moved, values=known))
-        there = _finite(self.evolved(state, out))
-        pairs = zip(self._frames_of(self.returned(state, there)), self._frames_of(there), strict=True)
-        return [Now(values, points, own) for values, own in pairs]
-
-    def _frames_of(self, values: Tensor) -> Array:
-        """(bundle, n, F) in the fields' units."""
-        return self.physical(values).cpu().double().numpy().transpose(1, 0, 2)
+        return advanced(self, graph, now, attributes, moving)
 
     def with_second_branch(self, corrections: int = 5) -> MMPDE:
         """This model and a branch on the moved mesh, of so many layers, which has yet to learn: `fit` it with
         ``Config(settings, ahead=0)`` and ``start``."""
         other = type(self)(replace(self.settings, moving=True, corrections=corrections))
         other.load_state_dict({**other.state_dict(), **self.state_dict()})
-        other.monitor, other.mover = self.monitor, self.mover
+        other.monitor, other.mover, other.seen = self.monitor, self.mover, self.seen
         return other.to(self.unit.device)
 
     def fit(self, data: Any, folder: str | Path, *, config: Any = None, **options: Any) -> MMPDE:
-        """Train a model of this one's settings on a `TrajectoryDataset`; the best weights are taken over.
+        """Train a model of this one's settings on a `TrajectoryDataset`; the best weights are taken over. Mode, device
+        and precision of the model, and the state of torch's random numbers, stay as they were.
 
         `folder` gets log, checkpoint and weights; a second call goes on from there. `options` go to
         `meshmove.solvers.mmpde.fit.fit`.
@@ -260,8 +223,13 @@ class MMPDE(TwoBranches):
         for _ in fit(config, folder, data=data, **({"monitor": self.monitor, "mover": self.mover} | options)):
             pass
         best = type(self).from_pretrained(Path(folder) / "best.safetensors")
-        self.__dict__.update(best.__dict__ | {"_last": None})
-        return self
+        mode, like = self.training, self.unit
+        if best.settings == self.settings:
+            self.load_state_dict(best.state_dict())
+            self.monitor, self.mover, self.seen, self._last = best.monitor, best.mover, best.seen, None
+        else:
+            self.__dict__.update(best.__dict__ | {"_last": None})
+        return self.to(like.device, like.dtype).train(mode)
 
     def save_pretrained(self, path: str | Path) -> Path:
         """Write settings, monitor, mover and weights to a .safetensors file; returns its path.
@@ -276,6 +244,7 @@ class MMPDE(TwoBranches):
         if not isinstance(self.mover, str):
             raise WeightsError(f"Expected a mover by its name, to be written with the weights (got {self.mover!r})")
         known = asdict(self.settings) | {"monitor": asdict(self.monitor), "mover": self.mover}
+        known["seen"] = None if self.seen is None else self.seen.as_json()
         return write_weights(path, KIND, known, self.state_dict())
 
     @classmethod
@@ -291,13 +260,15 @@ class MMPDE(TwoBranches):
         settings, tensors = read_weights(name_or_path, KIND, FOLDER)
         named: dict[str, Any] = dict(settings)
         try:
-            monitor, mover = named.pop("monitor"), named.pop("mover")
-            model = cls(Settings(**_with_tuples(named)))
+            monitor, mover, seen = named.pop("monitor"), named.pop("mover"), named.pop("seen", None)
+            with torch.random.fork_rng():  # weights are drawn, to be replaced
+                model = cls(Settings(**_with_tuples(named)))
             model.load_state_dict(tensors)
             model.monitor, model.mover = Monitor(**_with_tuples(monitor)), mover
+            model.seen = None if seen is None else Seen.from_json(seen)
         except KeyError as error:
             raise WeightsError(f"Expected the setting {error} in {name_or_path}: train the model again") from error
-        except (TypeError, RuntimeError, ValueError) as error:
+        except (AttributeError, TypeError, RuntimeError, ValueError) as error:
             raise WeightsError(f"Expected the weights of an MMPDE in {name_or_path} (got others: {error})") from error
         return model.eval()
 
@@ -325,12 +296,3 @@ class _Following:
         self._moving = self._moving or self._make()
         self._points = self._moving(values, self._points)
         return self._points
-
-
-def _finite(values: Tensor) -> Tensor:
-    if not bool(torch.isfinite(values).all()):
-        raise FieldError(
-            "Expected a rollout that stays finite (it did not within the next bundle): start from a field like those "
-            "of training, roll out fewer frames, or correct it by measurements"
-        )
-    return values

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import meshio
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove._whole import locked, whole
 from meshmove.geometry import CellMesh
 from meshmove.inputs import Source
 from meshmove.registry import named
 from meshmove.solvers.data import Trajectories
 
+from .observation import Observation
+
 __all__ = ["Frame", "Trajectory", "TrajectoryReport"]
 
 Array = NDArray[np.float64]
-Frames = Callable[[CellMesh, Array, Sequence[float], int], Iterator["Frame"]]
+#: by which a collection of ours is known: frames of others are never removed
+MARK = "<!-- frames of meshmove, which go when this file is written anew -->"
+HEAD = f'<?xml version="1.0"?>\n{MARK}\n<VTKFile type="Collection" version="0.1">\n  <Collection>'
+Frames = Callable[..., Iterator["Frame"]]  # of the mesh, the start, the attributes and the number of steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +63,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class TrajectoryReport:
-    """How far a rollout can be trusted, as far as its statement tells: `warnings` about mesh and boundaries."""
+    """How far a rollout can be trusted, as far as its statement tells: `warnings` about what lies outside training."""
 
     frames: int
     fields: tuple[str, ...]
@@ -81,12 +92,16 @@ class Trajectory:
     start: Array = field(repr=False)
     attributes: Sequence[float]
     warnings: Sequence[str] = ()
+    #: measurements by which it is corrected, and boundaries on which they correct nothing
+    observations: tuple[Observation, ...] = ()
+    hold: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.steps + 1
 
     def __iter__(self) -> Iterator[Frame]:
-        return self.frames(self.source.cells, self.start, self.attributes, self.steps)
+        corrected = {"observations": self.observations, "hold": self.hold} if self.observations else {}
+        return self.frames(self.source.cells, self.start, self.attributes, self.steps, **corrected)
 
     @property
     def mesh(self) -> Any:
@@ -139,7 +154,8 @@ class Trajectory:
 
         The point data "displacement" are for ParaView's filter "Warp by vector", which shows the moved mesh, and
         "NAME_moved" what evolves there.
-        The collection is written last, so that it never names a file that is not there.
+        The files stand in a new folder of that name, with a number if there is such already. The collection is written
+        last, so that it never names a file that is not there; then those of the one before go, if that is ours.
 
         Raises
         ------
@@ -151,30 +167,30 @@ class Trajectory:
             return self.collected().save(path)
         if path.suffix != ".pvd":
             raise ValueError(f"Expected a .pvd or .npz file (got {path.name!r})")
-        folder = path.with_suffix("")
-        part = folder.with_name(f".{folder.name}.{os.getpid()}")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        try:
-            lines = []
-            for k, frame in enumerate(self):
-                name = f"frame{k:05d}.vtu"
-                cells = self.source.cells
-                blocks = [(b.kind.name, b.nodes) for b in cells.blocks]
-                meshio.Mesh(
-                    _in_space(cells.points), blocks, {k: v for k, v in self._point_data(frame, False).items()}
-                ).write(part / name)
-                lines.append(f'    <DataSet timestep="{frame.time!r}" part="0" file="{folder.name}/{name}"/>')
-            shutil.rmtree(folder, ignore_errors=True)
-            part.replace(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-        head = '<?xml version="1.0"?>\n<VTKFile type="Collection" version="0.1">\n  <Collection>\n'
-        text = head + "\n".join(lines) + "\n  </Collection>\n</VTKFile>\n"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text)
-        temporary.replace(path)
+        with locked(path):
+            old = _own_frames(path)
+            folder = _free(path.with_suffix(""))
+            try:
+                lines = self._write_frames(folder)
+                with whole(path) as part:
+                    part.write_text("\n".join([HEAD, *lines, "  </Collection>", "</VTKFile>", ""]))
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            _remove(old)
         return path
+
+    def _write_frames(self, folder: Path) -> list[str]:
+        """Files of all frames in a new folder; gives their lines in the collection."""
+        folder.mkdir(parents=True)
+        lines, cells = [], self.source.cells
+        blocks = [(b.kind.name, b.nodes) for b in cells.blocks]
+        for k, frame in enumerate(self):
+            name = f"frame{k:05d}.vtu"
+            meshio.Mesh(_in_space(cells.points), blocks, self._point_data(frame, False)).write(folder / name)
+            file = escape(f"{folder.name}/{name}", {'"': "&quot;"})
+            lines.append(f'    <DataSet timestep="{frame.time!r}" part="0" file="{file}"/>')
+        return lines
 
     def animate(self, path: str | os.PathLike[str], **options: Any) -> Path:
         """A GIF or MP4 of the field and the moving mesh; see `meshmove.plugins.animate`."""
@@ -188,6 +204,32 @@ class Trajectory:
         if frame.there is not None and not moved:
             data |= {f"{name}_moved": frame.there[:, k] for k, name in enumerate(self.fields)}
         return {**data, "displacement": _in_space(frame.moved - cells.points)}
+
+
+def _own_frames(path: Path) -> list[Path]:
+    """Files of frames that a collection of ours names."""
+    try:
+        text = path.read_text()
+        files = [e.get("file", "") for e in ElementTree.fromstring(text).findall("Collection/DataSet")]
+    except (OSError, ValueError, ElementTree.ParseError):
+        return []
+    ours = re.compile(re.escape(path.stem) + r"(-\d+)?/frame\d{5,}\.vtu")
+    return [path.parent / f for f in files if ours.fullmatch(f)] if MARK in text else []
+
+
+def _free(folder: Path) -> Path:
+    """The folder, or the first one with a number behind its name that is not there."""
+    names = chain([folder], (folder.with_name(f"{folder.name}-{k}") for k in count(2)))
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def _remove(files: Sequence[Path]) -> None:
+    """These files, and their folders where nothing else is in them."""
+    for file in files:
+        file.unlink(missing_ok=True)
+    for folder in {file.parent for file in files}:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def interpolated(mesh: CellMesh, values: Array, points: Array) -> Array:

@@ -15,7 +15,7 @@ What is missed on the boundary is bounded through its integral, as by Poisson's 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +130,7 @@ def _values(part: Local | Tanh | Emission, X: Array) -> Array:
 
 def _weakest(now: Projection, middles: Middles) -> float:
     """min |A z| / |u| by inverse iteration with the factor that is there."""
-    u: Array = 1 + 0.3 * np.random.default_rng(0).standard_normal(middles.points.shape[1])
+    u: Any = 1 + 0.3 * np.random.default_rng(0).standard_normal(middles.points.shape[1])
     z = np.zeros(0)
     for _ in range(_ITERATIONS):
         z = now.system.precondition(middles.transpose(u / max(float(np.linalg.norm(u)), 1e-300)))

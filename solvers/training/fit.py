@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshmove.neural.running import Run, fabric_of, start_from
+from meshmove.neural.running import Run, fabric_of, seeded, start_from
 from meshmove.solvers.hypino.model import HyPINO
 
 from .config import CONFIGS, Config
@@ -74,8 +74,8 @@ class _Run(Run):
     config: Config
 
     def __init__(self, config: Config, folder: str | Path, fabric: Any, start: HyPINO | None = None) -> None:
-        torch.manual_seed(config.seed)
-        model = HyPINO(config.settings)
+        with seeded(config.seed):
+            model = HyPINO(config.settings)
         if start is not None:
             start_from(model, start)
         matrices = [p for p in model.parameters() if p.ndim > 1]
