@@ -164,12 +164,15 @@ def test_rest_stays_at_rest_and_elsewhere_nothing_changes(moving, monkeypatch):
             part.decode[-1].bias.fill_(0.02)
     assert model.seen.rest is not None
     mesh = SQUARE.with_boundaries(SIDES)
-    frames = list(model.rollout(mesh, 0 * SQUARE.p[0], 7, attributes=NU))
+    still = model.rollout(mesh, 0 * SQUARE.p[0], 7, attributes=NU)
+    frames = list(still)
+    assert still.report.warnings == ()
     assert all((f.values == 0).all() and (not moving or (f.there == 0).all()) for f in frames)
     usual = model.rollout(mesh, wave, 4, attributes=NU).last().values
     model.seen = replace(model.seen, rest=None)
     assert np.array_equal(model.rollout(mesh, wave, 4, attributes=NU).last().values, usual)
-    assert np.abs(model.rollout(mesh, 0 * SQUARE.p[0], 4, attributes=NU).last().values).max() > 1e-3
+    moved = model.rollout(mesh, 0 * SQUARE.p[0], 4, attributes=NU)
+    assert np.abs(moved.last().values).max() > 1e-3 and "varies by 0" in moved.report.warnings[0]
 
 
 def driven(source, n=6, frames=6):

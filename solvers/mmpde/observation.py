@@ -68,7 +68,7 @@ class Observation:
     def __len__(self) -> int:
         """Number of places."""
         if self.nodes is None:
-            return np.shape(self.points)[1]
+            return np.asarray(self.points).shape[1]
         nodes = np.asarray(self.nodes)
         return int(nodes.sum()) if nodes.dtype == bool else len(nodes)
 

@@ -107,16 +107,18 @@ class _Rest:
 
     def __init__(self, model: TwoBranches, graph: Graph, values: Array, share: Array | None = None) -> None:
         self._model, self._graph = model, graph
-        self._state = self._share = None
+        self._state: Array | None = None
+        self._share: Array | None = None
         if model.seen is None or model.seen.rest is None:
             return
         state, self._enough = model.seen.rest
-        self._state = np.array(state, float)
-        share = self._shares(values) if share is None else np.maximum(share, self._shares(values))
+        self._state = known = np.array(state, float)
+        here = self._shares(values - known)
+        share = here if share is None else np.maximum(share, here)
         self._share = share if share.min() < 1 else None
 
-    def _shares(self, values: Array) -> Array:
-        off = (values - self._state) / self._model.std.cpu().double().numpy()
+    def _shares(self, departure: Array) -> Array:
+        off = departure / self._model.std.cpu().double().numpy()
         edges = self._graph.edges.cpu().numpy()
         return np.minimum(1.0, departures(edges, off, self._model.settings.layers, self._enough) / self._enough)
 

@@ -119,15 +119,15 @@ class Seen:
     def strange(self, mesh: CellMesh, values: Array, attributes: Sequence[float]) -> Iterator[str]:
         """What of a mesh, of the fields (n, F) at a start and of the attributes lies outside, in words."""
         yield from self._strange_mesh(mesh)
-        for (name, known), value in zip(self.attributes.items(), attributes, strict=True):
-            yield from _strange_number(f"the attribute {name!r}", value, known)
+        for (name, trained), value in zip(self.attributes.items(), attributes, strict=True):
+            yield from _strange_number(f"the attribute {name!r}", value, trained)
         for k, name in enumerate(self.values):
             low, high = values[:, k].min(), values[:, k].max()
             if not (_within(low, self.values[name]) and _within(high, self.values[name])):
-                usual = _words(self.values[name])
-                yield f"the field {name!r} is {_words((low, high))} at the start, in training {usual}"
+                known = _words(self.values[name])
+                yield f"the field {name!r} is {_words((low, high))} at the start, in training {known}"
             least, size = self.spread[name][0], float(values[:, k].std())
-            if 0 < size < least / SMALLER:
+            if size < least / SMALLER and not self._rests(values):
                 yield (
                     f"the field {name!r} varies by {size:.3g} (standard deviation) at the start, in training by "
                     f"{least:.3g} and more"
@@ -138,6 +138,10 @@ class Seen:
                     f"the field {name!r} changes by its standard deviation over {count[0]:.3g} edges of the mesh at "
                     f"the start, in training over {_words(usual)}"
                 )
+
+    def _rests(self, values: Array) -> bool:
+        """Whether fields (n, F) are at rest."""
+        return self.rest is not None and bool((values == np.array(self.rest[0])).all())
 
     def _strange_mesh(self, mesh: CellMesh) -> Iterator[str]:
         kinds = sorted({b.kind.name for b in mesh.blocks} - {*self.cells})
