@@ -88,13 +88,16 @@ class Solution:
 
     # ---- values
     def jets(self, x: ArrayLike) -> Array:
-        """u, ux, uy, uxx, uyy at points (2, ...), shape (5, ...); t in the place of y in time problems."""
+        """u, ux, uy, uxx, uyy at points (2, ...), shape (5, ...); t in the place of y in time problems.
+
+        Where the equation has a mixed derivative uxy is the sixth, (6, ...).
+        """
         x = np.asarray(x, float)
         if x.ndim < 2 or x.shape[0] != 2:
             raise ProblemError(f"Expected points of shape (2, n) (got {x.shape}); transpose an (n, 2) array")
         unit = self.pde.unit
         jets = as_array(self.field.jets(unit.to_unit(x.reshape(2, -1)))) / unit.powers[:, None]
-        return jets.reshape(5, *x.shape[1:])
+        return jets.reshape(len(jets), *x.shape[1:])
 
     def __call__(self, x: ArrayLike) -> Array:
         """Values (n,) at points (2, n)."""

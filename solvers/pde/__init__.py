@@ -1,7 +1,7 @@
 """Stating linear problems of second order: equation, domain, conditions; and their finite element solution."""
 
 from ._functions import NonlinearError, ProblemError
-from .conditions import Dirichlet, Interval, Neumann, TimeInterval
+from .conditions import Dirichlet, Interval, Neumann, Robin, TimeInterval
 from .linear import TERMS, LinearPDE
 from .mesh_domain import MeshDomain
 from .shape import Corner, Hole
@@ -20,6 +20,7 @@ __all__ = [
     "Neumann",
     "NonlinearError",
     "ProblemError",
+    "Robin",
     "TimeInterval",
     "UnitProblem",
 ]

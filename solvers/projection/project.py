@@ -120,7 +120,7 @@ def fit(
     columns = [_columns(f, equation, rows) for f in features]
     system = Arrow(equation, rows.points, rows.coefficients, columns)
     weights = system.solve(np.concatenate([equation.source * equation.weights, rows.values]))
-    return Projection(Expansion(splines, tuple(features), weights), (), system, equation, rows)
+    return Projection(Expansion(splines, tuple(features), weights, unit.pde.mixed), (), system, equation, rows)
 
 
 def _columns(feature: Feature, equation: Quadrature, rows: Conditions) -> Columns:
@@ -276,6 +276,10 @@ def project(
     if random < 0 or not tolerance >= 0 or not effort > 0:
         raise ProblemError(
             f"Expected random >= 0, tolerance >= 0, effort > 0 (got {random!r}, {tolerance!r}, {effort!r})"
+        )
+    if pde.mixed and (emitted is not None or random):
+        raise ProblemError(
+            "Expected neither emitted nor random features for an equation with uxy (got some): leave them out"
         )
     extra: list[Feature] = [Emission(emitted)] if emitted is not None else []
     if random:
