@@ -176,3 +176,54 @@ def test_the_network_refuses_by_name_what_it_does_not_read():
         with pytest.raises(ProblemError, match=words):
             model.solve(pde)
         assert model.solve(pde, project=True, effort=0.1).error_estimate < 1e-2
+
+
+def test_lists_are_answered_one_by_one_or_refused_by_number():
+    model = HyPINO.from_pretrained()
+    walls = dict.fromkeys(SIDES, Dirichlet())
+    plain = LinearPDE(SQUARE, uxx=-1, uyy=-1, source=1, conditions=walls)
+    mixed = LinearPDE(SQUARE, uxx=-1, uyy=-1, uxy=-0.5, source=1, conditions=walls)
+    other = LinearPDE(HOLED, uxx=-1, uyy=-1, u=1, source=2, conditions={"outer": Dirichlet(), "hole": Neumann()})
+    x = SQUARE.sample_interior(40)
+    both = model.solve([plain, other], refine=1)
+    for one, pde in zip(both, (plain, other), strict=True):
+        assert one.pde is pde
+        y = pde.domain.sample_interior(40)
+        np.testing.assert_allclose(one(y), model.solve(pde, refine=1)(y), atol=1e-4 * np.abs(one(y)).max())
+    projected = model.solve((p for p in (plain, mixed)), project=True, effort=0.1)
+    np.testing.assert_array_equal(projected[1](x), project([plain, mixed], effort=0.1)[1](x))
+    with pytest.raises(ProblemError, match="uxy"):
+        model.solve([plain, mixed])
+    for call in (model.solve, model.emit, project):
+        with pytest.raises(ProblemError, match="got a float as number 1 of 2"):
+            call([plain, 1.0])
+        with pytest.raises(ProblemError, match="got int"):
+            call(7)
+    with pytest.raises(ProblemError, match="emitted="):
+        project([plain, other], emitted=model.emit(plain))
+    assert model.solve([]) == []
+
+
+def test_outside_of_the_domain_and_in_its_holes():
+    pde = LinearPDE(HOLED, uxx=-1, uyy=-1, source=1, conditions={"outer": Dirichlet(), "hole": Dirichlet(1)})
+    solution = project(pde, effort=0.1)
+    x = np.array([[0.3, 0.7, 0.3, 2.0, 2.1, -0.9], [0.1, 0.1, 0.4, 0.0, 0.0, 0.0]])
+    out = np.array([True, False, True, False, True, False])
+    for f in (solution, solution.gradient, solution.jets):
+        assert (np.isnan(f(x, outside="nan")) == out).all() and np.isfinite(f(x)).all()
+    np.testing.assert_array_equal(solution(x, outside="nan")[~out], solution(x)[~out])
+    with pytest.raises(ProblemError, match="extend"):
+        solution(x, outside="inside")
+
+
+def test_what_is_emitted_takes_the_coordinates_of_a_solution():
+    model = HyPINO.from_pretrained()
+    holed = LinearPDE(HOLED, uxx=-1, uyy=-1, u=1, source=2, conditions={"outer": Dirichlet(), "hole": Neumann()})
+    square = LinearPDE(SQUARE, uxx=-1, uyy=-1, source=1, conditions=dict.fromkeys(SIDES, Dirichlet()))
+    x = np.array([[0.1, 0.9, 0.8], [0.2, 0.6, 0.9]])
+    both, one = model.emit([holed, square]), model.emit(holed)
+    np.testing.assert_allclose(one(x), model.solve(holed)(x), rtol=1e-9)
+    np.testing.assert_allclose(both(x)[0], one(x), atol=1e-4)
+    np.testing.assert_allclose(both(np.stack([x, x / 2]))[1], both(x / 2)[1], rtol=1e-9)
+    np.testing.assert_allclose((one + one)(x), 2 * one(x), rtol=1e-9)
+    np.testing.assert_allclose(one(x), one.jets(holed.unit.to_unit(x))[0], rtol=1e-9)

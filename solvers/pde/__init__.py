@@ -2,7 +2,7 @@
 
 from ._functions import NonlinearError, ProblemError
 from .conditions import Dirichlet, Interval, Neumann, Robin, TimeInterval
-from .linear import TERMS, LinearPDE
+from .linear import TERMS, LinearPDE, several_of
 from .mesh_domain import MeshDomain
 from .shape import Corner, Hole
 from .unit import BoundaryRows, InteriorRows, UnitProblem
@@ -23,4 +23,5 @@ __all__ = [
     "Robin",
     "TimeInterval",
     "UnitProblem",
+    "several_of",
 ]

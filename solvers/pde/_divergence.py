@@ -133,7 +133,7 @@ def _check(tensor: list[list[Function]], domain: Domain) -> None:
         _check_smooth(f, x, y)
 
 
-def _check_smooth(f: Callable[[Array], Array], x: Array, y: Array) -> None:
+def _check_smooth(f: Function, x: Array, y: Array) -> None:
     """Between the points of the pairs that differ most, halves are taken until they differ little or are too near."""
     ends = [x, y]
     values = [evaluate(f, p, _WHAT) for p in ends]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from .mesh_domain import MeshDomain
 if TYPE_CHECKING:
     from .unit import UnitProblem
 
-__all__ = ["TERMS", "LinearPDE"]
+__all__ = ["TERMS", "LinearPDE", "several_of"]
 
 #: the derivatives that an operator is made of, in the order of all coefficient arrays; where it has a mixed derivative
 #: "uxy" is the sixth
@@ -218,6 +218,26 @@ class LinearPDE:
         if self.velocity is not None:
             parts.append(f"ut = {shown(self.velocity)} {start}")
         return f"LinearPDE({'; '.join(parts)})"
+
+
+def several_of(problems: Any) -> list[LinearPDE]:
+    """A list of problems from any iterable of them.
+
+    Raises
+    ------
+    ProblemError
+        What was given is no iterable of problems.
+    """
+    if isinstance(problems, str | bytes | Mapping) or not isinstance(problems, Iterable):
+        raise ProblemError(f"Expected a LinearPDE or several (got {type(problems).__name__})")
+    several = list(problems)
+    wrong = [i for i, problem in enumerate(several) if not isinstance(problem, LinearPDE)]
+    if wrong:
+        raise ProblemError(
+            f"Expected a LinearPDE or several "
+            f"(got a {type(several[wrong[0]]).__name__} as number {wrong[0]} of {len(several)})"
+        )
+    return several
 
 
 def _conditions(given: Mapping[str, Condition] | None) -> dict[str, Condition]:

@@ -142,11 +142,13 @@ class Splines:
         local = local.reshape(-1, self.degree + 1, self.degree + 1)
         (x, dx, dxx), (y, dy, dyy) = jets
         along = np.einsum("nyx,nx->ny", local, x)
-        jets = [
+        out = [
             np.einsum("ny,ny->n", along, y),
             np.einsum("nyx,ny,nx->n", local, y, dx, optimize=True),
             np.einsum("ny,ny->n", along, dy),
             np.einsum("nyx,ny,nx->n", local, y, dxx, optimize=True),
             np.einsum("ny,ny->n", along, dyy),
         ]
-        return np.stack([*jets, np.einsum("nyx,ny,nx->n", local, dy, dx, optimize=True)] if mixed else jets)
+        if mixed:
+            out.append(np.einsum("nyx,ny,nx->n", local, dy, dx, optimize=True))
+        return np.stack(out)
