@@ -6,9 +6,9 @@ With r = L u_h - f the error e solves L e = r. Expanded in cosines over [-1, 1]^
 
 the symbol L(k) with the smallest size of each coefficient over the domain (c_x and c_y against each other, as along a
 characteristic; a mixed derivative against the other two), s the smallest singular value of L with its conditions, the
-reciprocal of the stability constant: what is missed in ripples counts less than what is missed on the whole, and nothing
-counts more than stability allows. It is a norm of the residual of negative order, in which least squares of order two are
-quasi-optimal (Bramble, Lazarov & Pasciak, Math. Comp. 66, 1997).
+reciprocal of the stability constant: what is missed in ripples counts less than what is missed on the whole, and
+nothing counts more than stability allows. It is a norm of the residual of negative order, in which least squares of
+order two are quasi-optimal (Bramble, Lazarov & Pasciak, Math. Comp. 66, 1997).
 
 What is missed on the boundary is bounded through its integral, as by Poisson's kernel.
 """
