@@ -38,10 +38,9 @@ def fine_tuning(bench: Bench) -> Rows:
 
 def _errors(s: Sample, start: Emitted, steps: int, enough: float = 0.0) -> dict[int, float]:
     """Error by number of steps, up to one that is low enough."""
-    X = s.pde.unit.to_unit(s.x)
 
     def watch(step: int, network: Emitted) -> bool:
-        found[step] = relative_l2(network.numpy()(X).numpy(), s.u)
+        found[step] = relative_l2(network.numpy()(s.x).numpy(), s.u)
         return found[step] <= enough
 
     found: dict[int, float] = {}

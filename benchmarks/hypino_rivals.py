@@ -94,8 +94,7 @@ def batch(bench: Bench) -> Rows:
     n = len(samples)
     curve = _curve(samples, (0.4, 0.2) if bench.quick else (0.4, 0.2, 0.1, 0.05))
     whole, emitted = seconds_of(lambda: bench.model.emit([restated(s.pde) for s in samples]))
-    X = [s.pde.unit.to_unit(s.x) for s in samples]
-    zero = [relative_l2(emitted.select(i)(X[i]).numpy(), s.u) for i, s in enumerate(samples)]
+    zero = [relative_l2(emitted.select(i)(s.x).numpy(), s.u) for i, s in enumerate(samples)]
     drawn, rasters = seconds_of(lambda: [restated(s.pde).unit.raster(bench.model.settings.raster) for s in samples])
     means = [s.pde.unit.means for s in samples]
     inner, _ = seconds_of(lambda: bench.model.write(means, rasters))

@@ -15,6 +15,7 @@ _WHERE = {
     "Neumann": "meshmove.solvers.pde",
     "Problem": "meshmove.solvers.poisson",
     "ProblemError": "meshmove.solvers.pde",
+    "Robin": "meshmove.solvers.pde",
     "Solution": "meshmove.solvers.hypino.solution",
     "TimeInterval": "meshmove.solvers.pde",
     "Trajectories": "meshmove.solvers.data",
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .pde import LinearPDE as LinearPDE
     from .pde import Neumann as Neumann
     from .pde import ProblemError as ProblemError
+    from .pde import Robin as Robin
     from .pde import TimeInterval as TimeInterval
     from .pde.finite_elements import solve_finite_elements as solve_finite_elements
     from .poisson import PROBLEMS as PROBLEMS

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpde_cases import jittered
 
+from meshmove.geometry import CellMesh
 from meshmove.solvers.mmpde.operators import Operators, _on
 
 
@@ -28,6 +29,17 @@ def test_linear_fields_are_met_exactly(kind):
     inside = ((mesh.points > 1e-9) & (mesh.points < 1 - 1e-9)).all(axis=1)
     assert np.abs(out[inside, -1]).max() < 1e-4
     assert np.abs(applied(operators, np.ones(mesh.n_points))[:, 1:]).max() < 1e-5
+
+
+def test_the_size_of_a_node_is_the_mean_length_of_its_edges():
+    """A cross of lengths 1, 2, 3 and 4, whose ends are joined."""
+    points = np.array([[0.0, 0], [1, 0], [0, 2], [-3, 0], [0, -4]])
+    mesh = CellMesh.single(points, [[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1]], "triangle")
+    rim = np.sqrt([1 + 4, 4 + 9, 9 + 16, 16 + 1])
+    ends = (np.arange(1, 5) + rim + np.roll(rim, 1)) / 3
+    np.testing.assert_allclose(Operators.of(mesh).size[:, 0], [2.5, *ends], rtol=1e-6)
+    # and of as many nodes elsewhere
+    np.testing.assert_allclose(Operators.of(mesh, 2 * points).size[:, 0], [5, *(2 * ends)], rtol=1e-6)
 
 
 def test_derivatives_of_a_smooth_field_converge():

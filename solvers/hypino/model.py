@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from meshmove.neural.weights import WeightsError, read_weights, write_weights
-from meshmove.solvers.pde import LinearPDE, ProblemError
+from meshmove.solvers.pde import LinearPDE, ProblemError, several_of
 
 from .encoder import Encoder, fourier
 from .heads import FieldHead, WeightHead
@@ -118,24 +118,43 @@ class HyPINO(nn.Module):
             self.train(was)
         return emitted.to(dtype=torch.float64) * torch.as_tensor(amplitude, device=device)
 
-    def emit(self, problems: LinearPDE | Sequence[LinearPDE]) -> Emitted:
-        """Networks that solve one problem (no axis of a batch) or several, in unit coordinates and double precision.
+    def emit(self, problems: LinearPDE | Iterable[LinearPDE]) -> Emitted:
+        """Networks that solve one problem (no axis of a batch) or several, in double precision.
+
+        Called, they take points x of the problems' own coordinates, as a `Solution` does; their `jets` and `features`
+        are those in unit coordinates.
 
         Parameters
         ----------
         problems
             One or several `LinearPDE`; where coefficients vary the network sees their means.
         """
-        several = [problems] if hasattr(problems, "unit") else list(problems)
+        several = [problems] if isinstance(problems, LinearPDE) else several_of(problems)
+        if not several:
+            raise ProblemError("Expected at least one problem (got an empty list)")
         n = self.settings.raster
         units = [problem.unit for problem in several]
         emitted = self.write([unit.means for unit in units], [unit.raster(n) for unit in units])
-        return emitted.select(0) if hasattr(problems, "unit") else emitted
+        frame = torch.as_tensor(np.array([(unit.center, unit.half) for unit in units])).to(emitted.lattice)
+        emitted = replace(emitted, frame=frame)
+        return emitted.select(0) if isinstance(problems, LinearPDE) else emitted
 
+    @overload
+    def solve(self, pde: LinearPDE, **how: Any) -> Solution: ...
+    @overload
+    def solve(self, pde: Iterable[LinearPDE], **how: Any) -> list[Solution]: ...
     def solve(
-        self, pde: LinearPDE, *, refine: int = 0, finetune: int = 0, project: bool | str = False, **options: Any
-    ) -> Solution:
-        """Solve one problem: what `emit` writes, and then refinement, fine-tuning and projection; see `solve`.
+        self,
+        pde: LinearPDE | Iterable[LinearPDE],
+        *,
+        refine: int = 0,
+        finetune: int = 0,
+        project: bool | str = False,
+        **options: Any,
+    ) -> Solution | list[Solution]:
+        """Solve one problem, or each of several: what `emit` writes, and what improves it.
+
+        Refinement, fine-tuning and projection, see `solve`, are done for each problem by itself.
 
         Examples
         --------
@@ -149,7 +168,14 @@ class HyPINO(nn.Module):
         """
         from .solve import solve  # it builds on this module
 
-        return solve(self, pde, refine=refine, finetune=finetune, project=project, **options)
+        how: dict[str, Any] = {"refine": refine, "finetune": finetune, "project": project, **options}
+        if isinstance(pde, LinearPDE):
+            return solve(self, pde, **how)
+        problems = several_of(pde)
+        emitted = self.emit(problems) if problems and project is not True else None
+        return [
+            solve(self, p, first=None if emitted is None else emitted.select(i), **how) for i, p in enumerate(problems)
+        ]
 
     def save_pretrained(self, path: str | Path) -> Path:
         """Write the weights and sizes to a safetensors file."""

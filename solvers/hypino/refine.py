@@ -81,13 +81,14 @@ def remainder(pde: LinearPDE, field: Field) -> LinearPDE:
 
 def _missed(pde: LinearPDE, u: _Unit, row: Any) -> Callable[[Array], Array]:
     from meshmove.solvers.pde._functions import evaluate
+    from meshmove.solvers.pde._sides import NEUMANN, ROBIN
 
     def missed(x: Array) -> Array:
         jets = u.jets(x)
         if row.kind == 0:
             has = jets[0]
-        elif row.kind == 1:
-            has = (pde.domain.normal(x) * jets[1:3]).sum(axis=0)
+        elif row.kind in (NEUMANN, ROBIN):
+            has = (pde.domain.normal(x) * jets[1:3]).sum(axis=0) + evaluate(row.share, x, row.what) * jets[0]
         else:
             has = jets[2]
         return evaluate(row.value, x, row.what) - has

@@ -21,6 +21,9 @@ __all__ = ["Solution", "Verification"]
 
 Array = NDArray[np.float64]
 
+#: points this near to the boundary, relative to the extent, belong to the domain
+EDGE = 1e-6
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -87,22 +90,37 @@ class Solution:
         self._estimate = estimate
 
     # ---- values
-    def jets(self, x: ArrayLike) -> Array:
-        """u, ux, uy, uxx, uyy at points (2, ...), shape (5, ...); t in the place of y in time problems."""
+    def jets(self, x: ArrayLike, outside: str = "extend") -> Array:
+        """u, ux, uy, uxx, uyy at points (2, ...), shape (5, ...); t in the place of y in time problems.
+
+        Where the equation has a mixed derivative uxy is the sixth, (6, ...).
+
+        Parameters
+        ----------
+        outside
+            What points beyond the domain's boundary get, in holes too: "extend", the formula's numbers there, which
+            solve nothing but carry on smoothly, so that nodes of meshes a little beyond a curved boundary have values;
+            or "nan". Points nearer to the boundary than a millionth of the domain's extent are in it.
+        """
+        if outside not in ("extend", "nan"):
+            raise ProblemError(f'Expected "extend" or "nan" for outside (got {outside!r})')
         x = np.asarray(x, float)
         if x.ndim < 2 or x.shape[0] != 2:
             raise ProblemError(f"Expected points of shape (2, n) (got {x.shape}); transpose an (n, 2) array")
         unit = self.pde.unit
         jets = as_array(self.field.jets(unit.to_unit(x.reshape(2, -1)))) / unit.powers[:, None]
-        return jets.reshape(5, *x.shape[1:])
+        if outside == "nan":
+            domain = self.pde.domain
+            jets[:, domain.signed_distance(x.reshape(2, -1)) > EDGE * domain.boundary.extent] = np.nan
+        return jets.reshape(len(jets), *x.shape[1:])
 
-    def __call__(self, x: ArrayLike) -> Array:
-        """Values (n,) at points (2, n)."""
-        return self.jets(x)[0]
+    def __call__(self, x: ArrayLike, outside: str = "extend") -> Array:
+        """Values (n,) at points (2, n); NaN beyond the boundary with ``outside="nan"``, see `jets`."""
+        return self.jets(x, outside)[0]
 
-    def gradient(self, x: ArrayLike) -> Array:
-        """First derivatives (2, n) at points (2, n)."""
-        return self.jets(x)[1:3]
+    def gradient(self, x: ArrayLike, outside: str = "extend") -> Array:
+        """First derivatives (2, n) at points (2, n); `outside` as for `jets`."""
+        return self.jets(x, outside)[1:3]
 
     def residual(self, x: ArrayLike) -> Array:
         """L u - source (n,) at points (2, n)."""

@@ -31,6 +31,7 @@ def solve(
     tolerance: float = 3e-5,
     effort: float = 1.0,
     seed: int = 0,
+    first: Any = None,
 ) -> Solution:
     """Solve a linear problem.
 
@@ -47,6 +48,8 @@ def solve(
         the networks' features as well, which is slower; False: none.
     tolerance, effort, seed
         See `project`.
+    first
+        What the hypernetwork wrote for the problem, in a batch of others say; by default it is asked.
 
     Returns
     -------
@@ -67,7 +70,11 @@ def solve(
         )
     if project is True and not refine and not finetune:
         return project_problem(pde, tolerance=tolerance, effort=effort, seed=seed)
-    field, networks, history = refined(pde, model.emit, refine)
+
+    def emit(problem: LinearPDE) -> Any:
+        return first if problem is pde and first is not None else model.emit(problem)
+
+    field, networks, history = refined(pde, emit, refine)
     steps: list[Any] = list(history)
     how = "emitted" if not refine else f"emitted and refined in {sum(r.kept for r in history) - 1} rounds"
     if finetune:

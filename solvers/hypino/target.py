@@ -115,6 +115,9 @@ def nodal_to_lattice(nodal: Tensor) -> Tensor:
 class Emitted:
     """Solutions of a batch of problems on [-1, 1]², as written by the hypernetwork: sums of small networks.
 
+    `features` and `jets` are of unit coordinates. A call takes the problems' own, as a `Solution` does, where `frame`
+    says what these are: what `HyPINO.emit` returns knows it.
+
     Attributes
     ----------
     lattice
@@ -123,11 +126,14 @@ class Emitted:
         (B, F) or (F,): weights of the fields in the solution.
     nets
         Modulated tanh networks, weights by name as in `shapes`.
+    frame
+        (B, 2, 2) or (2, 2): middle and half sides of each problem's box; None: its own coordinates are the unit ones.
     """
 
     lattice: Tensor
     mixture: Tensor
     nets: tuple[dict[str, Tensor], ...]
+    frame: Tensor | None = None
 
     @property
     def single(self) -> bool:
@@ -185,8 +191,18 @@ class Emitted:
         )
 
     def __call__(self, X: ArrayLike | Tensor) -> Tensor:
-        """Values, (B, n), or (n,) for a single problem."""
-        return self.jets(X)[..., 0, :]
+        """Values, (B, n), or (n,) for a single problem, at points of the problems' own coordinates.
+
+        Parameters
+        ----------
+        X
+            (2, n), or (B, 2, n): other points for each problem.
+        """
+        if self.frame is None:
+            return self.jets(X)[..., 0, :]
+        x = self._points(X)
+        middle, half = (self.frame[None] if self.single else self.frame).to(x)[..., None].unbind(1)
+        return self._batched().jets((x - middle) / half)[..., 0, :].reshape(*self.lattice.shape[:-3], -1)
 
     def turned_back(self, turn: Turn) -> Emitted:
         """The same solutions of the problems as they were before `turn`: the hidden layers' weights are turned."""
@@ -223,7 +239,7 @@ class Emitted:
     def __add__(self, other: Emitted) -> Emitted:
         """The sum of the solutions; its features are those of both."""
         lattice = torch.cat([self.lattice, other.lattice], -3)
-        return Emitted(lattice, torch.cat([self.mixture, other.mixture], -1), self.nets + other.nets)
+        return Emitted(lattice, torch.cat([self.mixture, other.mixture], -1), self.nets + other.nets, self.frame)
 
     def __mul__(self, factor: float | Tensor) -> Emitted:
         """Solutions times numbers (B,): the fields and the output weights are scaled, the hidden layers stay."""
@@ -242,11 +258,12 @@ class Emitted:
     def with_parameters(self, named: Mapping[str, Tensor]) -> Emitted:
         """The same networks with other numbers."""
         nets = tuple({k: named[f"{i}.{k}"] for k in net} for i, net in enumerate(self.nets))
-        return Emitted(named["lattice"], named["mixture"], nets)
+        return Emitted(named["lattice"], named["mixture"], nets, self.frame)
 
     def _map(self, change) -> Emitted:
         nets = tuple({k: change(v) for k, v in net.items()} for net in self.nets)
-        return Emitted(change(self.lattice), change(self.mixture), nets)
+        frame = None if self.frame is None else change(self.frame)
+        return Emitted(change(self.lattice), change(self.mixture), nets, frame)
 
     def _batched(self) -> Emitted:
         return self._map(lambda t: t[None]) if self.single else self

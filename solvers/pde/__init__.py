@@ -1,8 +1,8 @@
 """Stating linear problems of second order: equation, domain, conditions; and their finite element solution."""
 
 from ._functions import NonlinearError, ProblemError
-from .conditions import Dirichlet, Interval, Neumann, TimeInterval
-from .linear import TERMS, LinearPDE
+from .conditions import Dirichlet, Interval, Neumann, Robin, TimeInterval
+from .linear import TERMS, LinearPDE, several_of
 from .mesh_domain import MeshDomain
 from .shape import Corner, Hole
 from .unit import BoundaryRows, InteriorRows, UnitProblem
@@ -20,6 +20,8 @@ __all__ = [
     "Neumann",
     "NonlinearError",
     "ProblemError",
+    "Robin",
     "TimeInterval",
     "UnitProblem",
+    "several_of",
 ]

@@ -77,14 +77,17 @@ def _trial(domain: Domain) -> Array:
 def classify(pde: LinearPDE) -> str:
     """The kind of the equation, from its coefficients at points of the domain where they vary."""
     x = np.mean(pde.domain.bounds, axis=0)[:, None] if pde.is_constant else _trial(pde.domain)
-    u, ux, uy, uxx, uyy = pde.coefficients_at(x)
-    if not any(c.any() for c in (u, ux, uy, uxx, uyy)):
+    values = pde.coefficients_at(x)
+    _, ux, uy, uxx, uyy = values[:5]
+    if not values.any():
         raise ProblemError(
             f"Expected an operator with a coefficient other than zero (got zero for {', '.join(pde.terms)})"
         )
-    if not (uxx.any() or uyy.any()):
+    if not values[3:].any():
         return "first-order" if ux.any() or uy.any() else "algebraic"
-    product = uxx * uyy
+    product = uxx * uyy - (values[5] ** 2 / 4 if pde.mixed else 0)
+    if pde.mixed:  # rounding of squares is no sign
+        product = np.where(np.abs(product) > 1e-12 * (values[3:] ** 2).sum(0), product, 0)
     if not product.any():
         return "parabolic"
     if (product >= 0).all():
@@ -193,7 +196,7 @@ def _crossing(pde: LinearPDE, bare: list[int]) -> bool:
     s = np.linspace(0.05, 0.95, 7)
     piece = np.repeat(bare, len(s))
     x, normal = pde.domain.boundary.evaluate(piece, np.tile(s, len(bare)))
-    _, a, b, _, _ = pde.coefficients_at(x)
+    _, a, b = pde.coefficients_at(x)[:3]
     if pde.timed:
         a, b = a * np.sign(b), np.abs(b)
     flow = (a * normal[0] + b * normal[1]) / np.maximum(np.hypot(a, b), 1e-300)

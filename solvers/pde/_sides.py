@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.domains import Domain
 
-from ._functions import Function, ProblemError
-from .conditions import Dirichlet, Neumann
+from ._functions import Array, Function, ProblemError, evaluate
+from .conditions import Condition, Dirichlet, Robin
 
-__all__ = ["DIRICHLET", "NEUMANN", "VELOCITY", "Row", "Side", "is_box", "sides_of"]
+__all__ = ["DIRICHLET", "NEUMANN", "ROBIN", "VELOCITY", "Row", "Side", "is_box", "sides_of"]
 
-DIRICHLET, NEUMANN, VELOCITY = 0, 1, 2
+DIRICHLET, NEUMANN, VELOCITY, ROBIN = 0, 1, 2, 3
 
 
 class Row(NamedTuple):
-    """One condition on a piece: u, du/dn or du/dt is `value`; `what` says in a message where it comes from."""
+    """One condition on a piece: u, du/dn, du/dt or du/dn + share u is `value`; `what` tells messages of its origin."""
 
     kind: int
     value: Function
     what: str
+    share: Function = 0.0
 
 
 class Side(NamedTuple):
@@ -57,7 +58,7 @@ def at_times(domain: Domain) -> NDArray[np.str_]:
 
 def sides_of(
     domain: Domain,
-    conditions: Mapping[str, Dirichlet | Neumann],
+    conditions: Mapping[str, Condition],
     timed: bool,
     initial: Function | None,
     velocity: Function | None,
@@ -75,7 +76,7 @@ def sides_of(
 def _rows(
     name: str,
     time: str,
-    condition: Dirichlet | Neumann | None,
+    condition: Condition | None,
     initial: Function | None,
     velocity: Function | None,
 ) -> tuple[Row, ...]:
@@ -84,6 +85,13 @@ def _rows(
     rows = []
     if time == "start" and initial is not None:
         rows.append(Row(DIRICHLET, initial, "the initial value"))
+    elif isinstance(condition, Robin):
+        if time == "start":
+            raise ProblemError(
+                f"Expected a value, or a velocity, at the first time (got a Robin condition on {name!r}); "
+                "use initial= and velocity="
+            )
+        rows.append(_robin(name, condition))
     elif condition is not None:
         kind = DIRICHLET if isinstance(condition, Dirichlet) else NEUMANN
         word = "Dirichlet" if kind == DIRICHLET else "Neumann"
@@ -96,6 +104,27 @@ def _rows(
     if time == "start" and velocity is not None:
         rows.append(Row(VELOCITY, velocity, "the initial velocity"))
     return tuple(rows)
+
+
+def _robin(name: str, condition: Robin) -> Row:
+    """The condition divided by beta."""
+    alpha, beta, value = condition.alpha, condition.beta, condition.value
+
+    def over_beta(f: Function, word: str) -> Function:
+        if not callable(f) and not callable(beta):
+            return f / beta
+
+        def divided(x: Array) -> Array:
+            below = evaluate(beta, x, f"beta of the Robin condition on {name!r}")
+            if not below.all():
+                at = ", ".join(f"{c:.6g}" for c in x[:, np.flatnonzero(below == 0)[0]])
+                raise ProblemError(f"Expected beta other than zero on {name!r} (got 0 at the point ({at}))")
+            return evaluate(f, x, f"{word} of the Robin condition on {name!r}") / below
+
+        return divided
+
+    what = f"the Robin condition on {name!r}"
+    return Row(ROBIN, over_beta(value, "the value"), what, over_beta(alpha, "alpha"))
 
 
 def _check_names(domain: Domain, conditions: Mapping, times: NDArray[np.str_], has_initial: bool) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 import skfem
 from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
-from scipy.sparse import block_diag, bmat, csc_matrix, diags, identity
+from scipy.sparse import block_diag, bmat, csc_matrix, csr_matrix, diags, identity
 from scipy.sparse.linalg import splu
 
 from ._functions import Array, evaluate
-from ._sides import DIRICHLET, VELOCITY, Row
+from ._sides import DIRICHLET, ROBIN, VELOCITY, Row
 from .linear import LinearPDE
 
 __all__ = ["march"]
@@ -81,7 +81,10 @@ class _Space:
         self.ends = np.array([nodes.argmin(), nodes.argmax()])
         self._upright = [_upright(pde, float(nodes[e])) for e in self.ends]
         # conditions of different kinds one after the other on one end
-        self.changes = any(len({row.kind for _, _, row in side}) > 1 for side in self._upright)
+        self.changes = any(
+            len({(row.kind, row.share) for _, _, row in side}) > 1 or callable(side[0][2].share)
+            for side in self._upright
+        )
         self._points = np.asarray(basis.global_coordinates())[0]
 
     def row(self, end: int, t: float) -> Row:
@@ -122,6 +125,12 @@ class _Space:
             return -w.a * u.grad[0] * v.grad[0] + (w.c * u.grad[0] + w.e * u) * v
 
         stiff = operator.assemble(self.basis, a=c[3], c=c[1] - slope, e=c[0]).tocsr()
+        for k, end in enumerate(self.ends):
+            row = self.row(k, t)
+            if row.kind == ROBIN:  # du/dn is the value less share times u
+                at = np.array([[self.nodes[end]], [t]])
+                share = self.pde.coefficients_at(at)[3, 0] * evaluate(row.share, at, row.what)[0]
+                stiff = stiff - csr_matrix(([share], ([end], [end])), shape=stiff.shape)
         weighted = skfem.BilinearForm(lambda u, v, w: w.c * u * v)
         held = np.array([e for k, e in enumerate(self.ends) if self.row(k, t).kind == DIRICHLET], int)
         free = np.ones(self.basis.N)

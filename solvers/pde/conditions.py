@@ -8,7 +8,7 @@ import numpy as np
 
 from ._functions import Function, ProblemError, checked, is_number, shown
 
-__all__ = ["Dirichlet", "Interval", "Neumann", "TimeInterval"]
+__all__ = ["Condition", "Dirichlet", "Interval", "Neumann", "Robin", "TimeInterval"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,6 +65,42 @@ class Neumann:
 
     def __repr__(self) -> str:
         return f"Neumann({shown(self.value)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Robin:
+    """A mixture of value and normal derivative on a boundary: alpha u + beta du/dn = value, n the outward unit normal.
+
+    Parameters
+    ----------
+    alpha, beta, value
+        Numbers, or functions of points x (2, n) with values (n,); beta is nowhere zero.
+
+    Raises
+    ------
+    ProblemError
+        One is neither, or beta is the number 0.
+
+    >>> Robin(alpha=2.0, value=20.0)
+    Robin(2 u + 1 du/dn = 20)
+    """
+
+    alpha: Function
+    beta: Function = 1.0
+    value: Function = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "value"):
+            object.__setattr__(self, name, checked(getattr(self, name), f"{name} of a Robin condition"))
+        if self.beta == 0:
+            raise ProblemError("Expected beta other than zero in a Robin condition (got 0); Dirichlet holds a value")
+
+    def __repr__(self) -> str:
+        return f"Robin({shown(self.alpha)} u + {shown(self.beta)} du/dn = {shown(self.value)})"
+
+
+#: what is known on a boundary
+Condition = Dirichlet | Neumann | Robin
 
 
 def _ordered(lower: float, upper: float, what: str, words: tuple[str, str]) -> tuple[float, float]:

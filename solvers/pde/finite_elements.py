@@ -1,11 +1,12 @@
 r"""Finite element solutions of the problems that can be stated, to compare with.
 
-Elliptic equations by continuous Galerkin elements: with A = diag(c_uxx, c_uyy)
+Elliptic equations by continuous Galerkin elements: with A = [[c_uxx, c_uxy/2], [c_uxy/2, c_uyy]]
 
     int A grad u . grad v - int (c - div A) . grad u v - int c_u u v = -int f v + oint (A grad u . n) v,
 
-where du/dn = g gives A grad u . n = g n.A n + (n.A t) du/dt, t the tangent. Degenerate parabolic equations the same
-way, first-order equations by least squares, and problems in time on a box by stepping (`march`).
+where du/dn = g gives A grad u . n = g n.A n + (n.A t) du/dt, t the tangent, and a Robin condition g - s u for g.
+Degenerate parabolic equations the same way, first-order equations by least squares, and problems in time on a box by
+stepping (`march`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from meshmove.geometry.mesh import CellMesh
 from meshmove.registry import converter_for
 
 from ._functions import Array, ProblemError, evaluate
-from ._sides import DIRICHLET, NEUMANN, is_box
+from ._sides import DIRICHLET, NEUMANN, ROBIN, is_box
 from ._stepping import march
 from .linear import LinearPDE
 
@@ -192,12 +193,12 @@ def _assembled(pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids) 
         matrix = skfem.BilinearForm(lambda u, v, w: applied(u, w) * applied(v, w)).assemble(basis, **fields)
         return matrix.tocsr(), skfem.LinearForm(lambda v, w: w.f * applied(v, w)).assemble(basis, **fields)
     slope = _slopes(pde, x)
-    fields = {"e": c[0], "cx": c[1] - slope[0], "cy": c[2] - slope[1], "a": c[3], "b": c[4], "f": f}
+    fields = {"e": c[0], "cx": c[1] - slope[0], "cy": c[2] - slope[1], "a": c[3], "b": c[4], "h": c[5] / 2, "f": f}
 
     @skfem.BilinearForm
     def operator(u, v, w):
         (ux, uy), (vx, vy) = u.grad, v.grad
-        return w.a * ux * vx + w.b * uy * vy - (w.cx * ux + w.cy * uy + w.e * u) * v
+        return w.a * ux * vx + w.b * uy * vy + w.h * (ux * vy + uy * vx) - (w.cx * ux + w.cy * uy + w.e * u) * v
 
     matrix = operator.assemble(basis, **fields).tocsr()
     load = skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, **fields)
@@ -205,18 +206,22 @@ def _assembled(pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids) 
 
 
 def _at(pde: LinearPDE, x: Array) -> Array:
-    return pde.coefficients_at(x.reshape(2, -1)).reshape(5, *x.shape[1:])
+    """(6, ...): zeros for a mixed derivative that is not there."""
+    c = pde.coefficients_at(x.reshape(2, -1))
+    return np.concatenate([c, np.zeros((6 - len(c), c.shape[1]))]).reshape(6, *x.shape[1:])
 
 
 def _slopes(pde: LinearPDE, x: Array) -> Array:
-    """d c_uxx / dx and d c_uyy / dy by central differences, (2, ...)."""
+    """div A by central differences, (2, ...)."""
     out = np.zeros_like(x)
-    for axis, (coefficient, name) in enumerate(zip(pde.coefficients[3:], pde.terms[3:], strict=True)):
-        if callable(coefficient):
+    # what c_uxx, c_uyy and c_uxy give to each component: along which axis they are differentiated, times what
+    for i, component, axis, factor in ((3, 0, 0, 1.0), (4, 1, 1, 1.0), (5, 0, 1, 0.5), (5, 1, 0, 0.5)):
+        if i < len(pde.coefficients) and callable(coefficient := pde.coefficients[i]):
             step = np.zeros((2, 1))
             step[axis] = 1e-5 * pde.unit.half[axis]
-            high, low = (evaluate(coefficient, x.reshape(2, -1) + k * step, f"the coefficient {name}") for k in (1, -1))
-            out[axis] = ((high - low) / (2 * step[axis])).reshape(x.shape[1:])
+            name = f"the coefficient {pde.terms[i]}"
+            high, low = (evaluate(coefficient, x.reshape(2, -1) + k * step, name) for k in (1, -1))
+            out[component] += factor * ((high - low) / (2 * step[axis])).reshape(x.shape[1:])
     return out
 
 
@@ -224,7 +229,7 @@ def _with_neumann(
     pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids, matrix: Any, load: Array
 ) -> tuple[Any, Array]:
     for rows in dict.fromkeys(side.rows for side in pde.sides):
-        if not any(row.kind == NEUMANN for row in rows):
+        if not any(row.kind in (NEUMANN, ROBIN) for row in rows):
             continue
         (row,) = rows
         here = facets[np.isin(piece, [i for i, side in enumerate(pde.sides) if side.rows == rows])]
@@ -233,9 +238,13 @@ def _with_neumann(
         order = max(6, 2 * basis.elem.maxdeg + 2)
         side = skfem.FacetBasis(basis.mesh, basis.elem, _mapping(basis.mesh), facets=here, intorder=order)
         x, n = np.asarray(side.global_coordinates()), np.asarray(side.normals)
-        a, b = _at(pde, x)[3:]
-        g = evaluate(row.value, x.reshape(2, -1), row.what).reshape(x.shape[1:])
-        flux, shear = g * (a * n[0] ** 2 + b * n[1] ** 2), (b - a) * n[0] * n[1]
+        a, b, h = _at(pde, x)[3:] * np.array([1, 1, 0.5]).reshape(3, 1, 1)
+        g, s = (evaluate(f, x.reshape(2, -1), row.what).reshape(x.shape[1:]) for f in (row.value, row.share))
+        normal = a * n[0] ** 2 + b * n[1] ** 2 + 2 * h * n[0] * n[1]
+        flux, shear = g * normal, (b - a) * n[0] * n[1] + h * (n[0] ** 2 - n[1] ** 2)
+        if row.kind == ROBIN:
+            mass = skfem.BilinearForm(lambda u, v, w: w.s * u * v)
+            matrix = matrix + mass.assemble(side, s=s * normal)
         load = load + skfem.LinearForm(lambda v, w: w.flux * v).assemble(side, flux=flux)
         if np.abs(shear).max(initial=0.0) > 1e-12 * np.abs(np.stack([a, b])).max():
             along = skfem.BilinearForm(lambda u, v, w: w.shear * (w.n[0] * u.grad[1] - w.n[1] * u.grad[0]) * v)

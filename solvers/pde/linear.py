@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +11,29 @@ import numpy as np
 from meshmove.geometry.domains import Domain, Rectangle
 
 from ._checks import check_domain, check_posed, classify
+from ._divergence import Conductivity, expanded
 from ._functions import Array, Function, ProblemError, checked, evaluate, shown
 from ._sides import Side, sides_of
-from .conditions import Dirichlet, Interval, Neumann, TimeInterval
+from .conditions import Condition, Dirichlet, Interval, Neumann, Robin, TimeInterval
 from .mesh_domain import MeshDomain
 
 if TYPE_CHECKING:
     from .unit import UnitProblem
 
-__all__ = ["TERMS", "LinearPDE"]
+__all__ = ["TERMS", "LinearPDE", "several_of"]
 
-#: the derivatives that an operator is made of, in the order of all coefficient arrays
+#: the derivatives that an operator is made of, in the order of all coefficient arrays; where it has a mixed derivative
+#: "uxy" is the sixth
 TERMS = ("u", "ux", "uy", "uxx", "uyy")
 
 
 class LinearPDE:
     r"""A linear equation of second order, the domain that it holds in, and what is known on the boundary.
 
-        c_u u + c_ux u_x + c_uy u_y + c_uxx u_xx + c_uyy u_yy = source
+        c_u u + c_ux u_x + c_uy u_y + c_uxx u_xx + c_uyy u_yy + c_uxy u_xy = source
+
+    Coefficients stand before the derivatives, not under them: ``uxx=k, uyy=k`` with a function k is k times the
+    Laplacian. What flows through a medium, -div(k grad u), is ``divergence=k``.
 
     In time problems t takes the place of y, and `ut`, `utt` that of `uy`, `uyy`.
 
@@ -38,13 +43,16 @@ class LinearPDE:
         A `Domain` of `meshmove.geometry`; or a finite element mesh in the plane (of any library that meshmove moves),
         whose named boundaries carry the conditions and whose other boundary facets are called "boundary"; or an
         `Interval`, together with a `TimeInterval`.
-    u, ux, uy, uxx, uyy, ut, utt
-        Coefficients: numbers, or functions of points x (2, n) with values (n,).
+    u, ux, uy, uxx, uyy, uxy, ut, utt
+        Coefficients: numbers, or functions of points x (2, n) with values (n,). A mixed derivative in space only.
+    divergence
+        k in -div(k grad u), a smooth positive number or function, or a 2 by 2 nested sequence or array of these, or a
+        function with values (2, 2, n). It is expanded into the terms above, with k differentiated numerically.
     source
         The right-hand side, a number or a function.
     conditions
-        `Dirichlet` or `Neumann` by the name of the boundary. Every boundary needs one, except the last time, and
-        those of a first-order equation through which the characteristics leave.
+        `Dirichlet`, `Neumann` or `Robin` by the name of the boundary. Every boundary needs one, except the last time,
+        and those of a first-order equation through which the characteristics leave.
     time
         A `TimeInterval` for problems on an `Interval`; then row 1 of x in all functions is t. Or ``"y"``: the second
         axis of the domain is time, and the lower side of its bounding box the first time.
@@ -56,7 +64,7 @@ class LinearPDE:
     kind
         "elliptic", "parabolic", "hyperbolic", "first-order" or "algebraic".
     coefficients
-        The five coefficients in the order of `TERMS`, floats or functions.
+        The coefficients in the order of `terms`, floats or functions: five, or six with a mixed derivative.
     domain
         The domain in the plane, or in space and time.
     sides
@@ -97,20 +105,27 @@ class LinearPDE:
         uy: Function = 0.0,
         uxx: Function = 0.0,
         uyy: Function = 0.0,
+        uxy: Function = 0.0,
+        divergence: Conductivity | None = None,
         ut: Function = 0.0,
         utt: Function = 0.0,
         source: Function = 0.0,
-        conditions: Mapping[str, Dirichlet | Neumann] | None = None,
+        conditions: Mapping[str, Condition] | None = None,
         time: TimeInterval | str | None = None,
         initial: Function | None = None,
         velocity: Function | None = None,
     ) -> None:
-        given = {"u": u, "ux": ux, "uy": uy, "uxx": uxx, "uyy": uyy, "ut": ut, "utt": utt}
+        given = {"u": u, "ux": ux, "uy": uy, "uxx": uxx, "uyy": uyy, "uxy": uxy, "ut": ut, "utt": utt}
         terms = {name: checked(f, f"the coefficient {name}") for name, f in given.items()}
         self.conditions = _conditions(conditions)
         self.given, self.mesh = domain, None
         self.domain: Domain = self._planar(domain, time)
         self.timed = time is not None
+        self.divergence = divergence
+        if divergence is not None:
+            terms = expanded(divergence, terms, self.domain, self.timed)
+        if self.timed and _any(terms, "uxy"):
+            raise ProblemError("Expected no mixed derivative of space and time (got uxy= with time=)")
         if not self.timed and (initial is not None or velocity is not None or _any(terms, "ut", "utt")):
             raise ProblemError(
                 "Expected time= for an equation with ut, utt, initial or velocity (got none): "
@@ -145,11 +160,11 @@ class LinearPDE:
 
     @property
     def is_constant(self) -> bool:
-        """Whether all five coefficients are numbers."""
+        """Whether all coefficients are numbers."""
         return not any(callable(c) for c in self.coefficients)
 
     def coefficients_at(self, x: Array) -> Array:
-        """The coefficients (5, n) at points (2, n), in the order of `TERMS`."""
+        """The coefficients (5, n), or (6, n) with a mixed derivative, at points (2, n), in the order of `terms`."""
         return np.stack(
             [evaluate(c, x, f"the coefficient {n}") for c, n in zip(self.coefficients, self.terms, strict=True)]
         )
@@ -160,8 +175,15 @@ class LinearPDE:
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """Names of the derivatives: `TERMS`, with t for y in time problems."""
+        """Names of the derivatives: `TERMS`, with t for y in time problems, and the mixed derivative where there is."""
+        if self.mixed:
+            return (*TERMS, "uxy")
         return tuple(t.replace("y", "t") for t in TERMS) if self.timed else TERMS
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the equation has a mixed derivative."""
+        return len(self.coefficients) > len(TERMS)
 
     @cached_property
     def unit(self) -> UnitProblem:
@@ -173,11 +195,11 @@ class LinearPDE:
     @property
     def equation(self) -> str:
         """The equation as text, the highest derivative in time first."""
-        order = ("utt", "ut", "uxx", "ux", "u") if self.timed else ("uxx", "uyy", "ux", "uy", "u")
+        order = ("utt", "ut", "uxx", "ux", "u") if self.timed else ("uxx", "uxy", "uyy", "ux", "uy", "u")
         by_name = dict(zip(self.terms, self.coefficients, strict=True))
         text = ""
         for name in order:
-            c = by_name[name]
+            c = by_name.get(name, 0.0)
             if not callable(c) and c == 0:
                 continue
             sign = "-" if not callable(c) and c < 0 else "+"
@@ -198,7 +220,27 @@ class LinearPDE:
         return f"LinearPDE({'; '.join(parts)})"
 
 
-def _conditions(given: Mapping[str, Dirichlet | Neumann] | None) -> dict[str, Dirichlet | Neumann]:
+def several_of(problems: Any) -> list[LinearPDE]:
+    """A list of problems from any iterable of them.
+
+    Raises
+    ------
+    ProblemError
+        What was given is no iterable of problems.
+    """
+    if isinstance(problems, str | bytes | Mapping) or not isinstance(problems, Iterable):
+        raise ProblemError(f"Expected a LinearPDE or several (got {type(problems).__name__})")
+    several = list(problems)
+    wrong = [i for i, problem in enumerate(several) if not isinstance(problem, LinearPDE)]
+    if wrong:
+        raise ProblemError(
+            f"Expected a LinearPDE or several "
+            f"(got a {type(several[wrong[0]]).__name__} as number {wrong[0]} of {len(several)})"
+        )
+    return several
+
+
+def _conditions(given: Mapping[str, Condition] | None) -> dict[str, Condition]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
@@ -206,8 +248,11 @@ def _conditions(given: Mapping[str, Dirichlet | Neumann] | None) -> dict[str, Di
             f"Expected conditions as a dict from boundary name to condition (got {type(given).__name__})"
         )
     for name, condition in given.items():
-        if not isinstance(condition, Dirichlet | Neumann):
-            raise ProblemError(f"Expected Dirichlet(value) or Neumann(value) on {name!r} (got {condition!r})")
+        if not isinstance(condition, Dirichlet | Neumann | Robin):
+            raise ProblemError(
+                f"Expected Dirichlet(value) or Neumann(value), or Robin(alpha, beta, value), on {name!r} "
+                f"(got {condition!r})"
+            )
     return dict(given)
 
 
@@ -216,11 +261,12 @@ def _any(terms: Mapping[str, Function], *names: str) -> bool:
 
 
 def _merged(terms: Mapping[str, Function], timed: bool) -> tuple[Function, ...]:
-    """The five coefficients, those of t in the place of y."""
+    """The coefficients, those of t in the place of y; that of the mixed derivative only where it has one."""
     both = [(y, t) for y, t in (("uy", "ut"), ("uyy", "utt")) if _any(terms, y) and _any(terms, t)]
     if both:
         raise ProblemError(
             f"Expected one coefficient for a derivative in time (got {both[0][0]} and {both[0][1]}, which are the same)"
         )
     pick = {"uy": "ut", "uyy": "utt"} if timed else {}
-    return tuple(terms[pick[n]] if n in pick and _any(terms, pick[n]) else terms[n] for n in TERMS)
+    five = tuple(terms[pick[n]] if n in pick and _any(terms, pick[n]) else terms[n] for n in TERMS)
+    return (*five, terms["uxy"]) if _any(terms, "uxy") else five

@@ -126,8 +126,8 @@ def _corner(unit: UnitProblem, before: int, after: int) -> Corner | None:
     at = leaving.point(np.array([0.0]))
     back = -arriving.tangent(np.array([1.0]))
     ahead = leaving.tangent(np.array([0.0]))
-    a, b = np.abs(pde.coefficients_at(at)[3:, 0])
-    if not (a > 0 and b > 0):
+    a, b = np.abs(pde.coefficients_at(at)[3:5, 0])
+    if pde.mixed or not (a > 0 and b > 0):
         return None
     scale = np.array([unit.half[0] / np.sqrt(a), unit.half[1] / np.sqrt(b)])
     scale /= np.sqrt(scale.prod())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meshmove.geometry.domains.domain import as_points
 
 from ._functions import Array, ProblemError, evaluate
-from ._sides import DIRICHLET, VELOCITY
+from ._sides import DIRICHLET, ROBIN, VELOCITY, Row
 from .shape import Corner, Hole, corners_of, holes_of
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _ROOTS = (1.32471795724474602596, 1.22074408460575947536)
 class InteriorRows(NamedTuple):
     """The equation at points: ``(coefficients * (u, uX, uY, uXX, uYY)).sum(0) = source``.
 
-    `points` (2, n), `coefficients` (5, n), `source` (n,), and `weights` (n,), which sum to the area: the sum of
-    weights times squared residuals is the squared L2 norm of the residual over the unit domain.
+    `points` (2, n), `coefficients` (5, n), or (6, n) where it has uXY, `source` (n,), and `weights` (n,), which sum to
+    the area: the sum of weights times squared residuals is the squared L2 norm of the residual over the unit domain.
     """
 
     points: Array
@@ -45,7 +45,7 @@ class BoundaryRows(NamedTuple):
     """The conditions at points: ``(coefficients * (u, uX, uY)).sum(0) = values``.
 
     `points` (2, n), `coefficients` (3, n), `values` (n,), `kinds` (n,): 0 Dirichlet, 1 Neumann, 2 initial velocity,
-    `names` (n,) of the boundaries, `weights` (n,), the arc length in unit coordinates that a row stands for.
+    3 Robin, `names` (n,) of the boundaries, `weights` (n,), the arc length in unit coordinates that a row stands for.
     """
 
     points: Array
@@ -86,9 +86,9 @@ class UnitProblem:
     # ---- coordinates
     @property
     def powers(self) -> Array:
-        """What coefficients of (u, ux, uy, uxx, uyy) are divided by, (5,)."""
+        """What coefficients of (u, ux, uy, uxx, uyy) are divided by, (5,), or (6,) where there is uxy."""
         hx, hy = self.half
-        return np.array([1.0, hx, hy, hx**2, hy**2])
+        return np.array([1.0, hx, hy, hx**2, hy**2, hx * hy][: len(self.pde.coefficients)])
 
     def to_unit(self, x: Array) -> Array:
         """Points (2, n) in unit coordinates."""
@@ -235,7 +235,7 @@ class UnitProblem:
                 parts.append(
                     BoundaryRows(
                         self.to_unit(x[:, at]),
-                        self._operator(row.kind, normal[:, at]),
+                        self._operator(row, x[:, at], normal[:, at]),
                         evaluate(row.value, x[:, at], row.what),
                         np.full(len(at), row.kind),
                         names,
@@ -244,12 +244,14 @@ class UnitProblem:
                 )
         return BoundaryRows(*(np.concatenate(c, axis=-1) for c in zip(*parts, strict=True)))
 
-    def _operator(self, kind: int, normal: Array) -> Array:
+    def _operator(self, row: Row, x: Array, normal: Array) -> Array:
         zero, one = np.zeros(normal.shape[1]), np.ones(normal.shape[1])
-        if kind == DIRICHLET:
+        if row.kind == DIRICHLET:
             return np.stack([one, zero, zero])
-        if kind == VELOCITY:
+        if row.kind == VELOCITY:
             return np.stack([zero, zero, one / self.half[1]])
+        if row.kind == ROBIN:
+            zero = evaluate(row.share, x, row.what)
         return np.stack([zero, normal[0] / self.half[0], normal[1] / self.half[1]])
 
     # ---- the picture
@@ -263,6 +265,7 @@ class UnitProblem:
         """
         if n < 2:
             raise ProblemError(f"Expected at least two pixels a side (got {n})")
+        self._check_drawable()
         out = np.zeros((6, n * n))
         line = (2 * np.arange(n) + 1) / n - 1
         X = np.stack([np.tile(line, n), np.repeat(line, n)])
@@ -280,6 +283,17 @@ class UnitProblem:
             out[channel] = count > 0
             out[2 + channel] = total / np.maximum(count, 1)
         return out.reshape(6, n, n)
+
+    def _check_drawable(self) -> None:
+        """The picture, and the network that reads it, know five terms and two kinds of conditions."""
+        robin = dict.fromkeys(side.name for side in self.pde.sides if any(row.kind == ROBIN for row in side.rows))
+        what = ["the mixed derivative uxy"] if self.pde.mixed else []
+        what += [f"Robin conditions on {', '.join(map(repr, robin))}"] if robin else []
+        if what:
+            raise ProblemError(
+                f"Expected an equation and conditions that the network reads: u, ux, uy, uxx, uyy, Dirichlet, Neumann "
+                f"(got {' and '.join(what)}); project(pde), or solve(pde, project=True), solves it without the network"
+            )
 
     # ---- the shape
     @cached_property

@@ -61,6 +61,8 @@ class Projector:
     def __init__(self, pde: LinearPDE, cells: int = 32) -> None:
         if cells < 2:
             raise ProblemError(f"Expected at least two cells to a side (got {cells})")
+        if pde.mixed:
+            raise ProblemError("Expected an equation of the terms u, ux, uy, uxx, uyy (got one with uxy)")
         self.unit = pde.unit
         self._fit = fit(self.unit, (cells, cells), corner_features(self.unit))
         equation = self._fit.equation

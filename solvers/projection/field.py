@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 class Field(Protocol):
-    """A function of X with ``jets(X) -> (5, n)``: value, dX, dY, dXX, dYY."""
+    """A function of X with ``jets(X) -> (5, n)``: value, dX, dY, dXX, dYY, and dXY where the equation has it."""
 
     def jets(self, X: Array) -> Array: ...
 
@@ -55,18 +55,20 @@ def as_array(values: Any) -> Array:
 class Expansion:
     """Splines and further features with their weights.
 
-    `splines` may be None. `weights` (size,) are those of the splines followed by those of each of `features`.
+    `splines` may be None; `mixed`: jets have dXY as well, of splines alone. `weights` (size,) are those of
+    the splines followed by those of each of `features`.
     """
 
     splines: Splines | None
     features: Sequence[Local | Tanh | Emission]
     weights: Array
+    mixed: bool = False
 
     def jets(self, X: Array) -> Array:
-        """Value, dX, dY, dXX, dYY, (5, n)."""
+        """Value, dX, dY, dXX, dYY, (5, n), and dXY, (6, n), where `mixed`."""
         start = self.splines.size if self.splines is not None else 0
         if self.splines is not None:
-            out = self.splines.expand(self.weights[:start], X)
+            out = self.splines.expand(self.weights[:start], X, self.mixed)
         else:
             out = np.zeros((5, X.shape[1]))
         for part in self.features:

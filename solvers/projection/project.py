@@ -10,14 +10,14 @@ layers of emitted networks.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.solvers.pde import LinearPDE, ProblemError, UnitProblem
+from meshmove.solvers.pde import LinearPDE, ProblemError, UnitProblem, several_of
 
 from .doubts import doubts
 from .field import Emission, Expansion
@@ -120,7 +120,7 @@ def fit(
     columns = [_columns(f, equation, rows) for f in features]
     system = Arrow(equation, rows.points, rows.coefficients, columns)
     weights = system.solve(np.concatenate([equation.source * equation.weights, rows.values]))
-    return Projection(Expansion(splines, tuple(features), weights), (), system, equation, rows)
+    return Projection(Expansion(splines, tuple(features), weights, unit.pde.mixed), (), system, equation, rows)
 
 
 def _columns(feature: Feature, equation: Quadrature, rows: Conditions) -> Columns:
@@ -223,6 +223,7 @@ def _roughness(now: Projection, splines: Splines) -> Array:
     return np.maximum(out, 1e-14 * max(out.max(), 1e-300))
 
 
+@overload
 def project(
     pde: LinearPDE,
     emitted: Any = None,
@@ -231,13 +232,32 @@ def project(
     tolerance: float = 3e-5,
     effort: float = 1.0,
     seed: int = 0,
-) -> Solution:
+) -> Solution: ...
+@overload
+def project(
+    pde: Iterable[LinearPDE],
+    emitted: Any = None,
+    *,
+    random: int = 0,
+    tolerance: float = 3e-5,
+    effort: float = 1.0,
+    seed: int = 0,
+) -> list[Solution]: ...
+def project(
+    pde: LinearPDE | Iterable[LinearPDE],
+    emitted: Any = None,
+    *,
+    random: int = 0,
+    tolerance: float = 3e-5,
+    effort: float = 1.0,
+    seed: int = 0,
+) -> Solution | list[Solution]:
     """The combination of features that solves a problem best.
 
     Parameters
     ----------
     pde
-        The problem.
+        The problem, or several: then the answer is a list, of each by itself.
     emitted
         Optional features of emitted networks: an object with ``features(X)``, jets (5, size, n) in unit coordinates.
     random
@@ -276,6 +296,15 @@ def project(
     if random < 0 or not tolerance >= 0 or not effort > 0:
         raise ProblemError(
             f"Expected random >= 0, tolerance >= 0, effort > 0 (got {random!r}, {tolerance!r}, {effort!r})"
+        )
+    if not isinstance(pde, LinearPDE):
+        several = several_of(pde)
+        if emitted is not None:
+            raise ProblemError(f"Expected one problem with emitted= (got {len(several)}): project them one by one")
+        return [project(p, random=random, tolerance=tolerance, effort=effort, seed=seed) for p in several]
+    if pde.mixed and (emitted is not None or random):
+        raise ProblemError(
+            "Expected neither emitted nor random features for an equation with uxy (got some): leave them out"
         )
     extra: list[Feature] = [Emission(emitted)] if emitted is not None else []
     if random:

@@ -23,15 +23,15 @@ __all__ = ["Quadrature", "inside_of", "quadrature"]
 Array = NDArray[np.float64]
 
 _POINTS = 3
-_ORDERS = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2))  # of D_i along X, Y
+_ORDERS = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2), (1, 1))  # of D_i along X, Y
 
 
 @dataclass(frozen=True, eq=False)
 class Quadrature:
     """The equation on a tensor grid.
 
-    `inside` (Qy, Qx) marks the points in the domain; `points` (2, n), `coefficients` (5, n), `source` (n,) and
-    `weights` (n,), the roots of the quadrature weights, are at those. `lines` are the coordinates (Qx,), (Qy,).
+    `inside` (Qy, Qx) marks the points in the domain; `points` (2, n), `coefficients` (5, n) or (6, n), `source` (n,)
+    and `weights` (n,), the roots of the quadrature weights, are at those. `lines` are the coordinates (Qx,), (Qy,).
     """
 
     splines: Splines
@@ -56,10 +56,11 @@ class Quadrature:
             w = self.spread(self.weights)
             both = [(along_y[0], c[0] * along_x[0] + c[1] * along_x[1] + c[3] * along_x[2], c[[0, 1, 3]].any())]
             both += [(c[i] * along_y[o], along_x[0], c[i]) for i, o in ((2, 1), (4, 2))]
+            both += [(c[5] * along_y[1], along_x[1], c[5])] if len(c) > 5 else []
             return [(y, x, w) for y, x, present in both if present]
         return [
             (along_y[oy], along_x[ox], self.spread(self.weights * c[i]))
-            for i, (ox, oy) in enumerate(_ORDERS)
+            for i, (ox, oy) in enumerate(_ORDERS[: len(c)])
             if c[i].any()
         ]
 

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 class Conditions(NamedTuple):
-    """Weighted rows ``(coefficients * jets).sum(0) = values``: points (2, n), coefficients (5, n), values (n,).
+    """Weighted rows ``(coefficients * jets).sum(0) = values``: points (2, n), coefficients (5 or 6, n), values (n,).
 
     `weights` (n,) are those that coefficients and values have been multiplied by. Absolute residuals of the weighted
     rows times `lengths` (n,) sum to integrals over the boundary, of what is missed of u where `slopes` (n,) is False,
@@ -44,7 +44,7 @@ class Conditions(NamedTuple):
 def conditions(unit: UnitProblem, magnitude: Array, h: float, spacing: float, seed: int = 0) -> Conditions:
     """Rows about `spacing` apart for features of length h.
 
-    `magnitude` (5,) are the root mean squares of the operator's coefficients.
+    `magnitude` (5,) or (6,) are the root mean squares of the operator's coefficients.
     """
     rows = unit.boundary(max(int(unit.perimeter / spacing), 8), seed)
     a, b, c = magnitude[3:].max(), magnitude[1:3].max(), magnitude[0]
@@ -53,5 +53,5 @@ def conditions(unit: UnitProblem, magnitude: Array, h: float, spacing: float, se
     slopes = rows.kinds > 0
     strength, root = np.where(slopes, slope, value), np.sqrt(rows.weights)
     weights = strength * root / np.where(slopes, size, 1)
-    both = np.concatenate([rows.coefficients, np.zeros((2, len(weights)))])
+    both = np.concatenate([rows.coefficients, np.zeros((len(magnitude) - 3, len(weights)))])
     return Conditions(rows.points, both * weights, rows.values * weights, weights, root / strength, slopes)

@@ -115,12 +115,17 @@ class Splines:
         return tuple(csr_matrix((j.ravel(), columns, start), shape=(len(s), self.sides[axis])) for j in jets[axis])
 
     def local_rows(self, X: Array, coefficients: Array) -> tuple[NDArray[np.int64], Array]:
-        """First columns (n,) and entries (n, (d+1)^2) of sum_i coefficients_i D_i phi, D = (1, dX, dY, dXX, dYY)."""
+        """First columns (n,) and entries (n, (d+1)^2) of sum_i coefficients_i D_i phi.
+
+        D = (1, dX, dY, dXX, dYY), and dXY where there are six coefficients.
+        """
         cell, jets = self.one_sided(X)
         (x, dx, dxx), (y, dy, dyy) = jets
-        c0, cX, cY, cXX, cYY = coefficients[:, :, None]
+        c0, cX, cY, cXX, cYY = coefficients[:5, :, None]
         rows = y[:, :, None] * (c0 * x + cX * dx + cXX * dxx)[:, None, :]
         rows += (cY * dy + cYY * dyy)[:, :, None] * x[:, None, :]
+        if len(coefficients) > 5:
+            rows += (coefficients[5, :, None] * dy)[:, :, None] * dx[:, None, :]
         return self.first(cell), rows.reshape(X.shape[1], (self.degree + 1) ** 2)
 
     def matrix(self, X: Array, coefficients: Array) -> csr_matrix:
@@ -130,19 +135,20 @@ class Splines:
         columns = first[:, None] + self.offsets
         return csr_matrix((rows.ravel(), columns.ravel(), np.arange(0, n * k + 1, k)), shape=(n, self.size))
 
-    def expand(self, weights: Array, X: Array) -> Array:
-        """Jets (5, n) of sum_j weights_j phi_j: value, dX, dY, dXX, dYY."""
+    def expand(self, weights: Array, X: Array, mixed: bool = False) -> Array:
+        """Jets (5, n) of sum_j weights_j phi_j: value, dX, dY, dXX, dYY; and dXY, (6, n), where asked for."""
         cell, jets = self.one_sided(X)
         local = weights[self.first(cell)[:, None] + self.offsets]
         local = local.reshape(-1, self.degree + 1, self.degree + 1)
         (x, dx, dxx), (y, dy, dyy) = jets
         along = np.einsum("nyx,nx->ny", local, x)
-        return np.stack(
-            [
-                np.einsum("ny,ny->n", along, y),
-                np.einsum("nyx,ny,nx->n", local, y, dx, optimize=True),
-                np.einsum("ny,ny->n", along, dy),
-                np.einsum("nyx,ny,nx->n", local, y, dxx, optimize=True),
-                np.einsum("ny,ny->n", along, dyy),
-            ]
-        )
+        out = [
+            np.einsum("ny,ny->n", along, y),
+            np.einsum("nyx,ny,nx->n", local, y, dx, optimize=True),
+            np.einsum("ny,ny->n", along, dy),
+            np.einsum("nyx,ny,nx->n", local, y, dxx, optimize=True),
+            np.einsum("ny,ny->n", along, dyy),
+        ]
+        if mixed:
+            out.append(np.einsum("nyx,ny,nx->n", local, dy, dx, optimize=True))
+        return np.stack(out)
