@@ -71,7 +71,7 @@ class Patches:
             vertices[:, 2] - vertices[:, 0],
         )
         self._vertices, self._bulge = vertices, bulge
-        self._curved: NDArray[np.bool_] = bulge.any(axis=(1, 2))
+        self._curved = np.asarray(bulge.any(axis=(1, 2)))
         at = np.repeat(np.arange(len(vertices)), len(SAMPLES))
         samples = self.at(at, np.tile(SAMPLES[:, 1:], (len(vertices), 1)))
         #: an extra coordinate keeps the search on the node's own surface, however close another one passes
