@@ -5,7 +5,7 @@ thinner than a cell of the 48 x 48. Both models are told the start at the nodes 
 say 30 frames later, as functions that are linear on cells, is compared with the solution on 192 x 192.
 
 One branch knows values at the nodes of the mesh that stays; the true ones are shown besides. On a grid splines through
-them would be nearer: `python -m benchmarks.mmpde --only shipped` has both.
+them would be nearer: `python -m benchmarks.mmpde.run --only shipped` has both.
 
     python examples/mmpde_fronts.py [--seed 2] [--viscosity 0.002] [--out DIR]
 """

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import importlib
+import ast
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from meshmove.geometry.errors import MeshmoveError
 
-__all__ = ["NAMES", "BenchmarkError", "folder", "module", "run"]
+__all__ = ["RENAMED", "Benchmark", "BenchmarkError", "folder", "found", "named", "run", "summary"]
 
-#: name on the command line -> module in the folder, and what it measures
-NAMES = {
-    "fem": ("fem", "finite element error against the uniform mesh"),
-    "ring": ("ring", "imbalance and time on the unit square"),
-    "suite": ("suite", "a hundred Delaunay meshes"),
-    "growth": ("growth", "time and memory up to a million cells"),
-    "cube": ("cube", "tetrahedra"),
-    "random": ("robustness", "random meshes and monitors"),
-    "transfer": ("transfer", "point location and field transfer"),
-    "imports": ("imports", "import time"),
-    "dmm": ("dmm", "the neural mover on the held-out suite"),
-    "dmm-fem": ("dmm_fem", "finite element error with the neural mover"),
-    "dmm-pairs": ("dmm_pairs", "ten thousand held-out pairs through the network alone"),
-    "published": ("dmm_published", "the published neural mover on its own two data sets"),
-    "hypino": ("hypino", "HyPINO: projection, zero-shot, refinement, finite elements beside it"),
-    "mmpde": ("mmpde", "MM-PDE: one branch, FNO, U-Net, its parts, and the solvers of its data beside it"),
-    "peers": ("peers", "MMG, MFEM's TMOP and Movement on the same meshes"),
-}
+#: names of an earlier layout that still work -> the name of today
+RENAMED = {"random": "robustness", "published": "dmm-published"}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A module ``benchmarks.FOLDER.NAME`` with a function ``run``, as its text tells without an import."""
+
+    #: dotted path from the root of the repository
+    module: str
+    #: the first line of its docstring
+    title: str
+    #: whether `meshmove bench` runs it unasked: not where the module says ``BY_DEFAULT = False``
+    by_default: bool
 
 
 class BenchmarkError(MeshmoveError):
@@ -58,12 +54,58 @@ def folder() -> Path:
     )
 
 
-def module(name: str) -> ModuleType:
-    """A module of the benchmarks folder, imported as ``benchmarks.NAME``."""
-    root = str(folder().parent)
-    if root not in sys.path:
-        sys.path.append(root)
-    return importlib.import_module(f"benchmarks.{name}")
+def found() -> dict[str, Benchmark]:
+    """The benchmarks by their names on the command line, in the order of their places.
+
+    A benchmark is a module ``benchmarks/FOLDER/NAME.py`` that defines ``run``. It is called FOLDER where NAME is
+    ``run``, NAME in the folder ``adapting``, and FOLDER-NAME in the others.
+    """
+    benchmarks = {}
+    for path in sorted(folder().glob("*/*.py"), key=lambda p: (p.parent.name, p.stem != "run", p.stem)):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if any(isinstance(n, ast.FunctionDef) and n.name == "run" for n in tree.body):
+            title = (ast.get_docstring(tree) or "").partition("\n")[0].rstrip(".")
+            benchmarks[_called(path)] = Benchmark(
+                f"benchmarks.{path.parent.name}.{path.stem}", title, _by_default(tree)
+            )
+    return benchmarks
+
+
+def _called(path: Path) -> str:
+    if path.stem == "run":
+        return path.parent.name
+    name = path.stem if path.parent.name == "adapting" else f"{path.parent.name}-{path.stem}"
+    return name.replace("_", "-")
+
+
+def _by_default(tree: ast.Module) -> bool:
+    """False if the module has the line ``BY_DEFAULT = False``."""
+    set_to = {
+        target.id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id == "BY_DEFAULT"
+    }
+    return bool(set_to.get("BY_DEFAULT", True))
+
+
+def named(names: Sequence[str]) -> dict[str, Benchmark]:
+    """Those of `names`, older names among them; all that run unasked if there are none.
+
+    Raises
+    ------
+    BenchmarkError
+        Unknown name, or no benchmarks here.
+    """
+    there = found()
+    if not names:
+        return {name: benchmark for name, benchmark in there.items() if benchmark.by_default}
+    today = [RENAMED.get(name, name) for name in names]
+    unknown = [name for name in today if name not in there]
+    if unknown:
+        raise BenchmarkError(f"Expected benchmarks among {', '.join(there)} (got {unknown[0]!r})")
+    return {name: there[name] for name in today}
 
 
 def run(name: str, quick: bool = False) -> list[dict[str, Any]]:
@@ -74,13 +116,12 @@ def run(name: str, quick: bool = False) -> list[dict[str, Any]]:
     BenchmarkError
         Unknown name, or the benchmark failed.
     """
-    if name not in NAMES:
-        raise BenchmarkError(f"Expected benchmarks among {', '.join(NAMES)} (got {name!r})")
+    (benchmark,) = named([name]).values()
     root = folder().parent
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "rows.json"
-        command = [sys.executable, "-m", f"benchmarks.{NAMES[name][0]}", "--json", str(out), *["--quick"] * quick]
+        command = [sys.executable, "-m", benchmark.module, "--json", str(out), *["--quick"] * quick]
         done = subprocess.run(command, cwd=root, env={**os.environ, **threads})
         if done.returncode or not out.is_file():
             raise BenchmarkError(f"Expected the benchmark {name!r} to finish (it stopped with code {done.returncode})")

@@ -132,28 +132,27 @@ def demo(
 @app.command()
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; by default all but mmpde and peers.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; by default those that take minutes.")
     ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Also run MMG, MFEM's TMOP and Movement.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes, fewer cases.")] = False,
     file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all rows as JSON.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="Say which there are, and run none.")] = False,
 ) -> None:
-    """Run the benchmarks of the repository: fem, ring, suite, growth, cube, random, transfer, imports, dmm, dmm-fem,
-    dmm-pairs, published, hypino, mmpde (hours of training), peers."""
+    """Run the benchmarks of the repository, among them fem, ring, suite, dmm and hypino; --list names all."""
     from meshmove import _bench
 
     with _errors():
-        wanted = list(names) if names else [n for n in _bench.NAMES if n not in ("mmpde", "peers")]
-        wanted += ["peers"] * (peers and "peers" not in wanted)
-        unknown = [n for n in wanted if n not in _bench.NAMES]
-        if unknown:
-            raise _bench.BenchmarkError(f"Expected benchmarks among {', '.join(_bench.NAMES)} (got {unknown[0]!r})")
-        _bench.folder()
+        if show:
+            for name, benchmark in _bench.found().items():
+                _say(f"{name}: {benchmark.title}{'' if benchmark.by_default else ' (only when named)'}")
+            return
+        wanted = _bench.named(names or []) | (_bench.named(["peers"]) if peers else {})
         if file is not None:
             _check_folder(file)
         results = {}
-        for name in wanted:
-            _say(f"\n{name}: {_bench.NAMES[name][1]}")
+        for name, benchmark in wanted.items():
+            _say(f"\n{name}: {benchmark.title}")
             results[name] = _bench.run(name, quick)
         if file is not None:
             _replace(file, json.dumps(results, indent=1) + "\n")

@@ -9,8 +9,8 @@ where rho_K^2 is the mean square of grad(w - Iw) on K for a field w of unit isot
 cell, the longest edge squared on a stretched one, more on an obtuse one. On regular meshes eta and the
 interpolation error agree up to a constant; on distorted ones eta is pessimistic, as it supposes the worst dual field
 on every cell, and the interpolation error optimistic. In a geometric mean, a third of eta was
-enough to find the best intensity for the ring of `benchmarks/fem.py`, where the interpolation error alone goes on to
-fall while the solution gets worse, and little enough to accept the slivers that a long domain needs.
+enough to find the best intensity for the ring of `benchmarks/adapting/fem.py`, where the interpolation error alone goes
+on to fall while the solution gets worse, and little enough to accept the slivers that a long domain needs.
 """
 
 from __future__ import annotations

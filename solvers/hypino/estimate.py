@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate_error"]
 
-#: for what coarse grids do not see of the error; `benchmarks.hypino --only calibration` shows what comes of it
+#: for what coarse grids do not see of the error; `benchmarks.hypino.run --only calibration` shows what comes of it
 _SAFETY = 1.5
 
 

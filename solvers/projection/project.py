@@ -41,7 +41,7 @@ _DEGREE = 6
 _COARSEST = 24
 _GROWTH = 1.8
 #: of what residual and conditions tell of, and of the changes to come, in the estimated error: calibrated on the seed
-#: `CALIBRATION` of `benchmarks.hypino_hard`, which shows for others how many errors lie below, and how far
+#: `CALIBRATION` of `benchmarks.hypino.hard`, which shows for others how many errors lie below, and how far
 _TOLD, _CHANGES = 1.0, 1.0
 _SLOWEST, _FASTEST = 0.9, 0.01  # factors by which errors fall from grid to grid that are believed
 _ROUNDING = 1e-13

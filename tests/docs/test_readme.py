@@ -1,0 +1,73 @@
+"""Every Python block of the README and the documentation runs, in an empty folder with the mesh that it names."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = PYTHON.findall(README)
+PAGES = {
+    f"{page.stem}{i}": code
+    for page in sorted(ROOT.glob("docs/*.md"))
+    for i, code in enumerate(PYTHON.findall(page.read_text(encoding="utf-8")))
+}
+SHELL = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_readme_shows_python():
+    assert len(BLOCKS) >= 4
+
+
+@pytest.mark.parametrize("code", PAGES.values(), ids=PAGES)
+def test_python_block_of_the_documentation_runs(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("meshmove.registry._registered", {})
+    exec(compile(code, "docs", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("code", BLOCKS, ids=[f"block{i}" for i in range(len(BLOCKS))])
+def test_python_block_runs(code, tmp_path, monkeypatch, capsys):
+    if "pyvista" in code:
+        pytest.importorskip("pyvista").OFF_SCREEN = True
+    for name in re.findall(r'load\("([^"]+)"\)', code):
+        shutil.copy(ROOT / "examples" / "data" / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+    for name in re.findall(r'(?:filename=|save\([^,]+, )"([^"]+)"', code):
+        assert (tmp_path / name).stat().st_size > 0
+    if "print(" in code:
+        assert capsys.readouterr().out
+
+
+def test_command_line_block_runs(tmp_path, monkeypatch):
+    """The commands of the quick start, on a smaller mesh under the name that the block before them writes."""
+    import numpy as np
+    import skfem
+
+    import meshmove
+    from meshmove.cli import main
+    from meshmove.registry import converter_for
+
+    pytest.importorskip("pyvista").OFF_SCREEN = True
+    commands = [line.split() for block in SHELL for line in block.splitlines() if line.startswith("meshmove ")]
+    assert [command[1] for command in commands] == ["info", "adapt"]
+    monkeypatch.chdir(tmp_path)
+    square = skfem.MeshTri().refined(3)
+    mesh = converter_for(square).to_meshio(square)
+    mesh.point_data["u"] = np.tanh(9 * (mesh.points[:, 0] - 0.5))
+    meshmove.save(mesh, "channel.vtu")
+    for command in commands:
+        monkeypatch.setattr("sys.argv", command)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code in (None, 0)
+    assert all((tmp_path / name).stat().st_size > 0 for name in ("moved.vtu", "moved.png"))
+
+
+def test_links_to_files_exist():
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).is_file(), target

@@ -1,0 +1,133 @@
+"""What a projection says of its own error: hard problems, unsolvable ones, and what it does not resolve."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.hypino import hard as hypino_hard
+from benchmarks.hypino.hard_kinds import KINDS
+from meshmove.geometry import Disk, Rectangle
+from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
+from meshmove.solvers.projection import Level, project
+from meshmove.solvers.projection.project import estimated, project_unit
+
+UNIT = Rectangle((0, 0), (1, 1), "all")
+SIDES = Rectangle((0, 0), (1, 1), names=("bottom", "right", "top", "left"))
+ZERO = {"all": Dirichlet()}
+
+
+def _relative(it, solution):
+    x, w = hypino_hard.points(it)
+    u = it.exact(x)
+    return float(np.sqrt((w * (solution(x) - u) ** 2).sum() / (w * u**2).sum()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_lie_below_their_estimates(kind):
+    for level in (1, 5):  # one that is solved, one that is hard
+        it = KINDS[kind](np.random.default_rng(level), level)
+        solution = project(it.pde, effort=0.02)
+        assert _relative(it, solution) <= 2 * solution.error_estimate, it.name
+
+
+@pytest.mark.parametrize("kind", ["outflow_layer", "near_resonance", "smooth", "smooth_in_time", "wave_pulse", "peak"])
+def test_estimates_of_ordinary_problems_are_no_more_than_cautious(kind):
+    it = KINDS[kind](np.random.default_rng(3), 0)
+    solution = project(it.pde, effort=0.1)
+    assert solution.error_estimate < 1e-4
+    assert solution.error_estimate < 100 * max(_relative(it, solution), 1e-11)
+
+
+def test_layers_that_no_grid_sees_are_not_believed():
+    """u_x = 1 but for a layer that the data know nothing of: least squares are wrong everywhere, on all grids alike."""
+    it = KINDS["outflow_layer"](np.random.default_rng(0), 6)
+    solution = project(it.pde, effort=0.05)
+    assert _relative(it, solution) > 0.5
+    assert solution.error_estimate >= 1
+    assert any("cells of" in doubt for doubt in solution.doubts) and "effort=" in str(solution)
+    assert "effort=" not in repr(solution)
+
+
+@pytest.mark.parametrize(
+    ("u", "source", "condition"),
+    [
+        (-2 * np.pi**2, 1.0, Dirichlet()),  # -Laplace's first eigenvalue
+        (-5 * np.pi**2, lambda x: x[0] * x[1] ** 2, Dirichlet()),  # the second, double
+        (-2 * np.pi**2, lambda x: np.sin(np.pi * x).prod(0), Dirichlet()),
+        (-2 * np.pi**2, lambda x: np.sin(2 * np.pi * x).prod(0), Dirichlet()),  # solvable, but not in one way
+        (-(np.pi**2), lambda x: np.cos(np.pi * x[0]), Neumann()),
+        (lambda x: -(np.pi**2) + 0 * x[0], 1.0, Neumann(0.3)),
+    ],
+)
+def test_resonances_have_no_small_estimate(u, source, condition):
+    pde = LinearPDE(UNIT, uxx=-1, uyy=-1, u=u, source=source, conditions={"all": condition})
+    solution = project(pde, effort=0.02)
+    assert solution.error_estimate >= 1
+    assert any("no solution, or many" in doubt for doubt in solution.doubts)
+
+
+def test_incompatible_data_have_no_small_estimate():
+    """-u_xx = 1 with du/dn = 0 at both ends of every line: the other two sides do not hold it."""
+    ends = {"left": Neumann(), "right": Neumann(), "bottom": Dirichlet(), "top": Dirichlet()}
+    assert project(LinearPDE(SIDES, uxx=-1, source=1.0, conditions=ends), effort=0.02).error_estimate >= 1
+
+
+@pytest.mark.parametrize(
+    "source", [lambda x: 1.0 * (np.abs(x[0] - 0.30211) < 2e-4), lambda x: np.exp(-1e6 * (x[0] + x[1] - 0.8011) ** 2)]
+)
+def test_sources_between_the_points_of_all_grids_are_found(source):
+    solution = project(LinearPDE(UNIT, uxx=-1, uyy=-1, source=source, conditions=ZERO), effort=0.02)
+    assert solution.error_estimate >= 1
+
+
+def test_gaps_narrower_than_cells_are_named():
+    square = Rectangle((-1, -1), (1, 1), "outer")
+    holes = [Disk((-0.302, 0), 0.3, "a"), Disk((0.302, 0), 0.3, "b")]
+    conditions = {"outer": Dirichlet(), "a": Dirichlet(1), "b": Dirichlet(-1)}
+    narrow = project(LinearPDE(square - holes, uxx=-1, uyy=-1, conditions=conditions), effort=0.02)
+    assert "'a' and 'b'" in narrow.doubts[0] and "0.004 wide" in narrow.doubts[0]
+    holes[1] = Disk((0.6, 0), 0.3, "b")
+    assert project(LinearPDE(square - holes, uxx=-1, uyy=-1, conditions=conditions), effort=0.02).doubts == ()
+
+
+# ---- the parts of an estimate
+
+
+def _level(cells=20, residual=1e-3, change=1e-3, interior=0.0, missed=0.0):
+    return Level((cells, cells), cells**2, residual, change, interior, missed, 0.0)
+
+
+def test_what_is_missed_on_the_boundary_alone_is_an_error():
+    before, last = _level(residual=1.0, change=1e-2), _level(40, residual=1e-6, change=1e-9)
+    without = estimated([before, last])
+    assert without < 1e-9
+    assert estimated([before, replace(last, missed=1e-3)]) >= 1e-3
+    assert estimated([before, replace(last, interior=1e-3)]) >= 1e-3
+
+
+def test_boundary_values_that_no_row_sees():
+    """A harmonic function with a pole close below: the equation holds in the interior of every cell."""
+    it = KINDS["pole_outside"](np.random.default_rng(4), 2)
+    found = project_unit(it.pde.unit, effort=0.02)
+    error = _relative(it, lambda x: found.field.jets(it.pde.unit.to_unit(x))[0])
+    last = found.levels[-1]
+    assert last.missed > 0.02 * error and found.error >= error
+    assert estimated([*found.levels[:-1], replace(last, missed=0.0)]) < found.error
+
+
+def test_changes_that_grow_again_or_stand_still_are_no_convergence():
+    first = _level(20, residual=1e-2, change=1e-3)
+    assert estimated([first]) == np.inf
+    grows, stands = (_level(40, residual=1e-2, change=change) for change in (2e-3, 1e-3))
+    assert estimated([first, grows]) > 5 * 2e-3 and estimated([first, stands]) > 5e-3
+    falls = _level(40, residual=1e-6, change=1e-6)
+    assert estimated([first, falls]) < 1e-7
+    slowly = _level(40, residual=8e-3, change=1e-6)  # a change that is small by chance
+    assert estimated([first, slowly]) > 5e-7
+
+
+def test_an_error_as_large_as_the_solution_is_unknown():
+    first, last = _level(), _level(40, interior=1.0)
+    assert estimated([first, last]) == np.inf
+    assert 1 < estimated([first, replace(last, interior=0.6)]) < np.inf
