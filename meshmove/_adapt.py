@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from .options import check_names, number, shown
 from .settle import Settled, settle
 from .stage import Result, Stage
 
-__all__ = ["adapt", "check_options", "read_options"]
+__all__ = ["adapt", "check_options", "lasting", "read_options"]
 
 Array = NDArray[np.float64]
 
@@ -153,6 +153,11 @@ def check_options(options: Mapping[str, Any]) -> None:
     check_names(options, list(inspect.signature(adapt).parameters)[2:], "adapt")
     judged = inspect.signature(read_options).parameters
     read_options(**{name: value for name, value in options.items() if name in judged})
+
+
+def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments that can be used again and again: what can be gone through but once is made a list."""
+    return {name: list(value) if isinstance(value, Iterator) else value for name, value in options.items()}
 
 
 @dataclass(frozen=True)

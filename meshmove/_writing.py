@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -26,6 +27,11 @@ __all__ = ["plan", "read_by", "run"]
 
 _log = logging.getLogger(__name__)
 
+_NUMBER = r"[+-]?+(?:\d++\.?+\d*+|\.\d++)"
+_POINT = rf"\s*+{_NUMBER}(?:\s++{_NUMBER}){{2,3}}+\s*+"
+#: a TIN in possessive quantifiers
+_TIN = re.compile(rf"\s*+TIN\s*+\((?:\s*+\(\s*+\({_POINT}(?:,{_POINT}){{3}}+\)\s*+\)\s*+,?+)*+\s*+\)")
+
 Write = Callable[[str], None]
 
 # formats whose files hold sets themselves
@@ -42,7 +48,7 @@ def read_by(file_format: str, path: str) -> meshio.Mesh:
         Of every kind: readers end so where files are damaged.
     """
     if file_format == "wkt":
-        _check_balance(path)
+        _check_tin(path)
     with listening() as said:
         mesh = reader(file_format)(path)
     if said:
@@ -51,11 +57,11 @@ def read_by(file_format: str, path: str) -> meshio.Mesh:
     return named_markers(mesh, said) if file_format == "su2" else mesh
 
 
-def _check_balance(path: str) -> None:
-    """Text that ends within brackets: the expression by which meshio reads .wkt would look for their end for ever."""
-    text = Path(path).read_bytes()
-    if text.count(b"(") != text.count(b")"):
-        raise InvalidMeshError("the file ends too early: brackets are left open")
+def _check_tin(path: str) -> None:
+    """The expression by which meshio reads .wkt looks for ever where a letter is wrong; this one never goes back."""
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    if not _TIN.match(text):
+        raise InvalidMeshError("the file ends too early, or is no TIN of closed triangles")
 
 
 def plan(mesh: meshio.Mesh, path: Path) -> tuple[Write, list[str]]:

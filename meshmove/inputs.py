@@ -88,8 +88,8 @@ class Source:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self.converter, ModuleType):
-            return Source.of, (self.mesh,)
-        return Source, (self.mesh, self.converter, self.cells)
+            return Source.of, (self.mesh, self.regions)
+        return Source, (self.mesh, self.converter, self.cells, self.regions)
 
     def at_vertices(self, values: NDArray, name: str) -> NDArray:
         """Values (n_vertices, ...) of a nodal field with one row a node, or one row a vertex."""
@@ -129,7 +129,9 @@ class Fields:
 
 def is_pair(source: Source, field: Any) -> bool:
     """Whether a field is of the library's own kind, for scikit-fem a basis and its dofs."""
-    return isinstance(field, tuple) and len(field) == 2 and hasattr(source.converter, "node_values")
+    if not isinstance(field, tuple | list) or len(field) != 2 or not hasattr(source.converter, "node_values"):
+        return False
+    return isinstance(field, tuple) or any(hasattr(part, "elem") for part in field)
 
 
 def read_fields(source: Source, field: Any) -> Fields:

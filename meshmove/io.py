@@ -62,9 +62,9 @@ def load(path: str | os.PathLike[str]) -> meshio.Mesh:
     ...
     meshmove.io.MeshFileError: Expected a mesh file (got 'nowhere.msh', which does not exist)
     """
-    path = Path(path)
+    path = _as_path(path)
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+        what = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
         raise MeshFileError(f"Expected a mesh file (got '{path}', which {what})")
     problems: dict[str, Exception] = {}
     for name, read in _readers(path):
@@ -79,6 +79,19 @@ def load(path: str | os.PathLike[str]) -> meshio.Mesh:
     raise MeshFileError(
         f"Expected a readable mesh in '{path}' (got an error {told}). {advice(path, errors)}"
     ) from errors[0]
+
+
+def _as_path(path: Any) -> Path:
+    """The path, if it is one that the file system takes."""
+    try:
+        path = Path(os.fsdecode(path))
+        os.stat(path)
+    except FileNotFoundError:
+        pass
+    except (TypeError, ValueError, OSError) as error:
+        why = error.strerror or error if isinstance(error, OSError) else error
+        raise MeshFileError(f"Expected the name of a file (got {str(path)[:80]!r}: {why})") from None
+    return path
 
 
 def _readers(path: Path) -> Iterator[tuple[str, Callable[[Path], meshio.Mesh]]]:
@@ -138,7 +151,7 @@ def save(mesh: Any, path: str | os.PathLike[str]) -> None:
     ...     load(f"{folder}/one.vtu").cells
     [<meshio CellBlock, type: triangle, num cells: 1, tags: []>]
     """
-    path = Path(path)
+    path = _as_path(path)
     converter = converter_for(mesh)
     native = getattr(converter, "writer", lambda *_: None)(mesh, path.suffix.lower())
     if path.is_dir():

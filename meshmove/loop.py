@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._adapt import adapt, check_options
+from ._adapt import adapt, check_options, lasting
 from .adaptation import Adaptation, Report
 from .inputs import Source
 from .options import count, number
@@ -89,7 +89,7 @@ def adapt_loop(
         raise ValueError(f"Expected a function progress(number, report) (got {type(progress).__name__})")
     check_options(adapt_options)
     first = Source.of(mesh).mesh
-    adapt_options.setdefault("reference", first)
+    adapt_options = {"reference": first, **lasting(adapt_options)}
     current, history = first, []
     for k in range(1, steps + 1):
         out = adapt(current, solve(current), **adapt_options)
@@ -127,7 +127,7 @@ class MovingMesh:
         self.mesh = self.reference
         self.time = 0.0
         self.last: Adaptation | None = None
-        self._options = {"reference": self.reference, **adapt_options}
+        self._options = {"reference": self.reference, **lasting(adapt_options)}
 
     def step(self, field: Any, dt: float) -> tuple[Any, Array, dict[str, NDArray]]:
         """Move the current mesh to `field` over a time step.

@@ -67,9 +67,12 @@ class Stage:
         cells = source.cells
         base = cells
         if reference is not None:
-            base = Source.of(reference, source.regions).cells
+            base = Source.of(reference, None).cells
             check_cells(base)
             same_topology(cells, base)
+            # what tells regions apart, and the names of boundaries, are the mesh's: a reference may have lost them
+            named = cells.facets or base.facets
+            base = replace(base, regions=cells.regions, region_names=cells.region_names, facets=named)
         low, high = base.points.min(axis=0), base.points.max(axis=0)
         self.centre, self.scale = (low + high) / 2, _length(base)
         self.place = None if cells.frame is None else cells.in_space

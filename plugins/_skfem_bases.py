@@ -32,7 +32,7 @@ def pair_of(mesh: skfem.Mesh, field: Any) -> tuple[Any, NDArray]:
     import skfem
     from skfem.assembly.basis.abstract_basis import AbstractBasis
 
-    basis, dofs = field if isinstance(field, tuple) and len(field) == 2 else (field, None)
+    basis, dofs = field if isinstance(field, tuple | list) and len(field) == 2 else (field, None)
     if isinstance(dofs, AbstractBasis):  # as basis.split(dofs) gives them
         basis, dofs = dofs, basis
     if isinstance(basis, AbstractBasis) and not isinstance(basis, skfem.CellBasis):
@@ -131,7 +131,7 @@ def basis_on(mesh: skfem.Mesh, basis: skfem.CellBasis) -> skfem.CellBasis:
     Raises
     ------
     FieldError
-        A mesh with other cells.
+        A mesh with other cells, or no mesh and basis.
 
     Examples
     --------
@@ -142,6 +142,9 @@ def basis_on(mesh: skfem.Mesh, basis: skfem.CellBasis) -> skfem.CellBasis:
     >>> bool(moved.N == basis.N), moved.elem is basis.elem
     (True, False)
     """
+    if not hasattr(mesh, "t") or not hasattr(basis, "mesh"):
+        got = f"{type(mesh).__name__} and {type(basis).__name__}"
+        raise FieldError(f"Expected a mesh and a basis, as in basis_on(out.mesh, basis) (got {got})")
     if not np.array_equal(basis.mesh.t, mesh.t):
         raise FieldError(f"Expected a mesh with the {basis.mesh.t.shape[1]} cells of the basis (got {mesh.t.shape[1]})")
     return type(basis)(mesh, fresh(basis.elem), quadrature=basis.quadrature, elements=basis.tind)

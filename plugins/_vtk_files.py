@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +32,14 @@ _OTHER_KINDS = re.compile(
     rb"\n\s*DATASET +(POLYDATA|STRUCTURED_POINTS|STRUCTURED_GRID|RECTILINEAR_GRID)\s", re.IGNORECASE
 )
 
+#: what another process runs; time that it is given, and bytes that it reads in a second at the least
+_REHEARSAL = """
+import sys, pathlib, pyvista
+from meshmove.plugins._vtk_files import _found
+_found(pyvista, pathlib.Path(sys.argv[1]))
+"""
+_SECONDS, _BYTES_A_SECOND = 60.0, 1e6
+
 #: names of nodes across the blocks of an Exodus file
 _GLOBAL, _PEDIGREE = "GlobalNodeId", "PedigreeNodeId"
 _SETS = ("Node Sets", "Edge Sets", "Face Sets", "Side Sets", "Element Sets")
@@ -47,14 +58,37 @@ def read(path: Path) -> meshio.Mesh:
     """
     pyvista = require("pyvista", extra="pyvista")
     _check(path)
+    _rehearse(path)
+    return _joined(list(_leaves(_found(pyvista, path), path.stem, pyvista)))
+
+
+def _found(pyvista: Any, path: Path) -> Any:
     reader = pyvista.get_reader(str(path))
     if getattr(reader, "number_time_points", 0) > 1:
         reader.set_active_time_point(reader.number_time_points - 1)
         _log.info("%s holds %d times; the last is read", path, reader.number_time_points)
     if path.suffix.lower() in _EXODUS:
         _all_of(reader)
-    found = reader.read()
-    return _joined(list(_leaves(found, path.stem, pyvista)))
+    return reader.read()
+
+
+def _rehearse(path: Path) -> None:
+    """Read the file in another process first: VTK ends its own where a count asks for more memory than there is.
+
+    What it says on the console on its way is the error's message.
+    """
+    if not sys.executable:
+        return
+    seconds = _SECONDS + path.stat().st_size / _BYTES_A_SECOND
+    command = [sys.executable, "-c", _REHEARSAL, os.path.realpath(path)]
+    try:
+        run = subprocess.run(command, capture_output=True, timeout=seconds, text=True, errors="replace")
+    except subprocess.TimeoutExpired:
+        raise InvalidMeshError(f"VTK is not done with the file in {seconds:.0f} s") from None
+    said = re.findall(r"ERR\| *(?:\w+ \(0x\w+\): *)?(.*)", run.stdout + run.stderr)
+    if run.returncode or said:
+        words = re.sub(r"\x1b\[\d*m", "", said[0]).strip() if said else "the process ends"
+        raise InvalidMeshError(f"the file is damaged; VTK says: {words}")
 
 
 def _check(path: Path) -> None:

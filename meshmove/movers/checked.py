@@ -18,14 +18,21 @@ __all__ = ["checked", "moved_by"]
 Array = NDArray[np.float64]
 
 #: nodes further than this from where they may be, in parts of the mesh's size, are not there by rounding
-OFF = 1e-9
+OFF, OFF_SINGLE = 1e-9, 1e-6
+#: positions this far off, in the mesh's size, are no slip of a few nodes, and their squares would overflow
+FAR = 1e100
 #: a mesh is worse than the start where its merit is larger by more than this share
 WORSE = 1e-9
 
 
 def moved_by(mover: Mover, problem: Problem) -> Move:
     """What `mover` makes of a problem, checked; the problem's start is a copy that it may write to."""
-    return checked(mover(replace(problem, start=problem.start.copy())), problem, mover.name)
+    nodes = problem.mesh.points.copy()
+    move = mover(replace(problem, start=problem.start.copy()))
+    if not np.array_equal(problem.mesh.points, nodes):
+        problem.mesh.points[...] = nodes
+        raise MoverError(f"Expected the mover {mover.name!r} to leave problem.mesh as it is (got it with other points)")
+    return checked(move, problem, mover.name)
 
 
 def checked(move: Any, problem: Problem, name: str) -> Move:
@@ -41,17 +48,20 @@ def checked(move: Any, problem: Problem, name: str) -> Move:
         No `Move`, positions of another shape or type or not finite, or a count of iterations that is none.
     """
     points = _positions(move, problem, name)
+    allowed = OFF_SINGLE if move.points.dtype == np.float32 else OFF
     if np.array_equal(points, problem.start):
         return replace(move, points=problem.start)
     warnings = list(move.warnings)
     back = problem.slide.retract(points)
-    off = np.flatnonzero(((back - points) ** 2).sum(axis=1) > OFF**2)
+    off = np.flatnonzero(np.abs(back - points).max(axis=1) > allowed)
     if len(off):
         warnings.append(
             f"the mover {name!r} left {len(off)} nodes off their boundary or moved ones that are fixed (vertices "
             f"{first_ids(off)}): they were brought back"
         )
         points = back
+    elif move.points.dtype == np.float32:
+        points = back  # the rounding of single precision is put right without a word
     if not problem.admissible(points):
         points, share = problem.drawn_back(points)
         how = f"{share:.0%} of the way was gone" if share else "the mesh stays as it was"
@@ -78,11 +88,12 @@ def _positions(move: Any, problem: Problem, name: str) -> Array:
             f"Expected positions of the mover {name!r} as an array of real numbers of shape {shape}, as "
             f"problem.start (got {got})"
         )
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    points = np.ascontiguousarray(points, dtype=np.float64)
+    bad = np.flatnonzero(~(np.abs(points) < FAR).all(axis=1))
     if len(bad):
         raise MoverError(
-            f"Expected finite positions of the mover {name!r} (NaN or infinity at {len(bad)} vertices: "
-            f"{first_ids(bad)})"
+            f"Expected finite positions of the mover {name!r}, as problem.start (NaN, infinity or beyond {FAR:g} at "
+            f"{len(bad)} vertices: {first_ids(bad)})"
         )
     if not isinstance(move.iterations, Integral) or isinstance(move.iterations, bool) or move.iterations < 0:
         raise MoverError(f"Expected the mover {name!r} to count its iterations (got {move.iterations!r})")
@@ -91,4 +102,4 @@ def _positions(move: Any, problem: Problem, name: str) -> Array:
     for what, value in (("step_cut", move.step_cut), ("polish", move.polish)):
         if value is not None and not isinstance(value, Real):
             raise MoverError(f"Expected a number or None as {what} of the mover {name!r} (got {value!r})")
-    return np.ascontiguousarray(points, dtype=np.float64)
+    return points

@@ -326,3 +326,14 @@ def test_a_new_basis_has_the_matrices_of_a_new_element():
     assert np.abs(form.assemble(skfem.Basis(mesh, elem)).toarray() - expected).max() > 1e-3 * np.abs(expected).max()
     with pytest.raises(FieldError, match="128 cells of the basis"):
         basis_on(skfem.MeshTri(), basis)
+
+
+def test_lists_are_pairs_too_and_what_is_none_is_said():
+    mesh = skfem.MeshTri().refined(3)
+    basis = skfem.Basis(mesh, skfem.ElementTriP2())
+    u = basis.project(lambda x: np.tanh(9 * (x[0] - 0.4)))
+    out, same = (meshmove.adapt(mesh, pair, effort=0.2) for pair in ([u, basis], (basis, u)))
+    assert np.array_equal(out.mesh.p, same.mesh.p) and np.array_equal(out.fields["field"], same.fields["field"])
+    assert np.array_equal(out.transfer([basis, u]), out.fields["field"])
+    with pytest.raises(FieldError, match=r"basis_on\(out.mesh, basis\) \(got CellBasis and MeshTri1\)"):
+        basis_on(basis, out.mesh)

@@ -45,7 +45,9 @@ def good(problem):
         (lambda p: Move(p.start.T, 1), r"of shape \(81, 2\).*got float64 of shape \(2, 81\)"),
         (lambda p: Move(p.start.tolist(), 1), r"array of real numbers .*got list"),
         (lambda p: Move(p.start + 0j, 1), "got complex128"),
-        (lambda p: Move(np.where(np.arange(81)[:, None] == 7, np.nan, p.start), 1), "NaN or infinity at 1 vertices: 7"),
+        (lambda p: Move(np.where(np.arange(81)[:, None] == 7, np.nan, p.start), 1), "at 1 vertices: 7"),
+        (lambda p: Move(p.start * 1e300, 1), "beyond 1e.100 at 80 vertices"),
+        (lambda p: Move(np.multiply(p.mesh.points, 2, out=p.mesh.points), 1), "to leave problem.mesh as it is"),
         (lambda p: Move(p.start, 1.5), "count its iterations"),
         (lambda p: Move(p.start, True), "count its iterations"),
         (lambda p: Move(p.start, 1, warnings="careful"), "warnings of the mover 'given'"),
@@ -175,3 +177,10 @@ def test_classes_are_no_movers(made):
 def test_parameters_of_movers_are_checked(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_rounding_of_single_precision_is_put_right_without_a_word():
+    out = moved(lambda p: Move(good(p).astype(np.float32), 1))
+    sides = np.isin(MESH.p, (0, 1))
+    assert not out.report.warnings and np.array_equal(out.mesh.p[sides], MESH.p[sides])
+    assert np.allclose(out.mesh.p, moved(lambda p: Move(good(p), 1)).mesh.p, atol=1e-6)

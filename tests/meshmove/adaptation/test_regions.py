@@ -1,5 +1,6 @@
 """Regions under any name: what tells subdomains apart, what does not, and the argument that says so."""
 
+import pickle
 import re
 
 import meshio
@@ -184,3 +185,28 @@ def test_the_command_line_takes_names_or_none(tmp_path):
         app, ["adapt", str(tmp_path / "in.vtu"), "-o", str(tmp_path / "o.vtu"), "--field", "u", "--regions", "no"]
     )
     assert run.exit_code == 1
+
+
+def test_names_from_an_iterator_last_as_long_as_the_loop():
+    mesh = mesh_with(words=LEFT)
+    loop = meshmove.adapt_loop(mesh, lambda m: None, monitor=push, regions=iter(["words"]), effort=0.2, steps=2)
+    moving = meshmove.MovingMesh(mesh, monitor=push, regions=(n for n in ["words"]), fixed=iter([40]), effort=0.2)
+    for _ in range(2):
+        moved, velocity, _ = moving.step(None, dt=1.0)
+    assert loop.report.regions == moving.last.report.regions == ("words",)
+    assert np.array_equal(moved.points[40], GRID.p[:, 40]) and velocity.any()
+
+
+def test_a_reference_that_lacks_the_regions_changes_nothing():
+    mesh = mesh_with(words=LEFT)
+    for regions in ("auto", "words"):
+        off, report = shift(mesh, regions=regions, reference=mesh_with())
+        assert off < 1e-15 and report.regions == ("words",)
+
+
+def test_results_remember_their_choice_in_a_pickle():
+    choices = (None, "words", ("a", "words"))
+    for choice in choices:
+        source = Source.of(mesh_with(words=LEFT, a=LEFT), choice)
+        again = pickle.loads(pickle.dumps(source))
+        assert again.regions == source.regions and again.cells.region_names == source.cells.region_names

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 
 import meshio
@@ -80,7 +81,14 @@ def test_no_prefix_of_a_file_is_read_for_ever(suffix, tmp_path, capfd):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("a.off", "OFF\n"), ("a.bdf", "BEGIN BULK\n"), ("a.node", "# nothing\n"), ("a.obj", ""), ("a.vol", "mesh3d\n")],
+    [
+        ("a.off", "OFF\n"),
+        ("a.bdf", "BEGIN BULK\n"),
+        ("a.node", "# nothing\n"),
+        ("a.obj", ""),
+        ("a.vol", "mesh3d\n"),
+        ("a.wkt", "TIN (" + ", ".join(["((0 0 0, 1 0 0, 0 1 0, 0 0 0))"] * 40) + ", ((0 0 0, 1 x 0, 0 1 0, 0 0 0)))"),
+    ],
 )
 def test_readers_that_wait_at_the_end_are_stopped(name, text, tmp_path):
     (tmp_path / name).write_text(text)
@@ -92,6 +100,13 @@ def test_what_a_file_promises_is_not_believed(tmp_path):
     (tmp_path / "a.off").write_text("OFF\n999999999999 1 0\n0 0 0\n")
     with pytest.raises(MeshFileError, match="ends too early"):
         load(tmp_path / "a.off")
+
+
+@pytest.mark.parametrize("name", [None, 3, "a\0b.vtu", "x" * 300 + ".vtu", flat()], ids=repr)
+def test_what_is_no_name_of_a_file_is_said(name):
+    for use in (partial(load, name), partial(save, flat(), name)):
+        with pytest.raises(MeshFileError, match="Expected the name of a file"):
+            use()
 
 
 def test_nothing_that_the_process_shares_is_touched(tmp_path, monkeypatch):

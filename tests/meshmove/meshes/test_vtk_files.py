@@ -155,3 +155,17 @@ def test_meshio_is_asked_first(tmp_path):
         meshio.Mesh(np.eye(3), [("triangle", [[0, 1, 2]])], cell_sets={"a": [np.array([0])]}), tmp_path / "a.vtu"
     )
     assert load(tmp_path / "a.vtu").cell_sets["a"][0].tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["huge.vtp", "huge.vtu"])
+def test_a_count_beyond_the_memory_ends_no_process(name, tmp_path, capfd):
+    path = tmp_path / name
+    grid = plane() if name.endswith("p") else plane().cast_to_unstructured_grid()
+    grid.save(path)
+    text = path.read_bytes()
+    for count in (b'NumberOfPolys="24"', b'NumberOfCells="24"'):
+        text = text.replace(count, count[:-1] + b'000000000000"')
+    path.write_bytes(text.replace(b'<VTKFile type="U', b'<VTKFile kind="" type="U'))
+    with pytest.raises(MeshFileError, match="damaged; VTK says: |ReadError"):
+        load(path)
+    assert not capfd.readouterr().err
