@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from numbers import Integral
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +64,11 @@ def solve(
     """
     if not isinstance(pde, LinearPDE):
         raise ProblemError(f"Expected a LinearPDE (got {type(pde).__name__})")
-    if refine < 0 or finetune < 0 or project not in (False, True, "emitted"):
+    counts = all(isinstance(n, Integral) and n >= 0 for n in (refine, finetune))
+    if not counts or not (isinstance(project, bool) or project == "emitted"):
         raise ProblemError(
-            'Expected refine >= 0, finetune >= 0, project False, True or "emitted" '
-            f"(got {refine}, {finetune}, {project!r})"
+            'Expected whole numbers refine >= 0, finetune >= 0, project False, True or "emitted" '
+            f"(got {refine!r}, {finetune!r}, {project!r})"
         )
     if project is True and not refine and not finetune:
         return project_problem(pde, tolerance=tolerance, effort=effort, seed=seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.inputs import Source
+from meshmove.options import as_numbers
 
 from .model import Settings, TwoBranches
 
@@ -19,14 +21,21 @@ Array = NDArray[np.float64]
 
 
 def check(model: TwoBranches, mesh: CellMesh, steps: int, dt: float | None) -> None:
+    """Dimension, number of frames and time step.
+
+    Raises
+    ------
+    ValueError
+        One is not as the model expects it.
+    """
     if mesh.dim != model.settings.dim:
         raise ValueError(f"Expected a mesh in {model.settings.dim} dimensions (got one in {mesh.dim})")
-    if steps < 0 or int(steps) != steps:
-        raise ValueError(f"Expected a number of frames of at least 0 (got {steps})")
+    if not isinstance(steps, Integral) or steps < 0:
+        raise ValueError(f"Expected a whole number of frames, at least 0 (got {steps!r})")
     known = float(model.step)
-    if dt is not None and abs(dt - known) > 1e-5 * known:
+    if dt is not None and not (isinstance(dt, Real) and abs(dt - known) <= 1e-5 * known):
         raise ValueError(
-            f"Expected the time step of the training data, {known:g} (got {dt:g}): take frames at that distance, "
+            f"Expected the time step of the training data, {known:g} (got {dt!r}): take frames at that distance, "
             "or train a model on data with yours"
         )
 
@@ -51,9 +60,19 @@ def _columns(settings: Settings, u0: Any) -> Array:
         if unlike:
             raise FieldError(f"Expected the fields that the model was trained on, {list(names)} (got "
                              f"{', '.join(unlike)})")  # fmt: skip
-        u0 = np.stack([np.asarray(u0[name], float) for name in names], axis=-1)
-    values = np.asarray(u0, float)
+        each = [_real(u0[name], f"the field {name!r}") for name in names]
+        if len({values.shape for values in each}) > 1:
+            raise FieldError(f"Expected fields of one shape (got {', '.join(str(v.shape) for v in each)})")
+        u0 = np.stack(each, axis=-1)
+    values = _real(u0, "u0")
     return values[:, None] if values.ndim == 1 else values
+
+
+def _real(values: Any, what: str) -> Array:
+    array = as_numbers(values, what)
+    if array.dtype.kind == "c":
+        raise FieldError(f"Expected real numbers as {what} (got {array.dtype})")
+    return array.astype(float)
 
 
 def _checked(settings: Settings, values: Array) -> Array:
@@ -67,6 +86,8 @@ def _checked(settings: Settings, values: Array) -> Array:
 
 
 def attributes_of(settings: Settings, attributes: Mapping[str, float] | None) -> list[float]:
+    if attributes is not None and not isinstance(attributes, Mapping):
+        raise ValueError(f"Expected attributes by name (got {attributes!r})")
     given, names = dict(attributes or {}), settings.attributes
     if set(given) != set(names):
         raise ValueError(f"Expected the attributes {list(names)} that the model was trained with (got {list(given)})")

@@ -38,6 +38,8 @@ class Known:
         FieldError
             A boundary or a field is named that is not there, or a value is not finite.
         """
+        if boundary is not None and not isinstance(boundary, Mapping):
+            raise FieldError(f"Expected values by the names of boundaries (got {boundary!r})")
         said = dict(boundary or {})
         unknown = [name for name in said if name not in mesh.facets]
         if unknown:

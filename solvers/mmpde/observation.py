@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meshmove.geometry import CellMesh, FieldError
 
-__all__ = ["Observation", "refuse_outside"]
+__all__ = ["Observation", "refuse_outside", "several"]
 
 Array = NDArray[np.float64]
 
@@ -113,6 +113,23 @@ class Observation:
             raise FieldError(f"Expected points of shape ({mesh.dim}, m) (got {points.shape})")
         low, high = mesh.points.min(axis=0)[:, None], mesh.points.max(axis=0)[:, None]
         refuse_outside(points, ((points < low - near) | (points > high + near)).any(axis=0))
+
+
+def several(observations: Iterable[Observation]) -> tuple[Observation, ...]:
+    """A user's observations, one or several.
+
+    Raises
+    ------
+    FieldError
+        One is none.
+    """
+    if isinstance(observations, Observation):
+        return (observations,)
+    found = tuple(observations) if isinstance(observations, Iterable) else (observations,)
+    wrong = [i for i, seen in enumerate(found) if not isinstance(seen, Observation)]
+    if wrong:
+        raise FieldError(f"Expected observations (got {found[wrong[0]]!r} as number {wrong[0]} of {len(found)})")
+    return found
 
 
 def refuse_outside(points: Array, outside: NDArray[np.bool_]) -> None:

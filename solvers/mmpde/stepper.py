@@ -24,7 +24,7 @@ from .graph import Graph
 from .known import Boundary, Known
 from .model import Settings, TwoBranches
 from .moving import MONITOR, Moving
-from .observation import Observation
+from .observation import Observation, several
 from .passes import Now, advanced
 from .seen import Seen
 from .trajectory import Frame, Trajectory
@@ -126,7 +126,7 @@ class MMPDE(TwoBranches):
             An observation is of a frame that the trajectory has not, of an unknown field, or of nodes or points that
             are not in the mesh; or a boundary is not.
         """
-        new = tuple(observations)
+        new = several(observations)
         for seen in new:
             if seen.frame > trajectory.steps:
                 raise FieldError(f"Expected measurements up to frame {trajectory.steps} (got one at {seen.frame})")

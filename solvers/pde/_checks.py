@@ -10,7 +10,7 @@ import numpy as np
 from meshmove.geometry.domains import Difference, Domain
 
 from ._functions import Array, ProblemError
-from ._sides import DIRICHLET, NEUMANN, VELOCITY
+from ._sides import DIRICHLET, NEUMANN, ROBIN, VELOCITY
 from .gaps import narrowest
 
 if TYPE_CHECKING:
@@ -107,11 +107,13 @@ def check_posed(pde: LinearPDE) -> None:
         return
     _check_time(pde)
     _check_covered(pde)
-    kinds = {row.kind for side in pde.sides for row in side.rows}
-    if kinds == {NEUMANN} and not _sees_constants(pde):
+    rows = [row for side in pde.sides for row in side.rows]
+    slopes = rows and all(row.kind == NEUMANN or (row.kind == ROBIN and row.share == 0) for row in rows)
+    if slopes and not _sees_constants(pde):
         raise ProblemError(
             "Expected Dirichlet data on some boundary: with Neumann conditions alone and no u-term the solution is "
-            "known up to a constant only (got Neumann everywhere). Give one boundary a Dirichlet condition, or u=..."
+            "known up to a constant only (got Neumann, or Robin with alpha = 0, everywhere). Give one boundary a "
+            "Dirichlet condition, or u=..."
         )
 
 

@@ -46,7 +46,7 @@ def doubts(unit: UnitProblem, found: Projection) -> tuple[str, ...]:
             f"{seen.weakest:.1g} of its terms"
         )
     if seen.unseen > max(seen.missed, seen.interior):
-        said.append("the source has peaks or strips that fall between the points of the grid")
+        said.append("the source or a coefficient has peaks, strips or steps that fall between the points of the grid")
     elif seen.missed > max(seen.interior, last.change):
         said.append(
             f"the conditions on {seen.on!r} are missed most: a layer, or values that jump or turn within a cell"

@@ -12,12 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.solvers.pde import LinearPDE, ProblemError, UnitProblem, several_of
+from meshmove.solvers.pde._functions import is_number
 
 from .doubts import doubts
 from .field import Emission, Expansion
@@ -293,9 +295,11 @@ def project(
     """
     from meshmove.solvers.hypino.solution import Solution
 
-    if random < 0 or not tolerance >= 0 or not effort > 0:
+    counts = all(isinstance(n, Integral) and n >= 0 for n in (random, seed))
+    if not counts or not (is_number(tolerance) and is_number(effort) and tolerance >= 0 and 0 < effort < np.inf):
         raise ProblemError(
-            f"Expected random >= 0, tolerance >= 0, effort > 0 (got {random!r}, {tolerance!r}, {effort!r})"
+            "Expected whole numbers random >= 0, seed >= 0, numbers tolerance >= 0, effort > 0 "
+            f"(got {random!r}, {seed!r}, {tolerance!r}, {effort!r})"
         )
     if not isinstance(pde, LinearPDE):
         several = several_of(pde)

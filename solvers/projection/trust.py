@@ -10,6 +10,10 @@ reciprocal of the stability constant: what is missed in ripples counts less than
 nothing counts more than stability allows. It is a norm of the residual of negative order, in which least squares of
 order two are quasi-optimal (Bramble, Lazarov & Pasciak, Math. Comp. 66, 1997).
 
+What changes between the points of the grid is no part of any residual: a source is looked for at scattered points, and
+coefficients there and at the points of the grid around are compared with those at the nearest point, and what differs
+much counts times the size of the derivative that they stand before.
+
 What is missed on the boundary is bounded through its integral, as by Poisson's kernel.
 """
 
@@ -20,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.unit import InteriorRows
@@ -42,17 +46,19 @@ _ITERATIONS = 4  #: of the inverse iteration for the smallest singular value
 #: of missed boundary values and of missed normal derivatives
 _VALUES, _SLOPES = 1.5, 0.15
 _FAR = 3.0  #: times the largest source at the grid points around: a source that the grid does not see
+_STEP = 0.2  #: change of a coefficient between points of the grid, over its range, that is not resolved
+_JETS = 500  #: points at which the size of derivatives is looked at
 _BOUNDARY = 3  #: fresh points on the boundary for each row there
 
 
 class Told(NamedTuple):
     """What a fresh look tells, relative to the size of u.
 
-    `interior`, `unseen`, `missed`: the errors that the equation's residual, sources between the points of all grids,
-    and the boundary tell of; `unsolved`: what one more step of the least-squares solver would change; `residual`: root
-    mean square of L u - f relative to that of f and of the terms of L u. `weakest`: the least singular value of L
-    with its conditions, relative to the largest term of L for a wave as long as the domain. `worst` (2,): where most of
-    the residual is; `on`: the boundary of which most is missed.
+    `interior`, `unseen`, `missed`: the errors that the equation's residual, sources and coefficients that change
+    between the points of all grids, and the boundary tell of; `unsolved`: what one more step of the least-squares solver
+    would change; `residual`: root mean square of L u - f relative to that of f and of the terms of L u. `weakest`: the
+    least singular value of L with its conditions, relative to the largest term of L for a wave as long as the domain.
+    `worst` (2,): where most of the residual is; `on`: the boundary of which most is missed.
     """
 
     interior: float
@@ -116,7 +122,7 @@ def told(unit: UnitProblem, now: Projection, middles: Middles, scout: InteriorRo
     unsolved = middles.norm(middles.values(step)) / size
     k = np.pi / 2
     terms = float((np.abs(unit.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
-    unseen = _unseen(fresh, scout) / max(weakest * size, 1e-300)
+    unseen = (_unseen(fresh, scout) + _unresolved(unit, now, fresh, scout)) / max(weakest * size, 1e-300)
     return Told(interior * np.sqrt(area) / size, unseen, missed / size, unsolved, relative, weakest / terms, worst, on)
 
 
@@ -181,10 +187,36 @@ def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array
 def _unseen(fresh: Quadrature, scout: InteriorRows) -> float:
     """Integral of the sources that are far larger than those of all grid points around them."""
     around = maximum_filter(np.abs(fresh.spread(fresh.source)), size=3)
-    ny, nx = around.shape
-    i, j = (np.clip(((x + 1) * (n / 2)).astype(int), 0, n - 1) for x, n in zip(scout.points, (nx, ny), strict=True))
     size = np.abs(scout.source)
-    return float((scout.weights * size)[size > _FAR * around[j, i]].sum())
+    return float((scout.weights * size)[size > _FAR * around[_cell(fresh, scout.points)]].sum())
+
+
+def _unresolved(unit: UnitProblem, now: Projection, fresh: Quadrature, scout: InteriorRows) -> float:
+    """Integral of the terms of L u, by root mean square derivatives, that coefficients have between grid points."""
+    if unit.pde.is_constant:
+        return 0.0
+    cell = _cell(fresh, scout.points)
+    known = fresh.inside[cell]
+    cell = cell[0][known], cell[1][known]
+    size = np.sqrt((now.field.jets(scout.points[:, :_JETS]) ** 2).mean(axis=1))
+    out = 0.0
+    for c, here, u in zip(fresh.coefficients, scout.coefficients[:, known], size, strict=True):
+        wide = max(float(np.ptp(c)), float(np.ptp(here)))
+        if wide <= 1e-9 * np.abs(c).max():
+            continue
+        grid = fresh.spread(c)
+        most = maximum_filter(np.where(fresh.inside, grid, -np.inf), size=3)
+        least = minimum_filter(np.where(fresh.inside, grid, np.inf), size=3)
+        off = np.maximum(np.abs(here - grid[cell]), 0.5 * (most - least)[cell])
+        out += u * float((scout.weights[known] * off)[off > _STEP * wide].sum())
+    return out
+
+
+def _cell(fresh: Quadrature, X: Array) -> tuple[Array, Array]:
+    """Row and column of the grid point that is nearest to each of X (2, n)."""
+    ny, nx = fresh.inside.shape
+    i, j = (np.clip(((x + 1) * (n / 2)).astype(int), 0, n - 1) for x, n in zip(X, (nx, ny), strict=True))
+    return j, i
 
 
 def _missed(unit: UnitProblem, now: Projection) -> tuple[float, str]:

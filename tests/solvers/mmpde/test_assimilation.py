@@ -209,3 +209,14 @@ def test_measurements_outside_the_mesh_are_refused(observer):
     outside = Observation(1, {"u": [1.0, 2.0]}, 0.1, points=np.array([[0.5, 3.0], [0.5, 0.5]]))
     with pytest.raises(FieldError, match="1 outside it, the first at.*3"):
         observer(shape(0.5), outside)
+
+
+def test_what_is_no_observation_is_refused_by_number():
+    model = model_of()
+    free = model.rollout(MESH, shape(0.5), 2, attributes=NU)
+    one = measured(shape(0.4), 20, 0.01)
+    for wrong, words in (([one, 3], "3 as number 1 of 2"), (5, "5 as number 0 of 1")):
+        with pytest.raises(FieldError, match=words):
+            model.assimilate(free, wrong)
+    alone, listed = (model.assimilate(free, seen).last().values for seen in (one, [one]))
+    assert np.array_equal(alone, listed)

@@ -193,6 +193,11 @@ def test_fields_may_be_given_by_name_and_on_second_order_meshes(mesh):
         (np.zeros(80), "u0"),
         (np.zeros((81, 2)), r"values of 1 fields \['u'\] \(got shape \(81, 2\)\)"),
         (np.r_[np.zeros(79), np.nan, np.inf], "others at 2 nodes, the first is 79"),
+        (np.ma.masked_greater(np.arange(81.0), 78), "masked at 2 nodes: 79, 80"),
+        ({"u": np.ma.masked_less(np.arange(81.0), 1)}, "masked at 1 nodes: 0"),
+        (np.zeros(81) + 1j, "real numbers as u0"),
+        (torch.zeros(81, requires_grad=True), "requires gradients"),
+        ({"u": [0.0, [1.0]]}, "the field 'u' as numbers"),
     ],
 )
 def test_fields_that_do_not_fit(model, mesh, u0, message):
@@ -206,7 +211,11 @@ def test_fields_that_do_not_fit(model, mesh, u0, message):
         ({"dt": 0.05}, r"time step of the training data, 0.1 \(got 0.05\)"),
         ({"attributes": None}, r"attributes \['viscosity'\].*\(got \[\]\)"),
         ({"attributes": NU | {"speed": 1.0}}, "speed"),
+        ({"dt": float("nan")}, r"time step of the training data, 0.1 \(got nan\)"),
+        ({"attributes": [0.02]}, "attributes by name"),
+        ({"boundary": ["left"]}, "by the names of boundaries"),
         ({"steps": -1}, r"at least 0 \(got -1\)"),
+        ({"steps": "2"}, "whole number of frames"),
     ],
 )
 def test_numbers_that_do_not_fit(model, mesh, options, message):

@@ -101,6 +101,14 @@ def test_robin_conditions_in_time():
     assert np.abs(solution(x) - exact(x)).max() < 1e-6 and solution.verify().relative_l2 < 1e-5
 
 
+def test_robin_conditions_without_values_leave_a_constant_open():
+    for conditions in ({"all": Robin(0.0, 2.0)}, {"all": Neumann()}):
+        with pytest.raises(ProblemError, match="up to a constant"):
+            LinearPDE(Rectangle((0, 0), (1, 1), "all"), uxx=-1, uyy=-1, conditions=conditions)
+    some = dict.fromkeys(SIDES, Robin(0.0, 2.0)) | {"top": Robin(1e-3)}
+    LinearPDE(SQUARE, uxx=-1, uyy=-1, conditions=some)
+
+
 def test_beta_is_not_zero():
     with pytest.raises(ProblemError, match="beta other than zero"):
         Robin(1.0, 0.0, 1.0)
@@ -148,6 +156,9 @@ def test_a_tensor_flows_as_numbers_entries_or_a_function():
     [
         (lambda x: np.where(x[0] < 0.4, 1.0, 10.0), "jumps"),
         (lambda x: 1 + (np.hypot(x[0] - 0.5, x[1] - 0.5) < 0.3), "jumps"),
+        (lambda x: np.exp(6 * x[0]) + 0.5 * (x[0] > 0.1), "jumps"),  # by less than k changes elsewhere
+        (lambda x: 1 + 0.9 * np.tanh((x[1] - 0.3) / 1e-6), "changes over more than"),
+        (lambda x: 2 + np.arctan((x[0] + x[1] - 1.1) / 1e-8), "changes over more than"),
         ({"plate": 1.0, "fibre": 5.0}, "regions"),
         (-1.0, "positive"),
         ([[1, 2], [2, 1]], "positive"),
@@ -162,7 +173,9 @@ def test_what_does_not_flow_is_refused(k, words):
 
 def test_steep_is_no_jump():
     k = lambda x: 1 + 9 / (1 + np.exp(-(x[0] - 0.4) / 1e-3))  # noqa: E731
-    LinearPDE(SQUARE, divergence=k, conditions=dict.fromkeys(SIDES, Dirichlet()))
+    bent = lambda x: 1 + 5 * np.abs(x[0] - 0.5)  # noqa: E731
+    for smooth in (k, bent):
+        LinearPDE(SQUARE, divergence=smooth, conditions=dict.fromkeys(SIDES, Dirichlet()))
     with pytest.raises(ProblemError, match="both"):
         LinearPDE(SQUARE, divergence=k, uxx=-1, conditions=dict.fromkeys(SIDES, Dirichlet()))
 
@@ -202,6 +215,18 @@ def test_lists_are_answered_one_by_one_or_refused_by_number():
     with pytest.raises(ProblemError, match="emitted="):
         project([plain, other], emitted=model.emit(plain))
     assert model.solve([]) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"refine": 1.5}, {"finetune": None}, {"project": 1}, {"project": "all"}, {"refine": "2"}]
+)
+def test_options_of_a_solve_that_are_none(options):
+    pde = LinearPDE(SQUARE, uxx=-1, uyy=-1, source=1, conditions=dict.fromkeys(SIDES, Dirichlet()))
+    with pytest.raises(ProblemError, match="whole numbers refine"):
+        HyPINO.from_pretrained().solve(pde, **options)
+    for wrong in ({"effort": "much"}, {"effort": float("inf")}, {"tolerance": float("nan")}, {"seed": 0.5}):
+        with pytest.raises(ProblemError, match="tolerance >= 0, effort > 0"):
+            project(pde, **wrong)
 
 
 def test_outside_of_the_domain_and_in_its_holes():

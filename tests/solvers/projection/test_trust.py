@@ -81,6 +81,33 @@ def test_sources_between_the_points_of_all_grids_are_found(source):
     assert solution.error_estimate >= 1
 
 
+@pytest.mark.parametrize("width", [1e-3, 2e-4])
+def test_coefficients_that_change_between_the_points_of_all_grids_are_found(width):
+    """-(k u')' = 0, k from 0.05 to 1.95 over a layer: u' = c/k, nearly all of u changes left of it."""
+    k = lambda x: 1 + 0.95 * np.tanh((x[0] - 0.5) / width)  # noqa: E731
+    slope = lambda x: 0.95 / width / np.cosh(np.clip((x[0] - 0.5) / width, -300, 300)) ** 2  # noqa: E731
+    conditions = {"left": Dirichlet(), "right": Dirichlet(1.0), "bottom": Neumann(), "top": Neumann()}
+    pde = LinearPDE(SIDES, uxx=lambda x: -k(x), uyy=lambda x: -k(x), ux=lambda x: -slope(x), conditions=conditions)
+    solution = project(pde, effort=0.05)
+    x = SIDES.sample_interior(4000, seed=5)
+    x = x[:, np.abs(x[0] - 0.5) > 10 * width]
+    ends = 0.5 / 0.05, 0.5 / 1.95  # of the integral of 1/k, but for the layer
+    u = np.where(x[0] < 0.5, x[0] / 0.05, ends[0] + (x[0] - 0.5) / 1.95) / sum(ends)
+    assert np.linalg.norm(solution(x) - u) / np.linalg.norm(u) <= solution.error_estimate
+    assert any("coefficient" in said for said in solution.doubts)
+
+
+def test_coefficients_with_steps_have_an_estimate():
+    """c u_xx + u_yy = -1 where c jumps is a problem with a solution, of which grids see all but a strip."""
+    c = lambda x: np.where(x[0] < 0.5, -1.0, -5.0)  # noqa: E731
+    conditions = {"left": Dirichlet(), "right": Dirichlet(1.0), "bottom": Neumann(), "top": Neumann()}
+    solution = project(LinearPDE(SIDES, uxx=c, uyy=-1, source=1.0, conditions=conditions), effort=0.05)
+    bend = lambda s: np.where(s < 0.5, -(s**2) / 2, -0.125 - 0.5 * (s - 0.5) - 0.1 * (s - 0.5) ** 2)  # noqa: E731
+    x = SIDES.sample_interior(2000, seed=5)
+    u = bend(x[0]) + (1 - bend(np.array(1.0))) * x[0]
+    assert np.linalg.norm(solution(x) - u) / np.linalg.norm(u) <= solution.error_estimate < 0.05
+
+
 def test_gaps_narrower_than_cells_are_named():
     square = Rectangle((-1, -1), (1, 1), "outer")
     holes = [Disk((-0.302, 0), 0.3, "a"), Disk((0.302, 0), 0.3, "b")]
