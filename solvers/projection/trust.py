@@ -55,10 +55,10 @@ class Told(NamedTuple):
     """What a fresh look tells, relative to the size of u.
 
     `interior`, `unseen`, `missed`: the errors that the equation's residual, sources and coefficients that change
-    between the points of all grids, and the boundary tell of; `unsolved`: what one more step of the least-squares solver
-    would change; `residual`: root mean square of L u - f relative to that of f and of the terms of L u. `weakest`: the
-    least singular value of L with its conditions, relative to the largest term of L for a wave as long as the domain.
-    `worst` (2,): where most of the residual is; `on`: the boundary of which most is missed.
+    between the points of all grids, and the boundary tell of; `unsolved`: what one more step of the least-squares
+    solver would change; `residual`: root mean square of L u - f relative to that of f and of the terms of L u.
+    `weakest`: the least singular value of L with its conditions, relative to the largest term of L for a wave as
+    long as the domain. `worst` (2,): where most of the residual is; `on`: the boundary of which most is missed.
     """
 
     interior: float
