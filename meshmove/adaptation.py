@@ -45,6 +45,8 @@ class Report:
     polish: int | None = None
     predicted_for: str = ""
     regions: tuple[str, ...] = ()
+    objective: str = "equidistribution"
+    predicted_norm: str = "L2"
 
     def __str__(self) -> str:
         rows = [

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, PointLocator
 
-from .monitors import Recovery, quadratic_solution_error, solution_error, third_derivatives
+from .monitors import NodalHessians, Recovery, quadratic_solution_error, solution_error, third_derivatives
 from .monitors.standard import Standard
+from .movers import Alignment
 
-__all__ = ["Predictor"]
+__all__ = ["AlignedPredictor", "Predictor"]
 
 Array = NDArray[np.float64]
 
@@ -47,6 +48,15 @@ class Predictor:
             return self._fields[0].to_field(errors[0])
         return float(np.sqrt(np.sum((errors / self._scale) ** 2)))
 
+    @property
+    def hessians(self) -> NodalHessians:
+        """Of the fields that count, on a mesh of simplices and for linear elements."""
+        return NodalHessians(self._sides, self._locator, np.stack(self._derivatives))
+
+    def in_units(self, errors: Array) -> float:
+        """Errors (f,) of the fields that count, in their own scale, as one: in the unit of the field, if it is one."""
+        return self._fields[0].to_field(errors[0]) if len(errors) == 1 else float(np.sqrt((errors**2).sum()))
+
     def __call__(self, points: Array) -> float:
         if not self._derivatives:
             return 0.0
@@ -54,3 +64,20 @@ class Predictor:
         every = np.concatenate([d.reshape(-1, d.shape[-1]) for d in self._derivatives]).T
         at = sides.interpolate(every, points, self._locator).T.reshape(-1, *shape, len(sides.vertex))
         return self._norm(np.array([self._error(sides.mesh, d, points[sides.vertex]) for d in at]))
+
+
+class AlignedPredictor:
+    """Predicted H1 error of linear elements on triangles or tetrahedra: what `Alignment` descends.
+
+    The interpolant's error bounds that of a Galerkin solution of a second-order problem, in the energy norm. Several
+    fields count alike, as in `Predictor`.
+    """
+
+    def __init__(self, objective: Alignment, fields: Predictor, rest: Array) -> None:
+        self.objective, self._fields = objective, fields
+        squares = objective.squares(rest)
+        self._scale = np.sqrt(squares) if len(squares) > 1 else np.ones(1)
+        self.rest = self(rest)
+
+    def __call__(self, points: Array) -> float:
+        return self._fields.in_units(np.sqrt(self.objective.squares(points)) / self._scale)

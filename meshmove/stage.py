@@ -25,9 +25,9 @@ from meshmove.geometry.errors import first_ids
 from .inputs import Fields, Source, fixed_vertices, same_topology
 from .monitors import CallableDensity, Monitor, NodalDensity, Recovery, simplicial
 from .monitors.monitor import vertex_volumes
-from .movers import Move, Mover, Problem, moved_by
+from .movers import Align, Alignment, Move, Mover, Problem, moved_by
 from .movers.volumes import VOLUME
-from .prediction import Predictor
+from .prediction import AlignedPredictor, Predictor
 from .select import Chosen, Trials, choose
 
 __all__ = ["Result", "Stage"]
@@ -36,6 +36,8 @@ Array = NDArray[np.float64]
 
 #: nodes further from the reference's boundary than this, relative to its size, belong to another domain
 OFF = 0.01
+#: intensity of the monitor that cells are carried to before they are aligned
+TRANSPORT = 6.0
 #: intensity of the one move that is made where nothing can be predicted
 UNJUDGED = 1.0
 NO_GAIN = "no move is predicted to lower the error: the mesh stays as it is"
@@ -46,7 +48,7 @@ class Result:
     """A move, the monitor that it was made for, and the predicted error where a field is known.
 
     `predict`: the predicted error at other positions. `automatic`: the monitor's intensity was chosen, not given.
-    `element`: of which the error is predicted.
+    `element`, `norm`: of which, and in which, the error is predicted.
     """
 
     density: Any
@@ -58,6 +60,8 @@ class Result:
     predict: Callable[[Array], float] | None = None
     automatic: bool = False
     element: str = ""
+    objective: str = "equidistribution"
+    norm: str = "L2"
 
 
 class Stage:
@@ -120,12 +124,22 @@ class Stage:
         )
 
     def problem(
-        self, density: Any, start: Array, effort: float, predict: Callable[[Array], float] | None = None
+        self,
+        density: Any,
+        start: Array,
+        effort: float,
+        predict: Callable[[Array], float] | None = None,
+        objective: Alignment | None = None,
     ) -> Problem:
-        discrete = isinstance(density, NodalDensity)
-        return Problem(self.base, self.facets, self.slide, density, start, effort, discrete, predict, self.workspace)
+        discrete, slide = isinstance(density, NodalDensity), self.slide
+        return Problem(
+            self.base, self.facets, slide, density, start, effort, discrete, predict, self.workspace, objective
+        )
 
     def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> Result:
+        aligned = isinstance(monitor, Monitor) and monitor.intensity is None and self._can_align(fields)
+        if isinstance(mover, Align) and not aligned:
+            mover = mover.transport
         if not isinstance(monitor, Monitor):
             density: Any = CallableDensity(monitor, self.centre, self.scale, self.place)
             values = density.value(self.current.points.T)
@@ -150,6 +164,8 @@ class Stage:
             what += "" if recovery.sides.whole else " in each region"
             why = f"the field is {what}: nothing to gain"
             return self._rest(density, np.ones(len(indicator)), monitor.kind, why, mover, effort)
+        if isinstance(mover, Align):
+            return self._aligned(fields, monitor, indicator, locator, predict, mover, effort)
         if monitor.intensity is None:
             trials = Trials(indicator, self.current, locator, predict, self.problem, mover, self.start, effort)
             out = choose(monitor, trials, self.current.dim)
@@ -159,6 +175,32 @@ class Stage:
             move = moved_by(mover, self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
         return self._judged(out, predict, fields.element, automatic=monitor.intensity is None)
+
+    def _can_align(self, fields: Fields) -> bool:
+        return fields.degree == 1 and all(b.kind.is_simplex for b in self.base.blocks)
+
+    def _aligned(
+        self,
+        fields: Fields,
+        monitor: Monitor,
+        indicator: Array,
+        locator: PointLocator,
+        fallen: Predictor,
+        mover: Align,
+        effort: float,
+    ) -> Result:
+        """Transport to a monitor of a fixed intensity, then descent of the predicted H1 error."""
+        slide, rest = self.slide, self.current.points
+        objective = Alignment(self.base, fallen.hessians, rest, mover.distortion, slide.curved_edges, slide.shells)
+        predict = AlignedPredictor(objective, fallen, rest)
+        monitor = replace(monitor, intensity=TRANSPORT)
+        values = monitor.values(self.current, indicator)
+        density = NodalDensity(values, locator)
+        move = moved_by(mover, self.problem(density, self.start, effort, predict, objective))
+        out = Chosen(monitor, density, values, move, predict(move.points))
+        if not out.error < predict.rest:
+            out = replace(out, move=None, error=predict.rest)
+        return replace(self._judged(out, predict, fields.element, automatic=True), objective="alignment", norm="H1")
 
     def _unjudged(
         self, fields: Fields, monitor: Monitor, indicator: Array, locator: PointLocator, mover: Mover, effort: float
@@ -179,7 +221,7 @@ class Stage:
         move = moved_by(mover, self.problem(density, self.start, effort))
         return Result(density, values, replace(move, warnings=(*move.warnings, why)), _name(monitor))
 
-    def _judged(self, out: Chosen, predict: Predictor, element: str, automatic: bool) -> Result:
+    def _judged(self, out: Chosen, predict: Predictor | AlignedPredictor, element: str, automatic: bool) -> Result:
         move = out.move
         if move is None:
             move = Move(self.current.points, 0, (NO_GAIN,))
