@@ -28,7 +28,7 @@ from .monitors.monitor import vertex_volumes
 from .movers import Align, Alignment, Move, Mover, Problem, moved_by
 from .movers.volumes import VOLUME
 from .prediction import AlignedPredictor, Predictor
-from .select import Chosen, Trials, choose
+from .select import Chosen, Trials, choose, transport
 
 __all__ = ["Result", "Stage"]
 
@@ -36,8 +36,6 @@ Array = NDArray[np.float64]
 
 #: nodes further from the reference's boundary than this, relative to its size, belong to another domain
 OFF = 0.01
-#: intensity of the monitor that cells are carried to before they are aligned
-TRANSPORT = 6.0
 #: intensity of the one move that is made where nothing can be predicted
 UNJUDGED = 1.0
 NO_GAIN = "no move is predicted to lower the error: the mesh stays as it is"
@@ -193,11 +191,12 @@ class Stage:
         slide, rest = self.slide, self.current.points
         objective = Alignment(self.base, fallen.hessians, rest, mover.distortion, slide.curved_edges, slide.shells)
         predict = AlignedPredictor(objective, fallen, rest)
-        monitor = replace(monitor, intensity=TRANSPORT)
-        values = monitor.values(self.current, indicator)
-        density = NodalDensity(values, locator)
-        move = moved_by(mover, self.problem(density, self.start, effort, predict, objective))
-        out = Chosen(monitor, density, values, move, predict(move.points))
+        trials = Trials(indicator, self.current, locator, fallen, self.problem, mover.transport, self.start, effort)
+        carried = transport(monitor, trials)
+        start = self.start if carried.move is None else carried.move.points
+        move = moved_by(mover, self.problem(carried.density, start, effort, predict, objective))
+        before = 0 if carried.move is None else carried.move.iterations
+        out = replace(carried, move=replace(move, iterations=before + move.iterations), error=predict(move.points))
         if not out.error < predict.rest:
             out = replace(out, move=None, error=predict.rest)
         return replace(self._judged(out, predict, fields.element, automatic=True), objective="alignment", norm="H1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,9 @@ __all__ = ["Align"]
 
 Array = NDArray[np.float64]
 
-#: effort of the transport relative to that of the whole move
-TRANSPORT = 0.1
 #: a step that lowers the predicted error by less than this share ends the descent
 TOLERANCE = 1e-3
-#: length of the first step: F is a logarithm, so that its slope says nothing about how far to go
+#: of the lifted force, the length of the first step that is tried: F is a logarithm, whose slope does not say it
 OPENING = 1e-3
 
 
@@ -51,14 +49,12 @@ class Align:
     def __call__(self, problem: Problem) -> Move:
         if problem.objective is None:
             return moved_by(self.transport, problem)
-        carried = moved_by(self.transport, replace(problem, effort=TRANSPORT * problem.effort))
-        points, iterations = self._descended(problem, carried.points)
-        warnings = carried.warnings
+        points, iterations = self._descended(problem, problem.start)
         if not problem.admissible(points):
             points = problem.drawn_back(points)[0]
-        if not problem.merit(points) < problem.merit(carried.points):
-            points = carried.points
-        return Move(points, carried.iterations + iterations, warnings, judged=True)
+        if not problem.merit(points) < problem.merit(problem.start):
+            points = problem.start
+        return Move(points, iterations, judged=True)
 
     def _descended(self, problem: Problem, points: Array) -> tuple[Array, int]:
         objective = problem.objective
@@ -67,9 +63,10 @@ class Align:
             return points, 0
         if "lift" not in problem.workspace:
             problem.workspace["lift"] = Lift(problem.mesh, problem.slide)
+        lift = problem.workspace["lift"]
         out = minimise(
             objective,
-            problem.workspace["lift"],
+            lambda force: OPENING * lift(force),
             problem.slide,
             points,
             steps=max(1, round(self.steps * problem.effort)),
@@ -77,6 +74,6 @@ class Align:
             absolute=True,
             memory=12,
             reach=objective.reach,
-            opening=OPENING,
+            opening=1.0,
         )
         return out.points, out.iterations
