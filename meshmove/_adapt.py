@@ -249,7 +249,6 @@ def _finish(
         predicted_error_before=result.error_before,
         predicted_error_after=numbers.error,
         predicted_for=result.element,
-        predicted_norm=result.norm,
         objective=result.objective,
         warnings=tuple(warnings),
         step_cut=move.step_cut,

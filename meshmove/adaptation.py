@@ -46,7 +46,6 @@ class Report:
     predicted_for: str = ""
     regions: tuple[str, ...] = ()
     objective: str = "equidistribution"
-    predicted_norm: str = "L2"
 
     def __str__(self) -> str:
         rows = [

@@ -11,7 +11,7 @@ from .monitors import NodalHessians, Recovery, quadratic_solution_error, solutio
 from .monitors.standard import Standard
 from .movers import Alignment
 
-__all__ = ["AlignedPredictor", "Predictor"]
+__all__ = ["BothNorms", "Predictor"]
 
 Array = NDArray[np.float64]
 
@@ -53,10 +53,6 @@ class Predictor:
         """Of the fields that count, on a mesh of simplices and for linear elements."""
         return NodalHessians(self._sides, self._locator, np.stack(self._derivatives))
 
-    def in_units(self, errors: Array) -> float:
-        """Errors (f,) of the fields that count, in their own scale, as one: in the unit of the field, if it is one."""
-        return self._fields[0].to_field(errors[0]) if len(errors) == 1 else float(np.sqrt((errors**2).sum()))
-
     def __call__(self, points: Array) -> float:
         if not self._derivatives:
             return 0.0
@@ -66,18 +62,15 @@ class Predictor:
         return self._norm(np.array([self._error(sides.mesh, d, points[sides.vertex]) for d in at]))
 
 
-class AlignedPredictor:
-    """Predicted H1 error of linear elements on triangles or tetrahedra: what `Alignment` descends.
+class BothNorms:
+    """Geometric mean of the predicted L2 error and the predicted H1 error, which `Alignment` descends.
 
-    The interpolant's error bounds that of a Galerkin solution of a second-order problem, in the energy norm. Several
-    fields count alike, as in `Predictor`.
+    What descent gains in H1 it may lose in L2, where cells become very long; the mean does not let either go far.
     """
 
-    def __init__(self, objective: Alignment, fields: Predictor, rest: Array) -> None:
-        self.objective, self._fields = objective, fields
-        squares = objective.squares(rest)
-        self._scale = np.sqrt(squares) if len(squares) > 1 else np.ones(1)
+    def __init__(self, fields: Predictor, objective: Alignment, rest: Array) -> None:
+        self._fields, self._objective = fields, objective
         self.rest = self(rest)
 
     def __call__(self, points: Array) -> float:
-        return self._fields.in_units(np.sqrt(self.objective.squares(points)) / self._scale)
+        return float(np.sqrt(self._fields(points) * self._fields.rest * self._objective.error(points)))

@@ -27,7 +27,7 @@ from .monitors import CallableDensity, Monitor, NodalDensity, Recovery, simplici
 from .monitors.monitor import vertex_volumes
 from .movers import Align, Alignment, Move, Mover, Problem, moved_by
 from .movers.volumes import VOLUME
-from .prediction import AlignedPredictor, Predictor
+from .prediction import BothNorms, Predictor
 from .select import Chosen, Trials, choose, transport
 
 __all__ = ["Result", "Stage"]
@@ -46,7 +46,7 @@ class Result:
     """A move, the monitor that it was made for, and the predicted error where a field is known.
 
     `predict`: the predicted error at other positions. `automatic`: the monitor's intensity was chosen, not given.
-    `element`, `norm`: of which, and in which, the error is predicted.
+    `element`: of which the error is predicted. `objective`: "alignment" or "equidistribution".
     """
 
     density: Any
@@ -59,7 +59,6 @@ class Result:
     automatic: bool = False
     element: str = ""
     objective: str = "equidistribution"
-    norm: str = "L2"
 
 
 class Stage:
@@ -162,10 +161,11 @@ class Stage:
             what += "" if recovery.sides.whole else " in each region"
             why = f"the field is {what}: nothing to gain"
             return self._rest(density, np.ones(len(indicator)), monitor.kind, why, mover, effort)
-        if isinstance(mover, Align):
-            return self._aligned(fields, monitor, indicator, locator, predict, mover, effort)
         if monitor.intensity is None:
-            trials = Trials(indicator, self.current, locator, predict, self.problem, mover, self.start, effort)
+            carrier = mover.transport if isinstance(mover, Align) else mover
+            trials = Trials(indicator, self.current, locator, predict, self.problem, carrier, self.start, effort)
+            if isinstance(mover, Align):
+                return self._aligned(fields.element, monitor, trials, predict, mover, effort)
             out = choose(monitor, trials, self.current.dim)
         else:
             values = monitor.values(self.current, indicator)
@@ -178,28 +178,22 @@ class Stage:
         return fields.degree == 1 and all(b.kind.is_simplex for b in self.base.blocks)
 
     def _aligned(
-        self,
-        fields: Fields,
-        monitor: Monitor,
-        indicator: Array,
-        locator: PointLocator,
-        fallen: Predictor,
-        mover: Align,
-        effort: float,
+        self, element: str, monitor: Monitor, trials: Trials, fields: Predictor, mover: Align, effort: float
     ) -> Result:
-        """Transport to a monitor of a fixed intensity, then descent of the predicted H1 error."""
+        """Transport to the monitor, then descent of the predicted H1 error."""
         slide, rest = self.slide, self.current.points
-        objective = Alignment(self.base, fallen.hessians, rest, mover.distortion, slide.curved_edges, slide.shells)
-        predict = AlignedPredictor(objective, fallen, rest)
-        trials = Trials(indicator, self.current, locator, fallen, self.problem, mover.transport, self.start, effort)
+        objective = Alignment(self.base, fields.hessians, rest, mover.distortion, slide.curved_edges, slide.shells)
+        predict = BothNorms(fields, objective, rest)
         carried = transport(monitor, trials)
-        start = self.start if carried.move is None else carried.move.points
+        start, before = self.start, 0
+        if carried.move is not None and predict(carried.move.points) < predict.rest:
+            start, before = carried.move.points, carried.move.iterations
         move = moved_by(mover, self.problem(carried.density, start, effort, predict, objective))
-        before = 0 if carried.move is None else carried.move.iterations
-        out = replace(carried, move=replace(move, iterations=before + move.iterations), error=predict(move.points))
-        if not out.error < predict.rest:
+        move = replace(move, iterations=before + move.iterations)
+        out = replace(carried, move=move, error=predict(move.points))
+        if out.error > predict.rest:
             out = replace(out, move=None, error=predict.rest)
-        return replace(self._judged(out, predict, fields.element, automatic=True), objective="alignment", norm="H1")
+        return replace(self._judged(out, predict, element, automatic=True), objective="alignment")
 
     def _unjudged(
         self, fields: Fields, monitor: Monitor, indicator: Array, locator: PointLocator, mover: Mover, effort: float
@@ -220,7 +214,7 @@ class Stage:
         move = moved_by(mover, self.problem(density, self.start, effort))
         return Result(density, values, replace(move, warnings=(*move.warnings, why)), _name(monitor))
 
-    def _judged(self, out: Chosen, predict: Predictor | AlignedPredictor, element: str, automatic: bool) -> Result:
+    def _judged(self, out: Chosen, predict: Predictor | BothNorms, element: str, automatic: bool) -> Result:
         move = out.move
         if move is None:
             move = Move(self.current.points, 0, (NO_GAIN,))

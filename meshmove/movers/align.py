@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .alignment import Alignment
 from .checked import moved_by
 from .lift import Lift
 from .minimise import minimise
@@ -17,8 +18,10 @@ __all__ = ["Align"]
 
 Array = NDArray[np.float64]
 
-#: a step that lowers the predicted error by less than this share ends the descent
-TOLERANCE = 1e-3
+#: steps between two looks at the mesh, and by how much of the error they have to lower it for more
+ROUND, WORTH = 20, 0.01
+#: a step that lowers the predicted error by less than this share ends the descent; after short ones come longer ones
+TOLERANCE = 1e-5
 #: of the lifted force, the length of the first step that is tried: F is a logarithm, whose slope does not say it
 OPENING = 1e-3
 
@@ -28,8 +31,9 @@ class Align:
     """Descends `Problem.objective`, the predicted H1 error, from where a mover to the problem's monitor has led.
 
     Equidistribution carries cells over long distances, which descent of the error from a uniform mesh does not; it is
-    blind to their shape, which is most of what descent of the error gains. Where the transport is predicted to make
-    things worse, as on a mesh that is aligned already, descent begins at the start.
+    blind to their shape, which is most of what descent of the error gains.
+
+    After each round of steps the mesh is judged by `Problem.merit`, and the best of them is returned.
 
     Parameters
     ----------
@@ -42,25 +46,31 @@ class Align:
     """
 
     transport: Mover = field(default_factory=lambda: MongeAmpere(distortion=0.05))
-    steps: int = 40
+    steps: int = 60
     distortion: float = 0.01
     name: str = "alignment"
 
     def __call__(self, problem: Problem) -> Move:
-        if problem.objective is None:
-            return moved_by(self.transport, problem)
-        points, iterations = self._descended(problem, problem.start)
-        if not problem.admissible(points):
-            points = problem.drawn_back(points)[0]
-        if not problem.merit(points) < problem.merit(problem.start):
-            points = problem.start
-        return Move(points, iterations, judged=True)
-
-    def _descended(self, problem: Problem, points: Array) -> tuple[Array, int]:
+        """From `problem.start`, where `transport` has led; without an objective the transport itself."""
         objective = problem.objective
-        assert objective is not None
-        if not problem.slide.moves:
-            return points, 0
+        if objective is None:
+            return moved_by(self.transport, problem)
+        points = best = problem.start
+        least = problem.merit(best)
+        budget, iterations = max(1, round(self.steps * problem.effort)), 0
+        while budget > iterations and problem.slide.moves:
+            points, spent = self._descended(problem, objective, points, min(ROUND, budget - iterations))
+            iterations += spent
+            if not problem.admissible(points):
+                points = problem.drawn_back(points)[0]
+            before, merit = least, problem.merit(points)
+            if merit < least:
+                best, least = points, merit
+            if not least < (1 - WORTH) * before or spent < ROUND:
+                break
+        return Move(best, iterations, judged=True)
+
+    def _descended(self, problem: Problem, objective: Alignment, points: Array, steps: int) -> tuple[Array, int]:
         if "lift" not in problem.workspace:
             problem.workspace["lift"] = Lift(problem.mesh, problem.slide)
         lift = problem.workspace["lift"]
@@ -69,7 +79,7 @@ class Align:
             lambda force: OPENING * lift(force),
             problem.slide,
             points,
-            steps=max(1, round(self.steps * problem.effort)),
+            steps=steps,
             tolerance=TOLERANCE,
             absolute=True,
             memory=12,
