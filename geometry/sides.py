@@ -89,32 +89,43 @@ class Sides:
 
         `locator`: of the original mesh, split into simplices (see `simplicial`) unless it is whole.
         """
-        where = locator.find(points.T)
         if self.whole:
-            return where.interpolate(values)
-        cells = where.cells[self.vertex]
-        nodes, weights = self._simplices[cells], where.weights[self.vertex]
-        astray = np.flatnonzero((self.part[nodes[:, 0]] != self.part) & (self.part >= 0))
+            return locator.find(points.T).interpolate(values)
+        simplices, weights, _ = self.locate(points, locator)
+        return np.einsum("sv,sv...->s...", weights, values[self.simplices[simplices]])
+
+    def locate(self, points: Array, locator: PointLocator, guess: Ids | None = None) -> tuple[Ids, Array, Ids]:
+        """Where moved positions (n, dim) of the original vertices are, each side within its own part.
+
+        The simplex (s,) of `simplices`, the weights (s, dim+1) of its vertices, and the cells (n,) to guess next time.
+        `locator`: of the original mesh, split into simplices.
+        """
+        where = locator.find(points.T, guess)
+        if self.whole:
+            return where.cells, where.weights, where.cells
+        cells, weights = where.cells[self.vertex], where.weights[self.vertex]
+        astray = np.flatnonzero((self.part[self.simplices[cells, 0]] != self.part) & (self.part >= 0))
         order = astray[np.argsort(self.part[astray], kind="stable")]
         for rows in np.split(order, np.flatnonzero(np.diff(self.part[order])) + 1) if len(order) else []:
             ids, own = self._locators[int(self.part[rows[0]])]
             found = own.find(points[self.vertex[rows]].T)
-            nodes[rows], weights[rows] = ids[found.nodes], found.weights
-        return np.einsum("sv,sv...->s...", weights, values[nodes])
+            cells[rows], weights[rows] = ids[found.cells], found.weights
+        return cells, weights, where.cells
 
     @cached_property
-    def _simplices(self) -> Ids:
+    def simplices(self) -> Ids:
+        """The cells split into simplices, by their vertices (dim+1)."""
         return np.concatenate([b.nodes[:, b.kind.simplices].reshape(-1, self.mesh.dim + 1) for b in self.mesh.blocks])
 
     @cached_property
     def _locators(self) -> dict[int, tuple[Ids, PointLocator]]:
-        """Of each part's simplices: the ids (k,) of its vertices, and a locator."""
+        """Of each part: the ids (k,) of its simplices, and a locator of them."""
         kind: CellKind = kind_of("triangle" if self.mesh.dim == 2 else "tetra")
-        owner = self.part[self._simplices[:, 0]]
+        owner = self.part[self.simplices[:, 0]]
         order = np.argsort(owner, kind="stable")
         out = {}
         for rows in np.split(order, np.flatnonzero(np.diff(owner[order])) + 1):
-            ids, local = np.unique(self._simplices[rows], return_inverse=True)
+            ids, local = np.unique(self.simplices[rows], return_inverse=True)
             mesh = CellMesh.single(self.mesh.points[ids], local.reshape(-1, self.mesh.dim + 1), kind.name)
-            out[int(owner[rows[0]])] = ids, PointLocator(mesh)
+            out[int(owner[rows[0]])] = rows, PointLocator(mesh)
         return out

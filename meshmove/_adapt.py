@@ -28,6 +28,7 @@ __all__ = ["adapt", "check_options", "lasting", "read_options"]
 
 Array = NDArray[np.float64]
 
+OBJECTIVES = ("alignment", "equidistribution")
 TRANSFERS = ("interpolate", "conservative")
 #: more than this is a slip of the pen: the default mover is done long before
 MOST_EFFORT = 1000.0
@@ -46,6 +47,7 @@ def adapt(
     regions: str | Iterable[str] | None = "auto",
     transfer: str | None = "interpolate",
     device: str | None = None,
+    objective: str = "alignment",
 ) -> Adaptation:
     """Move the nodes of a mesh to where a field needs them; cells, tags and numbering stay.
 
@@ -82,6 +84,12 @@ def adapt(
         "interpolate" or "conservative": how floating-point nodal fields are carried along. None: not at all.
     device
         Device of a neural mover. The classical movers run on the CPU.
+    objective
+        What the mover "auto" makes small for a field. "alignment": the predicted H1 error itself, over all node
+        positions, after one move to the monitor; it sees the shape of cells, too. "equidistribution": the predicted L2
+        error, among moves to monitors of several intensities. Fields on other cells than triangles and
+        tetrahedra, elements that are not linear, monitors with an intensity of their own, functions as monitors and
+        other movers are equidistribution always; the report says which it was.
 
     Returns
     -------
@@ -105,7 +113,7 @@ def adapt(
     True
     """
     began = time.perf_counter()
-    options = read_options(monitor, mover, effort, transfer, device)
+    options = read_options(monitor, mover, effort, transfer, device, objective)
     monitor, chosen_mover, effort = options.monitor, options.mover, options.effort
     source = Source.of(mesh, regions)
     check_cells(source.cells)
@@ -134,17 +142,20 @@ def read_options(
     effort: Any = 1.0,
     transfer: Any = "interpolate",
     device: Any = None,
+    objective: Any = "alignment",
 ) -> Options:
     """Raise ValueError unless each is one of its choices; see `adapt`."""
     effort = number(effort, "a positive effort", high=MOST_EFFORT)
     if transfer is not None and not (isinstance(transfer, str) and transfer in TRANSFERS):
         raise ValueError(f"Expected transfer 'interpolate', 'conservative' or None (got {shown(transfer)})")
+    if not (isinstance(objective, str) and objective in OBJECTIVES):
+        raise ValueError(f"Expected objective 'alignment' or 'equidistribution' (got {shown(objective)})")
     if isinstance(monitor, str):
         monitor = Monitor(monitor)
     elif isinstance(monitor, type) or (not isinstance(monitor, Monitor) and not callable(monitor)):
         kind = f"the class {monitor.__name__}" if isinstance(monitor, type) else type(monitor).__name__
         raise ValueError(f"Expected a monitor by name, a Monitor or a function (got {kind})")
-    chosen = mover_of(mover, device, for_field=isinstance(monitor, Monitor))
+    chosen = mover_of(mover, device, for_field=isinstance(monitor, Monitor), objective=objective)
     return Options(monitor, chosen, effort, transfer)
 
 
@@ -243,6 +254,7 @@ def _finish(
         predicted_error_before=result.error_before,
         predicted_error_after=numbers.error,
         predicted_for=result.element,
+        objective=result.objective,
         warnings=tuple(warnings),
         step_cut=move.step_cut,
         polish=move.polish,

@@ -20,10 +20,11 @@ Array = NDArray[np.float64]
 class Report:
     """How a move went; prints as a small table.
 
-    `imbalance_*` is the spread of monitor mass over cells (0: perfect equidistribution), `predicted_error_*` the L2
+    `imbalance_*` is the spread of monitor mass over cells (0: perfect equidistribution), `predicted_error_*` the
     error of the finite elements `predicted_for` that the field's recovered derivatives predict, up to a constant (None
-    with a callable monitor, and for elements of which nothing can be predicted),
-    `min_volume_ratio` the smallest corner volume after the move over that before, `max_displacement` the longest
+    with a callable monitor, and for elements of which nothing can be predicted). `objective`: "equidistribution", where
+    the error is that in L2, or "alignment", where it is the geometric mean of those in L2 and H1.
+    `min_volume_ratio` is the smallest corner volume after the move over that before, `max_displacement` the longest
     step of a node in the mesh's unit of length. Of a neural mover `step_cut` is the share of a proposed step that the
     guard let through at worst (1: it never had to shorten one), and `polish` the number of classical steps afterwards;
     None for others. `regions`: the cell data and cell sets whose interfaces were kept.
@@ -45,6 +46,7 @@ class Report:
     polish: int | None = None
     predicted_for: str = ""
     regions: tuple[str, ...] = ()
+    objective: str = "equidistribution"
 
     def __str__(self) -> str:
         rows = [
@@ -56,6 +58,7 @@ class Report:
             before, after = self.predicted_error_before, self.predicted_error_after
             gain = f"  ({before / after:.3g} times less)" if 0 < after < before else ""
             of = f" of {self.predicted_for}" if self.predicted_for else ""
+            rows.append(("objective", self.objective))
             rows.append(("predicted error", f"{before:.3g} -> {after:.3g}{of}{gain}"))
         rows += [
             ("inverted cells", str(self.inverted_cells)),

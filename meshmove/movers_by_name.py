@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .movers import MongeAmpere, Mover, Smooth
+from .movers import Align, MongeAmpere, Mover, Smooth
 from .options import shown
 
 __all__ = ["MOVERS", "NAMES", "mover_of"]
@@ -33,7 +33,9 @@ MOVERS: dict[str, Callable[[str | None], Mover]] = {
 NAMES = ("auto", "dmm", "monge-ampere", "smooth")
 
 
-def mover_of(mover: Any, device: str | None = None, for_field: bool = False) -> Mover:
+def mover_of(
+    mover: Any, device: str | None = None, for_field: bool = False, objective: str = "equidistribution"
+) -> Mover:
     """The mover of a name, or a `Mover` itself.
 
     Parameters
@@ -44,6 +46,8 @@ def mover_of(mover: Any, device: str | None = None, for_field: bool = False) -> 
         Of the mover "dmm"; an object has its own.
     for_field
         What "auto" needs to know: the monitor is made from a field.
+    objective
+        And what is to be made of the field: "alignment" or "equidistribution".
 
     Raises
     ------
@@ -65,7 +69,9 @@ def mover_of(mover: Any, device: str | None = None, for_field: bool = False) -> 
         return _on_cpu(mover, device)
     if mover == "auto":
         name = f"{MongeAmpere.name}, distortion {FIELD_DISTORTION:g}"
-        chosen = MongeAmpere(distortion=FIELD_DISTORTION, name=name) if for_field else MongeAmpere()
+        chosen: Mover = MongeAmpere(distortion=FIELD_DISTORTION, name=name) if for_field else MongeAmpere()
+        if for_field and objective == "alignment":
+            chosen = Align(chosen)
         return _on_cpu(chosen, device)
     if mover not in MOVERS:
         raise ValueError(f"Expected a mover of {', '.join(map(repr, NAMES))}, or a Mover (got {shown(mover)})")

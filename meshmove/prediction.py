@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, PointLocator
 
-from .monitors import Recovery, quadratic_solution_error, solution_error, third_derivatives
+from .monitors import NodalHessians, Recovery, quadratic_solution_error, solution_error, third_derivatives
 from .monitors.standard import Standard
+from .movers import Alignment
 
-__all__ = ["Predictor"]
+__all__ = ["BothNorms", "Predictor"]
 
 Array = NDArray[np.float64]
 
@@ -47,6 +48,11 @@ class Predictor:
             return self._fields[0].to_field(errors[0])
         return float(np.sqrt(np.sum((errors / self._scale) ** 2)))
 
+    @property
+    def hessians(self) -> NodalHessians:
+        """Of the fields that count, on a mesh of simplices and for linear elements."""
+        return NodalHessians(self._sides, self._locator, np.stack(self._derivatives))
+
     def __call__(self, points: Array) -> float:
         if not self._derivatives:
             return 0.0
@@ -54,3 +60,17 @@ class Predictor:
         every = np.concatenate([d.reshape(-1, d.shape[-1]) for d in self._derivatives]).T
         at = sides.interpolate(every, points, self._locator).T.reshape(-1, *shape, len(sides.vertex))
         return self._norm(np.array([self._error(sides.mesh, d, points[sides.vertex]) for d in at]))
+
+
+class BothNorms:
+    """Geometric mean of the predicted L2 error and the predicted H1 error, which `Alignment` descends.
+
+    What descent gains in H1 it may lose in L2, where cells become very long; the mean does not let either go far.
+    """
+
+    def __init__(self, fields: Predictor, objective: Alignment, rest: Array) -> None:
+        self._fields, self._objective = fields, objective
+        self.rest = self(rest)
+
+    def __call__(self, points: Array) -> float:
+        return float(np.sqrt(self._fields(points) * self._fields.rest * self._objective.error(points)))

@@ -15,7 +15,7 @@ from .monitors.monitor import smoother
 from .movers import Move, Mover, Problem, moved_by
 from .prediction import Predictor
 
-__all__ = ["Chosen", "Predictor", "Trials", "choose"]
+__all__ = ["Chosen", "Predictor", "Trials", "choose", "transport"]
 
 Array = NDArray[np.float64]
 
@@ -24,6 +24,8 @@ INTENSITIES = (0.4, 1.0, 2.5, 6.0, 15.0, 40.0)
 FIRST = 2
 #: exponents of the Hessian's norm relative to the optimal one: recovered Hessians of steep fields want less contrast
 EXPONENTS = (0.6, 1.0)
+#: intensities of the moves that go before alignment
+TRANSPORT = (2.5, 6.0)
 #: effort of a trial relative to that of the final move: little more than the relaxation on meshes above LARGE nodes
 TRIAL, TRIAL_LARGE, LARGE = 0.4, 0.1, 20_000
 #: nodes beyond which one move with FIRST's intensity takes the place of the search: on 21,000 nodes it reached 78 to
@@ -66,6 +68,11 @@ class Trials:
         self._smooth = smoother(mesh)
         self.best: Chosen | None = None
 
+    @property
+    def rest(self) -> float:
+        """The predicted error of the mesh as it is."""
+        return self._predict.rest
+
     def trial(self, monitor: Monitor) -> float:
         values = monitor.values(self._mesh, self._indicator, self._smooth)
         density = NodalDensity(values, self._locator)
@@ -95,7 +102,7 @@ class Trials:
         for intensity in INTENSITIES[FIRST::-1]:
             if self.trial(replace(monitor, intensity=intensity)) < self._predict.rest:
                 break
-        return self._or_rest()
+        return self.or_rest()
 
     def finished(self) -> Chosen:
         """The best candidate once more, with full effort."""
@@ -106,9 +113,9 @@ class Trials:
         error = self._predict(final.points)
         if error < best.error:
             self.best = replace(best, move=final, error=error)
-        return self._or_rest()
+        return self.or_rest()
 
-    def _or_rest(self) -> Chosen:
+    def or_rest(self) -> Chosen:
         """The best so far; no move where even that is predicted to be worse than none."""
         best, rest = self.best, self._predict.rest
         if best is None:
@@ -131,3 +138,12 @@ def choose(monitor: Monitor, trials: Trials, dim: int) -> Chosen:
             for intensity in INTENSITIES[1:3]:
                 trials.trial(replace(first, exponent=factor * optimum, intensity=intensity))
     return trials.finished()
+
+
+def transport(monitor: Monitor, trials: Trials) -> Chosen:
+    """Where cells are carried to before they are aligned: the better of two moves, the second from the first."""
+    for intensity in TRANSPORT:
+        error = trials.trial(replace(monitor, intensity=intensity))
+        if error >= trials.rest:
+            break
+    return trials.or_rest()

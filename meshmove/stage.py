@@ -25,10 +25,10 @@ from meshmove.geometry.errors import first_ids
 from .inputs import Fields, Source, fixed_vertices, same_topology
 from .monitors import CallableDensity, Monitor, NodalDensity, Recovery, simplicial
 from .monitors.monitor import vertex_volumes
-from .movers import Move, Mover, Problem, moved_by
+from .movers import Align, Alignment, Move, Mover, Problem, moved_by
 from .movers.volumes import VOLUME
-from .prediction import Predictor
-from .select import Chosen, Trials, choose
+from .prediction import BothNorms, Predictor
+from .select import Chosen, Trials, choose, transport
 
 __all__ = ["Result", "Stage"]
 
@@ -46,7 +46,7 @@ class Result:
     """A move, the monitor that it was made for, and the predicted error where a field is known.
 
     `predict`: the predicted error at other positions. `automatic`: the monitor's intensity was chosen, not given.
-    `element`: of which the error is predicted.
+    `element`: of which the error is predicted. `objective`: "alignment" or "equidistribution".
     """
 
     density: Any
@@ -58,6 +58,7 @@ class Result:
     predict: Callable[[Array], float] | None = None
     automatic: bool = False
     element: str = ""
+    objective: str = "equidistribution"
 
 
 class Stage:
@@ -123,12 +124,22 @@ class Stage:
         )
 
     def problem(
-        self, density: Any, start: Array, effort: float, predict: Callable[[Array], float] | None = None
+        self,
+        density: Any,
+        start: Array,
+        effort: float,
+        predict: Callable[[Array], float] | None = None,
+        objective: Alignment | None = None,
     ) -> Problem:
-        discrete = isinstance(density, NodalDensity)
-        return Problem(self.base, self.facets, self.slide, density, start, effort, discrete, predict, self.workspace)
+        discrete, slide = isinstance(density, NodalDensity), self.slide
+        return Problem(
+            self.base, self.facets, slide, density, start, effort, discrete, predict, self.workspace, objective
+        )
 
     def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> Result:
+        aligned = isinstance(monitor, Monitor) and monitor.intensity is None and self._can_align(fields)
+        if isinstance(mover, Align) and not aligned:
+            mover = mover.transport
         if not isinstance(monitor, Monitor):
             density: Any = CallableDensity(monitor, self.centre, self.scale, self.place)
             values = density.value(self.current.points.T)
@@ -154,7 +165,10 @@ class Stage:
             why = f"the field is {what}: nothing to gain"
             return self._rest(density, np.ones(len(indicator)), monitor.kind, why, mover, effort)
         if monitor.intensity is None:
-            trials = Trials(indicator, self.current, locator, predict, self.problem, mover, self.start, effort)
+            carrier = mover.transport if isinstance(mover, Align) else mover
+            trials = Trials(indicator, self.current, locator, predict, self.problem, carrier, self.start, effort)
+            if isinstance(mover, Align):
+                return self._aligned(fields.element, monitor, trials, predict, mover, effort)
             out = choose(monitor, trials, self.current.dim)
         else:
             values = monitor.values(self.current, indicator)
@@ -162,6 +176,27 @@ class Stage:
             move = moved_by(mover, self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
         return self._judged(out, predict, fields.element, automatic=monitor.intensity is None)
+
+    def _can_align(self, fields: Fields) -> bool:
+        return fields.degree == 1 and all(b.kind.is_simplex for b in self.base.blocks)
+
+    def _aligned(
+        self, element: str, monitor: Monitor, trials: Trials, fields: Predictor, mover: Align, effort: float
+    ) -> Result:
+        """Transport to the monitor, then descent of the predicted H1 error."""
+        slide, rest = self.slide, self.current.points
+        objective = Alignment(self.base, fields.hessians, rest, mover.distortion, slide.curved_edges, slide.shells)
+        predict = BothNorms(fields, objective, rest)
+        carried = transport(monitor, trials)
+        start, before = self.start, 0
+        if carried.move is not None and predict(carried.move.points) < predict.rest:
+            start, before = carried.move.points, carried.move.iterations
+        move = moved_by(mover, self.problem(carried.density, start, effort, predict, objective))
+        move = replace(move, iterations=before + move.iterations)
+        out = replace(carried, move=move, error=predict(move.points))
+        if out.error > predict.rest:
+            out = replace(out, move=None, error=predict.rest)
+        return replace(self._judged(out, predict, element, automatic=True), objective="alignment")
 
     def _unjudged(
         self, fields: Fields, monitor: Monitor, indicator: Array, locator: PointLocator, mover: Mover, effort: float
@@ -182,7 +217,7 @@ class Stage:
         move = moved_by(mover, self.problem(density, self.start, effort))
         return Result(density, values, replace(move, warnings=(*move.warnings, why)), _name(monitor))
 
-    def _judged(self, out: Chosen, predict: Predictor, element: str, automatic: bool) -> Result:
+    def _judged(self, out: Chosen, predict: Predictor | BothNorms, element: str, automatic: bool) -> Result:
         move = out.move
         if move is None:
             move = Move(self.current.points, 0, (NO_GAIN,))

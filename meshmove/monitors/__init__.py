@@ -2,6 +2,7 @@
 
 from .density import CallableDensity, NodalDensity, simplicial
 from .duality import dual_error, solution_error
+from .hessians import NodalHessians
 from .monitor import Monitor, optimal_exponent
 from .predict import hessian_norm, interpolation_error
 from .quadratic import quadratic_solution_error, third_derivatives
@@ -11,6 +12,7 @@ __all__ = [
     "CallableDensity",
     "Monitor",
     "NodalDensity",
+    "NodalHessians",
     "Recovery",
     "dual_error",
     "hessian_norm",

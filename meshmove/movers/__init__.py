@@ -1,5 +1,7 @@
 """Movers: given a mesh and a monitor, find better node positions."""
 
+from .align import Align
+from .alignment import Alignment
 from .checked import moved_by
 from .functional import Density, Functional
 from .imbalance import cell_mass, imbalance
@@ -8,6 +10,8 @@ from .problem import Move, Mover, Problem
 from .smooth import Smooth
 
 __all__ = [
+    "Align",
+    "Alignment",
     "Density",
     "Functional",
     "MongeAmpere",

@@ -5,11 +5,8 @@
            + \\varepsilon \\Bigl( \\frac{\\|J\\|_F^d}{d^{d/2} \\det J} - 1 \\Bigr) \\right],
     \\qquad q_K = \\frac{\\int_K m\\,dx}{\\theta |K_0|}
 
-J is the Jacobian from a corner simplex of the original cell to the moved one; the distortion term is averaged over
-a cell's corners. It is at least 0, and infinite for a flat corner; where corners do not say all, `Interior` does: E
-never lets a cell invert. The first term is the
-residual of the Monge-Ampère equation m det(I + D^2 phi) = theta in logarithmic form. The distortion measure is that
-of Knupp (2001) and of Huang (2001) for the identity metric.
+The first term is the residual of the Monge-Ampère equation m det(I + D^2 phi) = theta in logarithmic form, the second
+the `Distortion`, which never lets a cell invert.
 """
 
 from __future__ import annotations
@@ -22,13 +19,10 @@ from scipy.sparse import csr_matrix
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.boundary import Shells
-from meshmove.geometry.quality import simplex_volumes
 
-from .edges import EdgeLimit
-from .interior import Interior
-from .laplacian import assemble, corner_weights
-from .rules import cross, rule_of
-from .volumes import VolumeLimit
+from .distortion import Distortion
+from .laplacian import assemble
+from .rules import rule_of
 
 __all__ = ["Density", "Functional"]
 
@@ -43,7 +37,7 @@ class Density(Protocol):
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]: ...
 
 
-class Functional:
+class Functional(Distortion):
     """E and its gradient for one mesh and one monitor.
 
     Parameters
@@ -76,21 +70,8 @@ class Functional:
         curved_edges: NDArray[np.int64] | None = None,
         shells: Shells | None = None,
     ) -> None:
-        self.density, self.distortion, self.rule = density, distortion, rule
-        self.dim, self.n_points = mesh.dim, mesh.n_points
-        simplices, owner = mesh.corners
-        self._nodes = np.ascontiguousarray(simplices.T)  # (dim+1, s)
-        self._flat = self._nodes.ravel()
-        self._owner = None if len(owner) == mesh.n_cells else owner  # None: one simplex a cell
-        self.n_cells = mesh.n_cells
-        volume = simplex_volumes(mesh.points, simplices)
-        self._sign = np.sign(volume)
-        corners = np.concatenate([np.full(len(b), len(b.kind.corners)) for b in mesh.blocks])
-        self._weight = np.abs(volume) * corner_weights(mesh)  # share of the cell's volume
-        self.volume = self._per_cell(self._weight)  # |K0|
-        self._share = self.volume[owner] / corners[owner]
-        self._to_jac = 1 / (volume * (2 if self.dim == 2 else 6))  # of the determinant of the edges
-        self._metric = self._inverse_metric(mesh.points)
+        super().__init__(mesh, distortion, curved_edges, shells)
+        self.density, self.rule = density, rule
         if component is None or component.max() == 0:
             self._component = None
             self._total = self.volume.sum()
@@ -98,39 +79,9 @@ class Functional:
             self._component = component
             self._total = np.bincount(component, self.volume)[component]
         self._box = mesh.points.min(axis=0)[:, None], mesh.points.max(axis=0)[:, None]
-        self.limit = None
-        if curved_edges is not None and len(curved_edges):
-            self.limit = EdgeLimit(mesh.points, curved_edges, float(self.volume.mean()))
-        self.inside = Interior(mesh, self.volume)
-        self.kept = None
-        if shells is not None and len(shells):
-            self.kept = VolumeLimit(shells, float(self.volume.sum()))
         self._rule, self._rule_weight = rule_of(self.dim, rule)
 
     # -- small pieces -----------------------------------------------------------------------------------------------
-
-    def _per_cell(self, values: Array) -> Array:
-        return values if self._owner is None else np.bincount(self._owner, values, self.n_cells)
-
-    def _per_simplex(self, values: Array) -> Array:
-        return values if self._owner is None else values[self._owner]
-
-    def _edges(self, points: Array) -> list[list[Array]]:
-        """Edge vectors from vertex 0: e[k][c], k = 1..dim, each (s,)."""
-        x = [points[:, c][self._nodes] for c in range(self.dim)]
-        self._x = x
-        return [[x[c][k] - x[c][0] for c in range(self.dim)] for k in range(1, self.dim + 1)]
-
-    def _inverse_metric(self, points: Array) -> list[list[Array]]:
-        """(E0^T E0)^-1 of every reference simplex: |J|_F^2 = sum_kl metric_kl e_k . e_l."""
-        e = np.stack([np.stack(row) for row in self._edges(points)])  # (k, c, s)
-        inverse = np.linalg.inv(np.einsum("kcs,lcs->skl", e, e))
-        return [[np.ascontiguousarray(inverse[:, k, l]) for l in range(self.dim)] for k in range(self.dim)]
-
-    def _cofactors(self, e: list[list[Array]]) -> list[list[Array]]:
-        if self.dim == 2:
-            return [[e[1][1], -e[1][0]], [-e[0][1], e[0][0]]]
-        return [cross(e[1], e[2]), cross(e[2], e[0]), cross(e[0], e[1])]
 
     def balance(self, points: Array) -> tuple[Array, Array]:
         """q_K (n_cells,), and det J of every corner simplex (s,), also where cells are inverted."""
@@ -195,25 +146,6 @@ class Functional:
         shares = (self._rule * self._rule_weight[:, None]).T
         return np.stack([shares @ slope.reshape(len(self._rule), -1) for slope in dm])
 
-    def reach(self, points: Array, step: Array, left: float = 0.1) -> float:
-        """The largest t at which every triangle at points + t step keeps the share `left` of its area; may be inf.
-
-        In three dimensions inf: there the line search has to find out.
-        """
-        if self.dim == 3:
-            return np.inf
-        (ax, ay), (bx, by) = self._edges(points)
-        (ux, uy), (vx, vy) = self._edges(step)
-        area = ax * by - ay * bx
-        turn = np.sign(area)
-        # (1 - left) |area| + b t + c t^2 = 0
-        a = (1 - left) * np.abs(area)
-        b, c = turn * (ax * vy - ay * vx + ux * by - uy * bx), turn * (ux * vy - uy * vx)
-        square = b * b - 4 * a * c
-        root = np.sqrt(np.maximum(square, 0)) - b
-        found = (square >= 0) & (root > 0)
-        return float((2 * a[found] / root[found]).min(initial=np.inf))
-
     # -- the functional ---------------------------------------------------------------------------------------------
 
     def __call__(self, points: Array, soften: float = 0.0) -> tuple[float, Array | None]:
@@ -222,13 +154,10 @@ class Functional:
         With `soften` > 0 every det J is replaced by (det J + sqrt(det J^2 + 4 soften^2)) / 2, which is positive: a
         smooth extension of E to inverted cells that pushes them back (Escobar et al. 2003).
         """
-        d, eps = self.dim, self.distortion
+        d = self.dim
         e = self._edges(points)
         cof = self._cofactors(e)
-        det = e[0][0] * cof[0][0]
-        for c in range(1, d):
-            det = det + e[0][c] * cof[0][c]
-        jac = det * self._to_jac
+        jac = self._determinant(e, cof) * self._to_jac
         slope: Array | float = 1.0  # d(softened det)/d det
         if soften:
             root = np.sqrt(jac * jac + 4 * soften * soften)
@@ -237,19 +166,10 @@ class Functional:
             slope = jac / root
         elif not jac.min() > 0:
             return np.inf, None
-        inside = self.inside(points, soften) if self.inside else None
-        if inside is not None and inside[1] is None:
+        excess, pushed = self._limits(points, soften)
+        if pushed is None:
             return np.inf, None
-
-        # distortion
-        g = self._metric
-        dual = [[sum(g[k][l] * e[l][c] for l in range(d)) for c in range(d)] for k in range(d)]
-        norm2 = sum(e[k][c] * dual[k][c] for k in range(d) for c in range(d))
-        shape = norm2 / (2 * jac) if d == 2 else norm2 * np.sqrt(norm2) / (27**0.5 * jac)
-        scaled = eps * self._share
-        energy = float(scaled @ shape) - eps * float(self._share.sum())
-        to_dual = scaled * shape * d / np.maximum(norm2, 1e-300)
-        to_jac = -scaled * shape / jac
+        energy, dual, to_dual, to_jac = self._distorted(e, jac)
 
         # Monge-Ampère residual
         nodal = None
@@ -291,12 +211,4 @@ class Functional:
             gradient[:, c] = np.bincount(self._flat, force.ravel(), self.n_points)
             if nodal is not None:
                 gradient[:, c] += nodal * dm_node[c]
-        for limit in (self.limit, self.kept):
-            if limit is not None:
-                excess, force = limit(points)
-                energy += excess
-                gradient += force
-        if inside is not None and inside[1] is not None:
-            energy += inside[0]
-            gradient += inside[1]
-        return energy, gradient
+        return energy + excess, gradient + pushed

@@ -40,6 +40,7 @@ def minimise(
     reach: Callable[[Array, Array], float] | None = None,
     short: float = 0.0,
     opening: float = 0.3,
+    absolute: bool = False,
 ) -> Minimum:
     """Nocedal's two-loop recursion with K^-1 per component as the initial inverse Hessian.
 
@@ -47,6 +48,8 @@ def minimise(
     lift is a model of the Hessian in size, too.
     `reach`: how far a step (points, step) may go before a cell is (nearly) inverted, instead of halvings.
     `opening`: length at which the first step is tried. `short`: stop after a step of less than this length.
+    Descent ends where a step lowers the energy by less than the share `tolerance` of it, or, with `absolute`, by less
+    than `tolerance`, as befits a logarithm.
 
     Every iterate has finite energy, so that no cell is inverted in it; the energy never rises.
     """
@@ -112,6 +115,6 @@ def minimise(
         points, value, gradient = trial, new, force
         if length < short:
             return Minimum(points, value, k, evaluations, stale=True)
-        if drop < tolerance * max(value, 1e-8):
+        if drop < tolerance * (1.0 if absolute else max(value, 1e-8)):
             break
     return Minimum(points, value, k, evaluations)

@@ -14,6 +14,7 @@ from meshmove.geometry import CellMesh, Validity
 from meshmove.geometry.boundary import Facets, Slide
 from meshmove.geometry.quality import cell_volumes
 
+from .alignment import Alignment
 from .functional import Density
 from .imbalance import cell_mass, spread
 from .volumes import VOLUME
@@ -38,6 +39,7 @@ class Problem:
     `discrete`: the density comes from nodal values, so that sampling it at vertices suffices.
     `predict`: predicted error at node positions; where it is known, it judges meshes instead of the imbalance.
     `workspace`: where movers keep what depends on the mesh and its constraints alone, such as factorisations.
+    `objective`: the predicted error as a functional of node positions that can be descended, where there is one.
     """
 
     mesh: CellMesh
@@ -49,6 +51,7 @@ class Problem:
     discrete: bool = False
     predict: Callable[[Array], float] | None = None
     workspace: dict[Any, Any] = field(default_factory=dict)
+    objective: Alignment | None = None
 
     @cached_property
     def component(self) -> NDArray[np.int64]:

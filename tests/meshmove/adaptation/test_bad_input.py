@@ -404,9 +404,9 @@ def test_what_is_tiny_huge_or_far_away_simply_works():
 
 
 def test_the_signature_is_the_contract():
-    names = "mesh field monitor mover effort boundary fixed reference regions transfer device".split()
+    names = "mesh field monitor mover effort boundary fixed reference regions transfer device objective".split()
     parameters = inspect.signature(adapt).parameters
     assert list(parameters) == names
     assert all(parameters[n].kind is inspect.Parameter.KEYWORD_ONLY for n in names[2:])
     defaults = [parameters[n].default for n in names[1:]]
-    assert defaults == [None, "hessian", "auto", 1.0, "slide", None, None, "auto", "interpolate", None]
+    assert defaults == [None, "hessian", "auto", 1.0, "slide", None, None, "auto", "interpolate", None, "alignment"]

@@ -1,0 +1,62 @@
+"""Hessians of fields as functions of space: nodal values, linear on the simplices that they were recovered on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import PointLocator, Sides
+
+__all__ = ["NodalHessians"]
+
+Array = NDArray[np.float64]
+
+
+class NodalHessians:
+    """Second derivatives of f fields at moved vertices, each side of an interface seeing those of its own part.
+
+    Points are looked up from the cell where they were last time, since a descent's nodes creep.
+
+    Parameters
+    ----------
+    sides
+        A mesh of simplices, cut apart along its interfaces.
+    locator
+        Of the uncut mesh.
+    hessians
+        (f, dim, dim, s), symmetric, at the vertices of the cut mesh.
+    """
+
+    def __init__(self, sides: Sides, locator: PointLocator, hessians: Array) -> None:
+        dim = sides.mesh.dim
+        self._sides, self._locator = sides, locator
+        pairs = [(a, b) for a in range(dim) for b in range(a, dim)]
+        self._components = np.stack([hessians[:, a, b] for a, b in pairs], axis=1)  # (f, p, s)
+        self._guess: NDArray[np.int64] | None = None
+        corner = sides.simplices.T
+        x, h = sides.mesh.points.T[:, corner], self._components[:, :, corner]
+        edges, rise = (x[:, 1:] - x[:, :1]).T, h[:, :, 1:] - h[:, :, :1]  # (m, k, dim), (f, p, k, m)
+        self._slope = np.einsum("mck,fpkm->fpcm", np.linalg.inv(edges), rise)
+
+    @property
+    def cells(self) -> NDArray[np.int64]:
+        return self._sides.simplices
+
+    @property
+    def vertex(self) -> NDArray[np.int64]:
+        return self._sides.vertex
+
+    def value(self, points: Array) -> Array:
+        return self._at(*self._find(points))
+
+    def value_and_slope(self, points: Array) -> tuple[Array, Array]:
+        simplices, weights = self._find(points)
+        return self._at(simplices, weights), self._slope[..., simplices]
+
+    def _find(self, points: Array) -> tuple[NDArray[np.int64], Array]:
+        simplices, weights, self._guess = self._sides.locate(points, self._locator, self._guess)
+        return simplices, weights
+
+    def _at(self, simplices: NDArray[np.int64], weights: Array) -> Array:
+        corner = self._sides.simplices[simplices].T
+        return sum(self._components[:, :, nodes] * w for nodes, w in zip(corner, weights.T, strict=True))

@@ -1,0 +1,89 @@
+"""Transport, then alignment: cells carried to where they are needed, then turned and stretched to the field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .alignment import Alignment
+from .checked import moved_by
+from .lift import Lift
+from .minimise import minimise
+from .monge_ampere import MongeAmpere
+from .problem import Move, Mover, Problem
+
+__all__ = ["Align"]
+
+Array = NDArray[np.float64]
+
+#: steps between two looks at the mesh, and by how much of the error they have to lower it for more
+ROUND, WORTH = 20, 0.01
+#: a step that lowers the predicted error by less than this share ends the descent; after short ones come longer ones
+TOLERANCE = 1e-5
+#: of the lifted force, the length of the first step that is tried: F is a logarithm, whose slope does not say it
+OPENING = 1e-3
+
+
+@dataclass(frozen=True)
+class Align:
+    """Descends `Problem.objective`, the predicted H1 error, from where a mover to the problem's monitor has led.
+
+    Equidistribution carries cells over long distances, which descent of the error from a uniform mesh does not; it is
+    blind to their shape, which is most of what descent of the error gains.
+
+    After each round of steps the mesh is judged by `Problem.merit`, and the best of them is returned.
+
+    Parameters
+    ----------
+    transport
+        The mover to the monitor.
+    steps
+        Of the descent, at effort 1.
+    distortion
+        Weight of the cells' shapes beside the logarithm of the error.
+    """
+
+    transport: Mover = field(default_factory=lambda: MongeAmpere(distortion=0.05))
+    steps: int = 60
+    distortion: float = 0.01
+    name: str = "alignment"
+
+    def __call__(self, problem: Problem) -> Move:
+        """From `problem.start`, where `transport` has led; without an objective the transport itself."""
+        objective = problem.objective
+        if objective is None:
+            return moved_by(self.transport, problem)
+        points = best = problem.start
+        least = problem.merit(best)
+        budget, iterations = max(1, round(self.steps * problem.effort)), 0
+        while budget > iterations and problem.slide.moves:
+            points, spent = self._descended(problem, objective, points, min(ROUND, budget - iterations))
+            iterations += spent
+            if not problem.admissible(points):
+                points = problem.drawn_back(points)[0]
+            before, merit = least, problem.merit(points)
+            if merit < least:
+                best, least = points, merit
+            if not least < (1 - WORTH) * before or spent < ROUND:
+                break
+        return Move(best, iterations, judged=True)
+
+    def _descended(self, problem: Problem, objective: Alignment, points: Array, steps: int) -> tuple[Array, int]:
+        if "lift" not in problem.workspace:
+            problem.workspace["lift"] = Lift(problem.mesh, problem.slide)
+        lift = problem.workspace["lift"]
+        out = minimise(
+            objective,
+            lambda force: OPENING * lift(force),
+            problem.slide,
+            points,
+            steps=steps,
+            tolerance=TOLERANCE,
+            absolute=True,
+            memory=12,
+            reach=objective.reach,
+            opening=1.0,
+        )
+        return out.points, out.iterations

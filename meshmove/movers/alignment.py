@@ -1,0 +1,239 @@
+r"""The predicted H1 error of linear elements as a function of node positions, and what keeps its cells valid.
+
+On a simplex of dimension d the linear interpolant of a quadratic field with Hessian H errs by -1/4 N^T D N, with
+D_ij = e_ij^T H e_ij over the edges e_ij from vertex i to j and N the barycentric coordinates. So, with exact integrals,
+
+.. math::
+    J_K = \int_K |\nabla (u - I u)|^2 dx
+        = \frac{|K|}{4 (d+1)(d+2)} \Bigl( \sum_i |A_i|^2 + |\sum_i A_i|^2 \Bigr),  \qquad A = D \nabla N,
+
+which is tr(S D (I + 1 1^T) D) / (4(d+1)(d+2)), S the local stiffness matrix. A Hessian that varies over a cell counts
+as the mean of what its values at the vertices give, as in the prediction of L2 errors. Equidistribution of a monitor
+says how large cells should be; J says of which shape, too: long along a front, short across it.
+
+The functional is
+
+.. math::
+    F(x) = \tfrac12 \log \sum_K J_K
+           + \frac{\varepsilon}{|\Omega|} \sum_K |K_0| \Bigl( \frac{\|J\|_F^d}{d^{d/2} \det J} - 1 \Bigr),
+
+with the `Distortion` that E has. A Galerkin solution of a second-order problem is at least as good as the interpolant
+in the energy norm, so that what lowers J lowers a bound of its error; descent of the L2 error of the interpolant does
+not (on a ring, that first lowered the error of finite elements 5.4 times, and then only 3.4 times).
+The local formula: D'Azevedo & Simpson, SIAM J. Sci. Stat. Comput. 10, 1989; Bank & Smith, Mesh smoothing using a
+posteriori error estimates, SIAM J. Numer. Anal. 34, 1997, descend it node by node.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import CellMesh
+from meshmove.geometry.boundary import Shells
+
+from .distortion import Distortion
+from .rules import cross
+
+__all__ = ["Alignment", "Hessians"]
+
+Array = NDArray[np.float64]
+
+#: J below this share of its value at rest is zero
+NOTHING = 1e-16
+
+
+class Hessians(Protocol):
+    """Second derivatives of f fields as functions of space, at the vertices of a mesh cut apart along its interfaces.
+
+    `cells`: the vertices (n_cells, dim+1) of its cells among the s vertices of the cut mesh, `vertex` (s,): which of
+    the n vertices each of them is. Components in the order xx, xy, yy or xx, xy, xz, yy, yz, zz, p in number.
+    """
+
+    @property
+    def cells(self) -> NDArray[np.int64]: ...
+
+    @property
+    def vertex(self) -> NDArray[np.int64]: ...
+
+    def value(self, points: Array) -> Array:
+        """(f, p, s) at node positions (n, dim)."""
+        ...
+
+    def value_and_slope(self, points: Array) -> tuple[Array, Array]:
+        """The same, and its derivatives (f, p, dim, s)."""
+        ...
+
+
+class Alignment(Distortion):
+    """F and its gradient, on triangles or tetrahedra.
+
+    Parameters
+    ----------
+    mesh
+        The reference mesh, which distortion is measured from.
+    hessians
+        Of the fields. Several count by their squared errors relative to those at `rest`.
+    rest
+        Node positions (n, dim).
+    distortion
+        The weight epsilon of the distortion term.
+    curved_edges, shells
+        As for `Distortion`.
+    """
+
+    def __init__(
+        self,
+        mesh: CellMesh,
+        hessians: Hessians,
+        rest: Array,
+        distortion: float = 0.01,
+        curved_edges: NDArray[np.int64] | None = None,
+        shells: Shells | None = None,
+    ) -> None:
+        super().__init__(mesh, distortion, curved_edges, shells)
+        self._hessians = hessians
+        self._corner = np.ascontiguousarray(np.asarray(hessians.cells).T)  # (dim+1, s) among the cut mesh's vertices
+        d = self.dim
+        self._pairs = [(a, b) for a in range(d) for b in range(a, d)]
+        self._factor = 1 / (4 * (d + 1) ** 2 * (d + 2) * (2 if d == 2 else 6))
+        self._whole = float(self.volume.sum())
+        squares = self.squares(rest)
+        self._fields = np.flatnonzero(squares > 0)
+        self._scale = np.where(squares > 0, squares, 1.0)
+
+    def squares(self, points: Array) -> Array:
+        """sum_K J_K of each field (f,), also where cells are inverted; infinite where one is flat."""
+        e = self._edges(points)
+        cof = self._cofactors(e)
+        det = np.abs(self._determinant(e, cof))
+        if not det.min() > 0:
+            return np.full(len(self._hessians.value(points)), np.inf)
+        cof = [[-sum(row[c] for row in cof) for c in range(self.dim)], *cof]
+        out = []
+        for h in self._hessians.value(points):
+            q = sum(self._square(h[:, nodes], e, cof)[0] for nodes in self._corner)
+            out.append(self._factor * float((q / det).sum()))
+        return np.array(out)
+
+    def error(self, points: Array) -> float:
+        """The square root of the sum of the fields' squares, each relative to that at rest."""
+        return float(np.sqrt((self.squares(points) / self._scale)[self._fields].sum()))
+
+    def _between(self, e: list[list[Array]]) -> dict[tuple[int, int], list[Array]]:
+        """Edge vectors between the vertices i < j."""
+        v, d = self.dim + 1, self.dim
+        apart = {(i, j): [e[j - 1][c] - e[i - 1][c] for c in range(d)] for i in range(1, v) for j in range(i + 1, v)}
+        return {(0, j): e[j - 1] for j in range(1, v)} | apart
+
+    def _square(self, h: Array, e: list[list[Array]], cof: list[list[Array]]) -> tuple[Array, ...]:
+        """det^2 (sum |A_i|^2 + |sum A_i|^2) for Hessians h (p, s), half its slope by A det, D, and H e of each edge."""
+        d, v = self.dim, self.dim + 1
+        full = {(a, b): h[k] for k, (a, b) in enumerate(self._pairs)}
+        full |= {(b, a): x for (a, b), x in full.items()}
+        between = self._between(e)
+        bend = {ij: [sum(full[a, b] * x[b] for b in range(d)) for a in range(d)] for ij, x in between.items()}
+        edge = {ij: sum(between[ij][a] * y[a] for a in range(d)) for ij, y in bend.items()}
+        edge |= {(j, i): x for (i, j), x in edge.items()}
+        a = [[sum(edge[i, j] * cof[j][c] for j in range(v) if j != i) for c in range(d)] for i in range(v)]
+        total = [sum(row[c] for row in a) for c in range(d)]
+        square = sum(x * x for row in a for x in row) + sum(x * x for x in total)
+        half = [[a[i][c] + total[c] for c in range(d)] for i in range(v)]
+        return square, half, edge, bend
+
+    def __call__(self, points: Array) -> tuple[float, Array | None]:
+        """F and dF/dx (n, dim) at node positions (n, dim); (inf, None) where a cell is not valid."""
+        d = self.dim
+        e = self._edges(points)
+        cof = self._cofactors(e)
+        det = self._determinant(e, cof)
+        jac = det * self._to_jac
+        if not jac.min() > 0:
+            return np.inf, None
+        excess, pushed = self._limits(points)
+        if pushed is None:
+            return np.inf, None
+        error, by_vertex, to_cof, to_det, by_node = self._aligned(points, e, cof, det)
+        shape, dual, to_dual, to_jac = self._distorted(e, jac)
+        to_det += to_jac * self._to_jac / self._whole
+        to_dual /= self._whole
+        pulled = self._through_cofactors(e, to_cof)
+        gradient = np.empty((self.n_points, d))
+        for c in range(d):
+            force = by_vertex[c]
+            for k in range(d):
+                pull = to_dual * dual[k][c] + to_det * cof[k][c] + pulled[k][c]
+                force[k + 1] += pull
+                force[0] -= pull
+            gradient[:, c] = np.bincount(self._flat, force.ravel(), self.n_points)
+        gradient += by_node
+        return error + (shape + excess) / self._whole, gradient + pushed / self._whole
+
+    def _aligned(
+        self, points: Array, e: list[list[Array]], cof: list[list[Array]], det: Array
+    ) -> tuple[float, Array, list[list[Array]], Array, Array]:
+        """1/2 log J, and its slopes: by the vertices (dim, dim+1, s) through their edges, by the cofactors and the
+        determinant of the edges from vertex 0, and by the nodes (n, dim) through the Hessians there."""
+        d, v = self.dim, self.dim + 1
+        values, slopes = self._hessians.value_and_slope(points)
+        size, sign = np.abs(det), np.sign(det)
+        cof = [[-sum(row[c] for row in cof) for c in range(d)], *cof]
+        between = self._between(e)
+        by_vertex = np.zeros((d, v, len(det)))
+        to_cof = [[np.zeros(len(det)) for _ in range(d)] for _ in range(v)]
+        to_size = np.zeros(len(det))
+        to_hessian = np.zeros_like(values)
+        total = NOTHING * len(self._fields)
+        for f in self._fields:
+            weight = self._factor / self._scale[f] / size
+            flat = np.zeros(values.shape[1:])
+            for nodes in self._corner:
+                square, half, edge, bend = self._square(values[f][:, nodes], e, cof)
+                share = weight * square
+                total += float(share.sum())
+                to_size -= share / size
+                twice = [[2 * weight * x for x in row] for row in half]
+                for j in range(v):
+                    for c in range(d):
+                        to_cof[j][c] += sum(twice[i][c] * edge[i, j] for i in range(v) if i != j)
+                self._by_edges(between, cof, twice, bend, by_vertex, nodes, flat)
+            to_hessian[f] = flat
+        by_node = np.einsum("fps,fpcs->sc", to_hessian, slopes)
+        at = self._hessians.vertex
+        by_node = np.stack([np.bincount(at, column, self.n_points) for column in by_node.T], axis=1)
+        k = 0.5 / total
+        own = [[k * (row[c] - to_cof[0][c]) for c in range(d)] for row in to_cof[1:]]
+        return 0.5 * np.log(total), k * by_vertex, own, k * to_size * sign, k * by_node
+
+    def _by_edges(self, between, cof, twice, bend, by_vertex: Array, nodes: Array, flat: Array) -> None:
+        """Add the slopes by D_ij through the edges to `by_vertex`, and through the Hessians at `nodes` to `flat`."""
+        d = self.dim
+        to_h = [0.0] * len(self._pairs)
+        for (i, j), edge in between.items():
+            w = sum(twice[i][c] * cof[j][c] + twice[j][c] * cof[i][c] for c in range(d))
+            for c in range(d):
+                pull = 2 * w * bend[i, j][c]
+                by_vertex[c, j] += pull
+                by_vertex[c, i] -= pull
+            for k, (a, b) in enumerate(self._pairs):
+                to_h[k] = to_h[k] + (1 if a == b else 2) * w * edge[a] * edge[b]
+        for k, x in enumerate(to_h):
+            flat[k] += np.bincount(nodes, x, flat.shape[1])
+
+    def _through_cofactors(self, e: list[list[Array]], to_cof: list[list[Array]]) -> list[list[Array]]:
+        """The slopes by the edges e[k] of what is sloped by their cofactors."""
+        w = to_cof
+        if self.dim == 2:  # cof[0] = (e1y, -e1x), cof[1] = (-e0y, e0x)
+            return [[w[1][1], -w[1][0]], [-w[0][1], w[0][0]]]
+        a, b, c = e  # cof = b x c, c x a, a x b
+
+        def plus(x: list[Array], y: list[Array]) -> list[Array]:
+            return [p + q for p, q in zip(x, y, strict=True)]
+
+        return [
+            plus(cross(w[1], c), cross(b, w[2])),
+            plus(cross(c, w[0]), cross(w[2], a)),
+            plus(cross(w[0], b), cross(a, w[1])),
+        ]

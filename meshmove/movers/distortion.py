@@ -1,0 +1,152 @@
+"""How far cells are from their original shapes, and what keeps them valid: the part that all functionals share.
+
+.. math::
+    \\varepsilon \\sum_K |K_0| \\Bigl( \\frac{\\|J\\|_F^d}{d^{d/2} \\det J} - 1 \\Bigr)
+
+J is the Jacobian from a corner simplex of the original cell to the moved one; the term is averaged over a cell's
+corners. It is at least 0, and infinite for a flat corner; where corners do not say all, `Interior` does. The measure is
+that of Knupp (2001) and of Huang (2001) for the identity metric.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import CellMesh
+from meshmove.geometry.boundary import Shells
+from meshmove.geometry.quality import simplex_volumes
+
+from .edges import EdgeLimit
+from .interior import Interior
+from .laplacian import corner_weights
+from .rules import cross
+from .volumes import VolumeLimit
+
+__all__ = ["Distortion"]
+
+Array = NDArray[np.float64]
+
+
+class Distortion:
+    """The distortion of a mesh's corner simplices, and limits to what its boundary may do.
+
+    Parameters
+    ----------
+    mesh
+        The reference mesh.
+    distortion
+        The weight epsilon.
+    curved_edges
+        Edges (e, 2) of curved boundaries, whose stretching is limited (see `EdgeLimit`).
+    shells
+        Boundaries whose volume is kept (see `VolumeLimit`).
+    """
+
+    def __init__(
+        self,
+        mesh: CellMesh,
+        distortion: float,
+        curved_edges: NDArray[np.int64] | None = None,
+        shells: Shells | None = None,
+    ) -> None:
+        self.distortion = distortion
+        self.dim, self.n_points = mesh.dim, mesh.n_points
+        simplices, owner = mesh.corners
+        self._nodes = np.ascontiguousarray(simplices.T)  # (dim+1, s)
+        self._flat = self._nodes.ravel()
+        self._owner = None if len(owner) == mesh.n_cells else owner  # None: one simplex a cell
+        self.n_cells = mesh.n_cells
+        volume = simplex_volumes(mesh.points, simplices)
+        self._sign = np.sign(volume)
+        corners = np.concatenate([np.full(len(b), len(b.kind.corners)) for b in mesh.blocks])
+        self._weight = np.abs(volume) * corner_weights(mesh)  # share of the cell's volume
+        self.volume = self._per_cell(self._weight)  # |K0|
+        self._share = self.volume[owner] / corners[owner]
+        self._to_jac = 1 / (volume * (2 if self.dim == 2 else 6))  # of the determinant of the edges
+        self._metric = self._inverse_metric(mesh.points)
+        self.limit = None
+        if curved_edges is not None and len(curved_edges):
+            self.limit = EdgeLimit(mesh.points, curved_edges, float(self.volume.mean()))
+        self.inside = Interior(mesh, self.volume)
+        self.kept = None
+        if shells is not None and len(shells):
+            self.kept = VolumeLimit(shells, float(self.volume.sum()))
+
+    # -- small pieces -----------------------------------------------------------------------------------------------
+
+    def _per_cell(self, values: Array) -> Array:
+        return values if self._owner is None else np.bincount(self._owner, values, self.n_cells)
+
+    def _per_simplex(self, values: Array) -> Array:
+        return values if self._owner is None else values[self._owner]
+
+    def _edges(self, points: Array) -> list[list[Array]]:
+        """Edge vectors from vertex 0: e[k][c], k = 1..dim, each (s,)."""
+        x = [points[:, c][self._nodes] for c in range(self.dim)]
+        self._x = x
+        return [[x[c][k] - x[c][0] for c in range(self.dim)] for k in range(1, self.dim + 1)]
+
+    def _inverse_metric(self, points: Array) -> list[list[Array]]:
+        """(E0^T E0)^-1 of every reference simplex: |J|_F^2 = sum_kl metric_kl e_k . e_l."""
+        e = np.stack([np.stack(row) for row in self._edges(points)])  # (k, c, s)
+        inverse = np.linalg.inv(np.einsum("kcs,lcs->skl", e, e))
+        return [[np.ascontiguousarray(inverse[:, k, l]) for l in range(self.dim)] for k in range(self.dim)]
+
+    def _cofactors(self, e: list[list[Array]]) -> list[list[Array]]:
+        if self.dim == 2:
+            return [[e[1][1], -e[1][0]], [-e[0][1], e[0][0]]]
+        return [cross(e[1], e[2]), cross(e[2], e[0]), cross(e[0], e[1])]
+
+    def _determinant(self, e: list[list[Array]], cof: list[list[Array]]) -> Array:
+        """Of the edges (s,): positive or negative as the reference's."""
+        det = e[0][0] * cof[0][0]
+        for c in range(1, self.dim):
+            det = det + e[0][c] * cof[0][c]
+        return det
+
+    def reach(self, points: Array, step: Array, left: float = 0.1) -> float:
+        """The largest t at which every triangle at points + t step keeps the share `left` of its area; may be inf.
+
+        In three dimensions inf: there the line search has to find out.
+        """
+        if self.dim == 3:
+            return np.inf
+        (ax, ay), (bx, by) = self._edges(points)
+        (ux, uy), (vx, vy) = self._edges(step)
+        area = ax * by - ay * bx
+        turn = np.sign(area)
+        # (1 - left) |area| + b t + c t^2 = 0
+        a = (1 - left) * np.abs(area)
+        b, c = turn * (ax * vy - ay * vx + ux * by - uy * bx), turn * (ux * vy - uy * vx)
+        square = b * b - 4 * a * c
+        root = np.sqrt(np.maximum(square, 0)) - b
+        found = (square >= 0) & (root > 0)
+        return float((2 * a[found] / root[found]).min(initial=np.inf))
+
+    # -- the terms --------------------------------------------------------------------------------------------------
+
+    def _distorted(self, e: list[list[Array]], jac: Array) -> tuple[float, list[list[Array]], Array, Array]:
+        """The term; the edges e* for which its slope by |J|_F is a multiple, that multiple (s,); and by det J (s,)."""
+        d, g = self.dim, self._metric
+        dual = [[sum(g[k][l] * e[l][c] for l in range(d)) for c in range(d)] for k in range(d)]
+        norm2 = sum(e[k][c] * dual[k][c] for k in range(d) for c in range(d))
+        shape = norm2 / (2 * jac) if d == 2 else norm2 * np.sqrt(norm2) / (27**0.5 * jac)
+        scaled = self.distortion * self._share
+        energy = float(scaled @ shape) - self.distortion * float(self._share.sum())
+        return energy, dual, scaled * shape * d / np.maximum(norm2, 1e-300), -scaled * shape / jac
+
+    def _limits(self, points: Array, soften: float = 0.0) -> tuple[float, Array | None]:
+        """What the boundary and the inside of cells add, and its gradient (n, dim); (inf, None): a cell is lost."""
+        energy, gradient = 0.0, None
+        if self.inside:
+            energy, gradient = self.inside(points, soften)
+            if gradient is None:
+                return np.inf, None
+        gradient = np.zeros((self.n_points, self.dim)) if gradient is None else gradient
+        for limit in (self.limit, self.kept):
+            if limit is not None:
+                excess, force = limit(points)
+                energy += excess
+                gradient += force
+        return energy, gradient
