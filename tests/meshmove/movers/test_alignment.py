@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from conftest import box
 
 import meshmove
 from meshmove.geometry import CellMesh, PointLocator, Sides
 from meshmove.monitors import NodalHessians, Recovery
 from meshmove.movers.alignment import Alignment
+from tests.shapes import box
 
 simplices = pytest.mark.parametrize("kind", ["triangle", "tetra"])
 
