@@ -17,6 +17,8 @@ __all__ = ["check_cells", "check_facets"]
 
 Ids = NDArray[np.int64]
 
+#: coordinates whose sixth power, as in squares of volumes, is a float64
+LARGEST = 1e40
 #: relative to the extent: points this close together are one
 SAME = 1e-12
 #: a corner is flat when its volume is this small against the product of its edges
@@ -29,7 +31,7 @@ def check_cells(mesh: CellMesh) -> None:
     Raises
     ------
     InvalidMeshError
-        No cells; coordinates that are not finite; degenerate (flat) cells.
+        No cells; coordinates that are not finite, or too large or small for arithmetic; degenerate (flat) cells.
     TangledMeshError
         Cells of which the Jacobian determinant changes its sign: at a corner, or anywhere inside; of second-order cells
         with their mid-side nodes.
@@ -39,8 +41,18 @@ def check_cells(mesh: CellMesh) -> None:
     bad = np.flatnonzero(~np.isfinite(mesh.points).all(axis=1))
     if len(bad):
         raise InvalidMeshError(f"Expected finite coordinates (got NaN or infinity at nodes {first_ids(bad)})")
+    _check_size(mesh)
     _check_corners(mesh)
     _check_inside(mesh)
+
+
+def _check_size(mesh: CellMesh) -> None:
+    most, size = float(np.abs(mesh.points).max()), float(np.ptp(mesh.points, axis=0).max())
+    if most > LARGEST or 0 < size < 1 / LARGEST:
+        raise InvalidMeshError(
+            f"Expected a mesh with coordinates up to {LARGEST:g}, and not smaller than {1 / LARGEST:g} (got "
+            f"coordinates up to {most:.3g}, a size of {size:.3g}). Choose another unit of length."
+        )
 
 
 def _check_corners(mesh: CellMesh) -> None:

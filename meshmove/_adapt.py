@@ -75,7 +75,7 @@ def adapt(
         Node ids or a mask (n_nodes,) of nodes that must not move.
     reference
         The computational mesh when `mesh` is itself a moved one: cells keep their share of the monitor with respect
-        to it, so that repeated adaptation does not drift.
+        to it, so that repeated adaptation does not drift. Only its positions count; regions and names are the mesh's.
     regions
         Names of cell data, cell sets or subdomains whose interfaces nodes may only glide along; None: there are
         none. "auto": all cell sets and subdomains, and cell data that tell subdomains apart by their name or values.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ from meshmove.geometry import CellMesh
 __all__ = ["Adaptation", "Report"]
 
 Array = NDArray[np.float64]
+
+#: letters in a line of the printed report
+LINE = 118
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,10 @@ class Report:
         ]
         if self.predicted_error_before is not None and self.predicted_error_after is not None:
             before, after = self.predicted_error_before, self.predicted_error_after
-            gain = f"  ({before / after:.3g} times less)" if 0 < after < before else ""
+            gain = f" ({before / after:.3g} times less)" if 0 < after < before else ""
             of = f" of {self.predicted_for}" if self.predicted_for else ""
             rows.append(("objective", self.objective))
-            rows.append(("predicted error", f"{before:.3g} -> {after:.3g}{of}{gain}"))
+            rows.append(("predicted error", f"{before:.3g} -> {after:.3g}{gain}{of}"))
         rows += [
             ("inverted cells", str(self.inverted_cells)),
             ("smallest volume ratio", f"{self.min_volume_ratio:.3g}"),
@@ -75,7 +79,13 @@ class Report:
             rows.append(("regions", f"kept apart by {', '.join(self.regions)}"))
         rows += [("warning", w) for w in self.warnings]
         width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+        return "\n".join(_row(name, value, width) for name, value in rows)
+
+
+def _row(name: str, value: str, width: int) -> str:
+    """A row of the table; what is too long for it goes on below, in the column of values."""
+    lines = textwrap.wrap(value, LINE - width, break_long_words=False, break_on_hyphens=False) or [""]
+    return f"{name:<{width}}  " + ("\n" + " " * (width + 2)).join(lines)
 
 
 @dataclass(frozen=True, eq=False)

@@ -341,3 +341,13 @@ def test_the_default_call_on_a_real_mesh_with_a_callable_monitor_and_no_field():
     text = str(out.report)
     assert text.startswith("mover") and "imbalance" in text and "inverted cells" in text
     assert "Adaptation of a MeshTri1" in repr(out)
+
+
+def test_long_warnings_stay_in_the_column_of_values():
+    mesh = make(skfem.MeshTri1)
+    basis = skfem.Basis(mesh, skfem.ElementTriP4())
+    report = meshmove.adapt(mesh, (basis, basis.project(lambda x: np.tanh(9 * x[0] - 4))), effort=0.2).report
+    lines = str(report).splitlines()
+    assert max(map(len, lines)) <= 120 and lines[-1].startswith(" " * 23) and lines[-1][23] != " "
+    words = str(report).split("warning")[1].split()
+    assert words == " ".join(report.warnings).split()

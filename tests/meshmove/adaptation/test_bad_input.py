@@ -403,6 +403,14 @@ def test_what_is_tiny_huge_or_far_away_simply_works():
             assert out.report.inverted_cells == 0 and out.report.imbalance_after < out.report.imbalance_before
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e150, 1e300])
+def test_lengths_that_arithmetic_does_not_hold_ask_for_another_unit(scale):
+    triangles = scale * SQUARE, [("triangle", TWO)]
+    for mesh in (box("tetra", 2).moved(scale * box("tetra", 2).points), meshio.Mesh(*triangles)):
+        with pytest.raises(InvalidMeshError, match="Choose another unit of length"):
+            adapt(mesh, lambda x: np.tanh(x[0]), monitor=FAST)
+
+
 def test_the_signature_is_the_contract():
     names = "mesh field monitor mover effort boundary fixed reference regions transfer device objective".split()
     parameters = inspect.signature(adapt).parameters
