@@ -136,10 +136,10 @@ class Move:
 class Mover(Protocol):
     """Anything with a name that moves the nodes of a `Problem`.
 
-    It may write to `Problem.start`, which is a copy, and to `Problem.workspace`. What it returns is checked (`moved_by`).
-    A `Move` of another shape or type, or with positions that are not finite, is a `MoverError`. Nodes off their boundary
-    are brought back, cells that are inverted send the nodes back towards the start, and a mesh that is worse than the
-    start by `Problem.merit` is not taken; the report's warnings say so.
+    It may write to `Problem.start`, which is a copy, and to `Problem.workspace`. What it returns is checked
+    (`moved_by`). A `Move` of another shape or type, or with positions that are not finite, is a `MoverError`. Nodes off
+    their boundary are brought back, cells that are inverted send the nodes back towards the start, and a mesh that is
+    worse than the start by `Problem.merit` is not taken; the report's warnings say so.
     """
 
     @property
