@@ -141,8 +141,11 @@ def choose(monitor: Monitor, trials: Trials, dim: int) -> Chosen:
 
 
 def transport(monitor: Monitor, trials: Trials) -> Chosen:
-    """Where cells are carried to before they are aligned: the better of two moves, the second from the first."""
-    for intensity in TRANSPORT:
+    """Where cells are carried to before they are aligned: the better of two moves, the second from the first.
+
+    Huge meshes get one.
+    """
+    for intensity in TRANSPORT[:1] if trials.huge else TRANSPORT:
         error = trials.trial(replace(monitor, intensity=intensity))
         if error >= trials.rest:
             break

@@ -26,7 +26,7 @@ posteriori error estimates, SIAM J. Numer. Anal. 34, 1997, descend it node by no
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +111,7 @@ class Alignment(Distortion):
         det = np.abs(self._determinant(e, cof))
         if not det.min() > 0:
             return np.full(len(self._hessians.value(points)), np.inf)
-        cof = [[-sum(row[c] for row in cof) for c in range(self.dim)], *cof]
+        cof = _with_first(cof)
         out = []
         for h in self._hessians.value(points):
             q = sum(self._square(h[:, nodes], e, cof)[0] for nodes in self._corner)
@@ -179,7 +179,7 @@ class Alignment(Distortion):
         d, v = self.dim, self.dim + 1
         values, slopes = self._hessians.value_and_slope(points)
         size, sign = np.abs(det), np.sign(det)
-        cof = [[-sum(row[c] for row in cof) for c in range(d)], *cof]
+        cof = _with_first(cof)
         between = self._between(e)
         by_vertex = np.zeros((d, v, len(det)))
         to_cof = [[np.zeros(len(det)) for _ in range(d)] for _ in range(v)]
@@ -207,10 +207,19 @@ class Alignment(Distortion):
         own = [[k * (row[c] - to_cof[0][c]) for c in range(d)] for row in to_cof[1:]]
         return 0.5 * np.log(total), k * by_vertex, own, k * to_size * sign, k * by_node
 
-    def _by_edges(self, between, cof, twice, bend, by_vertex: Array, nodes: Array, flat: Array) -> None:
+    def _by_edges(
+        self,
+        between: dict[tuple[int, int], list[Array]],
+        cof: list[list[Array]],
+        twice: list[list[Array]],
+        bend: dict[tuple[int, int], list[Array]],
+        by_vertex: Array,
+        nodes: NDArray[np.int64],
+        flat: Array,
+    ) -> None:
         """Add the slopes by D_ij through the edges to `by_vertex`, and through the Hessians at `nodes` to `flat`."""
         d = self.dim
-        to_h = [0.0] * len(self._pairs)
+        to_h: list[Any] = [0.0] * len(self._pairs)
         for (i, j), edge in between.items():
             w = sum(twice[i][c] * cof[j][c] + twice[j][c] * cof[i][c] for c in range(d))
             for c in range(d):
@@ -237,3 +246,8 @@ class Alignment(Distortion):
             plus(cross(c, w[0]), cross(w[2], a)),
             plus(cross(w[0], b), cross(a, w[1])),
         ]
+
+
+def _with_first(cof: list[list[Array]]) -> list[list[Array]]:
+    """det grad N of every vertex, from those of all but the first: they add up to zero."""
+    return [[-np.add.reduce(columns) for columns in zip(*cof, strict=True)], *cof]
