@@ -1,6 +1,6 @@
 """Hard problems with formulas, each kind in many sizes: layers, gaps, peaks, resonances, corners, waves.
 
-    python -m benchmarks.hypino.hard [--quick]
+    python -m benchmarks.hypino.hard [--quick] [--seed SEED] [--limit PROBLEMS]
 
 shows for each kind how many true errors of `project` lie below their estimates, and how far below. Errors are relative
 L2 errors by Gauss points that crowd where the solution is steep. Constants were calibrated on the seed `CALIBRATION`
@@ -97,11 +97,16 @@ def _row(name: str, ones: list[Judged], target: float | None = None) -> dict:
     )
 
 
+def _option(name: str, default: int | None) -> int | None:
+    """The number after an option of the command line, which is taken out."""
+    if name not in sys.argv:
+        return default
+    at = sys.argv.index(name)
+    value = int(sys.argv[at + 1])
+    del sys.argv[at : at + 2]
+    return value
+
+
 if __name__ == "__main__":
-    if "--seed" in sys.argv:
-        at = sys.argv.index("--seed")
-        chosen = int(sys.argv[at + 1])
-        del sys.argv[at : at + 2]
-        main(lambda quick: run(quick, chosen))
-    else:
-        main(run)
+    chosen, limit = _option("--seed", SEED), _option("--limit", None)
+    main(lambda quick: run(quick, chosen or 0, limit))

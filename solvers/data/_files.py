@@ -29,9 +29,9 @@ def read_all(paths: Any, fields: Sequence[str] | None, progress: bool = False) -
             raise DatasetError("Expected at least one file (got an empty data set)")
         try:
             return _agreeing(files, fields, progress)
-        except FileNotFoundError:  # a data set that was saved anew meanwhile has other files
+        except FileNotFoundError as error:  # a data set that was saved anew meanwhile has other files
             if found(paths) == files:
-                raise
+                raise DatasetError(f"Expected all files of a data set (got none at '{error.filename}')") from error
 
 
 def _agreeing(files: Sequence[Path], fields: Sequence[str] | None, progress: bool) -> list[Trajectories]:
@@ -53,9 +53,7 @@ def found(paths: Any) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        own, others = listed(path)
-        files = [f for f in path.iterdir() if f.suffix.lower() in READERS and not f.name.startswith(".")]
-        files = own + _sorted(f for f in files if f.name not in others and f.is_file())
+        files = _in_folder(path)
         if files:
             return files
     else:
@@ -65,6 +63,16 @@ def found(paths: Any) -> list[Path]:
         kinds = ", ".join(READERS)
         raise DatasetError(f"Expected files ({kinds}), a folder of them or a pattern (got '{paths}': no such file)")
     return _sorted(files)
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """A data set's files, and what others have put beside them; looked at until no save has come between."""
+    while True:
+        own, ours = before = listed(folder)
+        files = [f for f in folder.iterdir() if f.suffix.lower() in READERS and not f.name.startswith(".")]
+        others = _sorted(f for f in files if f.name not in ours and f.is_file())
+        if listed(folder) == before:
+            return own + others
 
 
 def _sorted(files: Iterable[Path]) -> list[Path]:

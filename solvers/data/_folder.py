@@ -106,7 +106,7 @@ def _manifest(folder: Path) -> dict[str, list[str]]:
     try:
         said = json.loads(path.read_text())
         found = {key: list(said[key]) for key in ("files", "coming")}
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DatasetError(f"Expected the manifest of a data set in '{path}' (got {error!r})") from error
     strange = [name for names in found.values() for name in names if not _NAME.fullmatch(str(name))]
     if strange or said.get("layout") != 1:

@@ -1,6 +1,7 @@
 """Folders and files of data sets: nothing foreign is touched, nothing is half-written, nothing damaged is believed."""
 
 import io
+import json
 import multiprocessing
 import os
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from meshmove._whole import locked, whole
 from meshmove.geometry import FieldError
-from meshmove.solvers.data import DatasetError, Trajectories, TrajectoryDataset, cached, cached_dataset
+from meshmove.solvers.data import DatasetError, Trajectories, TrajectoryDataset, _files, cached, cached_dataset
 
 POINTS = [[0.0, 0], [1, 0], [0, 1]]
 
@@ -263,6 +264,33 @@ def test_entries_of_another_kind_are_named(tmp_path, changes, message):
     np.savez(tmp_path / "a.npz", **entries)
     with pytest.raises(DatasetError, match=message + r".*a\.npz"):
         Trajectories.load(tmp_path / "a.npz")
+
+
+def test_a_save_between_the_manifest_and_the_files_is_not_mixed_in(tmp_path, monkeypatch):
+    """The reader has seen the old manifest; the files that it then finds are those of two data sets."""
+    data_of(1.0).save(tmp_path)
+    listed, calls = _files.listed, []
+
+    def late(folder):
+        calls.append(listed(folder))
+        if len(calls) == 1:  # another process saves, and is at work on its second file
+            (tmp_path / "group-0000-0123abcd.npz").write_bytes(calls[0][0][0].read_bytes())
+            manifest = json.loads((tmp_path / "manifest.json").read_text())
+            (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"coming": ["group-0000-0123abcd.npz"]}))
+        return calls[-1]
+
+    monkeypatch.setattr(_files, "listed", late)
+    assert value_in(tmp_path) == 1.0 and len(calls) > 2
+
+
+def test_a_file_that_the_manifest_names_and_is_gone(tmp_path):
+    data_of().save(tmp_path)
+    next(tmp_path.glob("*.npz")).unlink()
+    with pytest.raises(DatasetError, match="all files of a data set"):
+        TrajectoryDataset.from_files(tmp_path)
+    (tmp_path / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(DatasetError, match="manifest"):
+        TrajectoryDataset.from_files(tmp_path)
 
 
 def test_damaged_files_give_data_or_the_documented_error(tmp_path):
