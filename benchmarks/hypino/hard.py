@@ -79,7 +79,7 @@ def run(quick: bool = False, seed: int = SEED, n: int | None = None) -> Rows:
     """A row for each kind, and one for all."""
     kinds = list(KINDS)
     found = [judged(k, seed) for k in range(n or len(kinds) * (1 if quick else 7))]
-    rows = [_row(kind, found[k :: len(kinds)]) for k, kind in enumerate(kinds)]
+    rows = [_row(kind, found[k :: len(kinds)]) for k, kind in enumerate(kinds[: len(found)])]
     return [*rows, _row("all", found, 0.95)]
 
 
