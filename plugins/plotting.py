@@ -59,7 +59,7 @@ def plot(
         The mesh to show on the left, of the same cells: by default the one that was moved. After `adapt_loop`, whose
         last round started from a moved mesh, pass the first mesh.
     headings
-        Titles of the two views; by default they tell the imbalance.
+        Titles of the two views; by default they tell the predicted error, or else the imbalance.
     label
         Title of the colour bar; by default the name of what is shown.
     zoom
@@ -169,8 +169,11 @@ def _headings(adaptation: Any, plain: bool) -> tuple[str, str]:
     report = adaptation.report
 
     def heading(when: str) -> str:
-        value = getattr(report, f"imbalance_{when}", None)
-        return when if value is None else f"{when}: imbalance {value:.3g}"
+        for what in ("predicted error", "imbalance"):
+            value = getattr(report, f"{what.replace(' ', '_')}_{when}", None)
+            if value is not None:
+                return f"{when}: {what} {value:.3g}"
+        return when
 
     return heading("before"), heading("after")
 
