@@ -144,7 +144,7 @@ def _first_of(writers: list[Write], name: str) -> None:
                 return write(name)
         except (OSError, ModuleNotFoundError):
             raise
-        except Exception:
+        except Exception:  # meshio raises anything at data that a format cannot hold: the next one writes less
             if k == len(writers) - 1:
                 raise
     return None
