@@ -1,6 +1,6 @@
-"""The layers, checked on an installed copy: plugins -> solvers -> meshmove's own modules -> geometry.
+"""The layers, checked on an installed copy by import-linter: arrows go down, nothing goes round in a circle.
 
-The contract is written from what is installed, so that a new module of meshmove joins its layer by itself.
+A module that is new in one of the folders below joins its layer by itself.
 """
 
 from __future__ import annotations
@@ -11,24 +11,57 @@ import sys
 import tempfile
 from pathlib import Path
 
-FLOORS = ("plugins", "solvers", "geometry")
-#: what the ground floor, and what every module but plugins, must not import, not even within a function
+#: from top to bottom; what stands side by side is independent of each other
+LAYERS = """
+    __main__
+    cli
+    plugins
+    solvers
+    adaptation
+    neural
+    procedural : transfer
+    learning : meshes : monitors : movers
+    optional : options : progress : whole_files
+    geometry
+"""
+
+SOLVERS = """
+    hypino : mmpde : generators
+    solution
+    projection
+    fem
+    pde : data
+"""
+
+#: what geometry must not import, not even within a function, and what is known to plugins and the command line only
 NOT_IN_GEOMETRY = ("torch", "torch_geometric", "meshio", "pyvista", "vtk", "matplotlib", "pyamg")
 NOT_BELOW_PLUGINS = ("pyvista", "vtk")
+PICTURES = ("__main__", "cli", "plugins")
 
 CONFIG = """\
 [importlinter]
 root_package = meshmove
 include_external_packages = True
+exclude_type_checking_imports = True
 
 [importlinter:contract:layers]
-name = plugins -> solvers -> meshmove -> geometry
+name = cli -> plugins -> solvers -> adaptation -> neural -> ... -> geometry
 type = layers
-layers =
-    meshmove.plugins
-    meshmove.solvers
-    {own}
-    meshmove.geometry
+containers = meshmove
+exhaustive = True
+layers ={layers}
+
+[importlinter:contract:solvers]
+name = hypino, mmpde, generators -> solution -> projection -> fem -> pde, data
+type = layers
+containers = meshmove.solvers
+exhaustive = True
+layers ={solvers}
+
+[importlinter:contract:circles]
+name = no circle between files or folders that stand side by side
+type = acyclic_siblings
+ancestors = meshmove
 
 [importlinter:contract:ground-floor]
 name = geometry needs no more than NumPy, SciPy and shapely
@@ -42,8 +75,7 @@ allow_indirect_imports = True
 name = the library for pictures is known to plugins only
 type = forbidden
 source_modules =
-    {own_lines}
-    meshmove.geometry
+    {below_plugins}
 forbidden_modules =
     {not_below_plugins}
 allow_indirect_imports = True
@@ -51,14 +83,11 @@ allow_indirect_imports = True
 
 
 def main(folder: str) -> int:
-    package = Path(folder, "meshmove")
-    found = {
-        p.stem if p.suffix else p.name for p in package.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()
-    }
-    own = sorted(f"meshmove.{name}" for name in found - {*FLOORS, "__init__", "__pycache__"})
+    names = [f"meshmove.{name}" for name in LAYERS.replace(":", " ").split() if name not in PICTURES]
     text = CONFIG.format(
-        own=" : ".join(own),
-        own_lines="\n    ".join(own),
+        layers=LAYERS.rstrip(),
+        solvers=SOLVERS.rstrip(),
+        below_plugins="\n    ".join(names),
         not_in_geometry="\n    ".join(NOT_IN_GEOMETRY),
         not_below_plugins="\n    ".join(NOT_BELOW_PLUGINS),
     )
@@ -67,7 +96,7 @@ def main(folder: str) -> int:
         config.write_text(text)
         # of an editable install and the copy, the copy must come first
         environment = {**os.environ, "PYTHONPATH": str(Path(folder).resolve())}
-        command = [str(Path(sys.executable).parent / "lint-imports"), "--config", str(config), "--no-cache"]
+        command = [str(Path(sys.executable).parent / "lint-imports"), str(config), "--no-cache"]
         return subprocess.run(command, cwd=temporary, env=environment, check=False).returncode
 
 

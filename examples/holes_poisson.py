@@ -17,7 +17,7 @@ import typer
 from meshmove.geometry import Disk, Rectangle
 from meshmove.plugins import plot_history, plot_solution
 from meshmove.solvers import Dirichlet, HyPINO, LinearPDE, solve_finite_elements
-from meshmove.solvers.pde.evaluation import function_of
+from meshmove.solvers.fem.evaluation import function_of
 
 square = Rectangle((-1, -1), (1, 1), name="outer")
 holes = [Disk((x, y), 0.2, name="hole") for x in (-0.6, 0.6) for y in (-0.6, 0.6)]

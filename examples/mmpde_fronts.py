@@ -18,7 +18,7 @@ import typer
 
 from meshmove.geometry import PointLocator
 from meshmove.solvers import MMPDE
-from meshmove.solvers.data.burgers import burgers_frames, burgers_mesh, random_field
+from meshmove.solvers.generators.burgers import burgers_frames, burgers_mesh, random_field
 
 CELLS, FINE, FRAMES = 48, 192, 30
 

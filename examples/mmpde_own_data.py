@@ -14,8 +14,8 @@ import torch
 import typer
 
 from meshmove.solvers import MMPDE, TrajectoryDataset
-from meshmove.solvers.data.advection import advection_dataset
-from meshmove.solvers.data.gray_scott import gray_scott_trajectories
+from meshmove.solvers.generators.advection import advection_dataset
+from meshmove.solvers.generators.gray_scott import gray_scott_trajectories
 from meshmove.solvers.mmpde import Config, Settings
 
 

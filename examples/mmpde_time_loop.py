@@ -25,7 +25,7 @@ from scipy.sparse.linalg import splu
 from skfem.helpers import dot, grad
 
 from meshmove.solvers import MMPDE
-from meshmove.solvers.data.burgers import random_field
+from meshmove.solvers.generators.burgers import random_field
 
 CELLS, FRAMES, STEPS = 48, 30, 6
 SIDES = {"left": (0, 0.0), "right": (0, 1.0), "bottom": (1, 0.0), "top": (1, 1.0)}

@@ -22,7 +22,7 @@ from meshmove import adapt, adapt_loop
 from meshmove.geometry import Rectangle
 from meshmove.plugins import plot
 from meshmove.solvers import Dirichlet, HyPINO, LinearPDE
-from meshmove.solvers.pde.references import Benchmark
+from meshmove.solvers.fem.published_problems import Benchmark
 
 CENTRE, WIDTH = (-0.45, 0.35), 0.04
 

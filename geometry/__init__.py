@@ -1,6 +1,5 @@
 """Ground floor: cells, quality, boundaries, point location and domains, in NumPy and SciPy alone."""
 
-from .boundary import Facets, Slide, facets_of
 from .cells import KINDS, CellKind, kind_of
 from .errors import (
     FieldError,
@@ -14,6 +13,7 @@ from .location import Location, PointLocator
 from .mesh import CellBlock, CellMesh
 from .quality import aspect_ratio, cell_volumes, corner_volumes, scaled_jacobian
 from .sides import Sides
+from .sliding import Facets, Slide, facets_of
 from .validity import Validity, inverted_cells
 
 _DOMAINS = ("Disk", "Domain", "Ellipse", "Polygon", "Rectangle", "Triangle")

@@ -19,9 +19,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KINDS", "CellKind", "kind_of"]
+from meshmove.geometry.arrays import Array
 
-Array = NDArray[np.float64]
+__all__ = ["KINDS", "CellKind", "kind_of"]
 
 
 def _tensor(*rules: tuple[Array, Array]) -> tuple[Array, Array]:

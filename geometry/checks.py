@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from .boundary.facets import Facets
-from .boundary.patches import closest_on_triangles
+from meshmove.geometry.arrays import Ids
+
+from .closest import closest_on_triangles
 from .errors import InvalidMeshError, TangledMeshError, first_ids
+from .facets import Facets
 from .mesh import CellMesh
 from .quality import corner_volumes
 from .validity import NEGATIVE, TOUCHING, Validity
 
 __all__ = ["check_cells", "check_facets"]
 
-Ids = NDArray[np.int64]
 
 #: coordinates whose sixth power, as in squares of volumes, is a float64
 LARGEST = 1e40

@@ -11,16 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+
+from meshmove.geometry.arrays import Array, Ids
 
 from .curvilinear import QUADRATIC
 from .mesh import CellBlock, CellMesh
 
 __all__ = ["MidNodes"]
-
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 
 class MidNodes:

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 __all__ = [
+    "DomainError",
     "FieldError",
     "InvalidMeshError",
     "MeshmoveError",
@@ -55,3 +56,7 @@ def first_ids(ids: Sequence[int] | NDArray[Any], most: int = 5) -> str:
     """
     shown = ", ".join(str(int(i)) for i in ids[:most])
     return shown if len(ids) <= most else f"{shown} (and {len(ids) - most} more)"
+
+
+class DomainError(MeshmoveError, ValueError):
+    """A shape, a combination of shapes, or what is asked of it makes no sense."""

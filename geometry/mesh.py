@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meshmove.geometry.arrays import Ids
+
 from .cells import CellKind, kind_of
 from .plane import PlaneFrame
 
 __all__ = ["CellBlock", "CellMesh"]
-
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +135,35 @@ class CellMesh:
         pairs.sort(axis=1)
         keys = np.unique(pairs[:, 0] * self.n_points + pairs[:, 1])
         return np.stack([keys // self.n_points, keys % self.n_points], axis=1)
+
+    @cached_property
+    def vertex_nodes(self) -> Ids:
+        """Of the library's nodes the one (n_points,) at each vertex: the first of those that move with it alone."""
+        if self.lift is None:
+            return np.arange(self.n_points)
+        lift = csr_matrix(self.lift)
+        own = np.flatnonzero(np.diff(lift.indptr) == 1)[::-1]  # the first wins
+        nodes = np.full(self.n_points, -1, np.int64)
+        nodes[lift.indices[lift.indptr[own]]] = own
+        return nodes
+
+    def same_cells(self, other: CellMesh) -> bool:
+        """Whether another mesh has the same cells of as many points, wherever these are."""
+        return (
+            self.points.shape == other.points.shape
+            and len(self.blocks) == len(other.blocks)
+            and all(
+                a.kind is b.kind and np.array_equal(a.nodes, b.nodes)
+                for a, b in zip(self.blocks, other.blocks, strict=True)
+            )
+        )
+
+    def simplicial(self) -> CellMesh:
+        """The mesh with every cell split into simplices: on these a nodal field is linear, and looked up fastest."""
+        if all(b.kind.is_simplex for b in self.blocks):
+            return self
+        parts = [b.nodes[:, b.kind.simplices].reshape(-1, self.dim + 1) for b in self.blocks]
+        return CellMesh.single(self.points, np.concatenate(parts), "triangle" if self.dim == 2 else "tetra")
 
     def moved(self, points: NDArray[np.float64]) -> CellMesh:
         """The same cells with vertices elsewhere."""

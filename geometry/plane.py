@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from meshmove.geometry.arrays import Array
 
 from .errors import UnsupportedMeshError
 
 __all__ = ["PlaneFrame", "flatten"]
 
-Array = NDArray[np.float64]
 
 # Signs and axes of an oblique frame are chosen with these weights rather than by size alone: real planes have
 # normals like (1, 1, 0), where a rule by size would be decided by rounding.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
+
 from .mesh import CellMesh
 
-__all__ = ["aspect_ratio", "cell_volumes", "corner_volumes", "scaled_jacobian"]
-
-Array = NDArray[np.float64]
+__all__ = ["aspect_ratio", "cell_volumes", "corner_volumes", "scaled_jacobian", "vertex_volumes"]
 
 
 def corner_volumes(mesh: CellMesh, points: Array | None = None) -> Array:
@@ -128,3 +128,14 @@ _REGULAR = {
     "wedge": np.sqrt(3) / 4,
     "pyramid": np.sqrt(2) / 6,
 }
+
+
+def vertex_volumes(mesh: CellMesh) -> Array:
+    """Volume (n,) that belongs to each vertex: equal shares of its cells."""
+    volume = np.abs(cell_volumes(mesh))
+    total, first = np.zeros(mesh.n_points), 0
+    for block in mesh.blocks:
+        share = volume[first : first + len(block)] / block.kind.vertices
+        total += np.bincount(block.nodes.ravel(), np.repeat(share, block.kind.vertices), mesh.n_points)
+        first += len(block)
+    return total

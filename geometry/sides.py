@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from .boundary.facets import Facets, facets_of
+from meshmove.geometry.arrays import Array, Ids
+
 from .cells import CellKind, kind_of
+from .facets import Facets, facets_of
 from .location import PointLocator
 from .mesh import CellBlock, CellMesh
 
 __all__ = ["Sides"]
-
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array, Ids
+
 from .bernstein import NEGATIVE, POSITIVE, TOUCHING
 from .curvilinear import QUADRATIC, Curvilinear, curvilinear
 from .mesh import CellMesh
@@ -23,8 +25,6 @@ from .quality import corner_volumes
 
 __all__ = ["NEGATIVE", "POSITIVE", "TOUCHING", "Validity", "inverted_cells"]
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 #: linear kinds of which the corners say all
 CORNERS_SUFFICE = ("triangle", "quad", "tetra", "pyramid")

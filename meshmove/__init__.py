@@ -8,38 +8,41 @@ __version__ = "0.1.0"
 
 #: public name -> module that holds it; imported on first use, so that `import meshmove` costs next to nothing
 _WHERE = {
-    "Adaptation": "meshmove.adaptation",
+    "Adaptation": "meshmove.adaptation.result",
     "DMM": "meshmove.neural",
     "FieldError": "meshmove.geometry.errors",
     "InvalidMeshError": "meshmove.geometry.errors",
-    "LoopResult": "meshmove.loop",
+    "LoopResult": "meshmove.adaptation.loop",
     "MeshBatch": "meshmove.neural",
-    "MeshFileError": "meshmove.io",
-    "MeshFileWarning": "meshmove.io",
+    "MeshFileError": "meshmove.meshes.files.io",
+    "MeshFileWarning": "meshmove.meshes.files.io",
     "MeshmoveError": "meshmove.geometry.errors",
     "MongeAmpere": "meshmove.movers",
     "Monitor": "meshmove.monitors",
     "MonitorError": "meshmove.geometry.errors",
     "MoverError": "meshmove.geometry.errors",
-    "MovingMesh": "meshmove.loop",
+    "MovingMesh": "meshmove.adaptation.loop",
     "Neural": "meshmove.neural",
-    "Report": "meshmove.adaptation",
+    "Report": "meshmove.adaptation.result",
     "Smooth": "meshmove.movers",
     "TangledMeshError": "meshmove.geometry.errors",
     "UnsupportedMeshError": "meshmove.geometry.errors",
     "WeightsError": "meshmove.neural",
-    "adapt": "meshmove._adapt",
-    "adapt_loop": "meshmove.loop",
-    "load": "meshmove.io",
-    "save": "meshmove.io",
+    "adapt": "meshmove.adaptation.adapt",
+    "adapt_loop": "meshmove.adaptation.loop",
+    "load": "meshmove.meshes.files.io",
+    "save": "meshmove.meshes.files.io",
 }
 
 __all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605
 
 if TYPE_CHECKING:
-    from meshmove._adapt import adapt as adapt
-    from meshmove.adaptation import Adaptation as Adaptation
-    from meshmove.adaptation import Report as Report
+    from meshmove.adaptation.adapt import adapt as adapt
+    from meshmove.adaptation.loop import LoopResult as LoopResult
+    from meshmove.adaptation.loop import MovingMesh as MovingMesh
+    from meshmove.adaptation.loop import adapt_loop as adapt_loop
+    from meshmove.adaptation.result import Adaptation as Adaptation
+    from meshmove.adaptation.result import Report as Report
     from meshmove.geometry.errors import FieldError as FieldError
     from meshmove.geometry.errors import InvalidMeshError as InvalidMeshError
     from meshmove.geometry.errors import MeshmoveError as MeshmoveError
@@ -47,13 +50,10 @@ if TYPE_CHECKING:
     from meshmove.geometry.errors import MoverError as MoverError
     from meshmove.geometry.errors import TangledMeshError as TangledMeshError
     from meshmove.geometry.errors import UnsupportedMeshError as UnsupportedMeshError
-    from meshmove.io import MeshFileError as MeshFileError
-    from meshmove.io import MeshFileWarning as MeshFileWarning
-    from meshmove.io import load as load
-    from meshmove.io import save as save
-    from meshmove.loop import LoopResult as LoopResult
-    from meshmove.loop import MovingMesh as MovingMesh
-    from meshmove.loop import adapt_loop as adapt_loop
+    from meshmove.meshes.files.io import MeshFileError as MeshFileError
+    from meshmove.meshes.files.io import MeshFileWarning as MeshFileWarning
+    from meshmove.meshes.files.io import load as load
+    from meshmove.meshes.files.io import save as save
     from meshmove.monitors import Monitor as Monitor
     from meshmove.movers import MongeAmpere as MongeAmpere
     from meshmove.movers import Smooth as Smooth

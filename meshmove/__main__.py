@@ -1,6 +1,6 @@
 """``python -m meshmove``: the command line."""
 
-from meshmove.cli import main
+from meshmove.cli.commands import main
 
 if __name__ == "__main__":
     main()

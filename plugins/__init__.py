@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 #: public name -> module that holds it; imported on first use, since each needs a library that may not be installed
 _WHERE = {
-    "animate": "meshmove.plugins.trajectories",
-    "plot": "meshmove.plugins.plotting",
-    "plot_history": "meshmove.plugins.solutions",
-    "plot_solution": "meshmove.plugins.solutions",
+    "animate": "meshmove.plugins.pictures.animation",
+    "plot": "meshmove.plugins.pictures.meshes",
+    "plot_history": "meshmove.plugins.pictures.solutions",
+    "plot_solution": "meshmove.plugins.pictures.solutions",
 }
 
 __all__ = sorted(_WHERE)  # noqa: PLE0605
 
 if TYPE_CHECKING:
-    from meshmove.plugins.plotting import plot as plot
-    from meshmove.plugins.solutions import plot_history as plot_history
-    from meshmove.plugins.solutions import plot_solution as plot_solution
-    from meshmove.plugins.trajectories import animate as animate
+    from .pictures.animation import animate as animate
+    from .pictures.meshes import plot as plot
+    from .pictures.solutions import plot_history as plot_history
+    from .pictures.solutions import plot_solution as plot_solution
 
 
 def __getattr__(name: str) -> object:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove._groups import cell_groups, plain_labels
 from meshmove.geometry.errors import FieldError, UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
+from meshmove.meshes.files.groups import cell_groups, plain_labels
 
-from ._assemble import Block, assemble, displaced, frame_of, plain_fields, top_blocks
+from .blocks import Block, assemble, displaced, frame_of, plain_fields, top_blocks
 
 if TYPE_CHECKING:
     import meshio
@@ -25,7 +25,7 @@ class MeshioConverter:
 
     Named boundaries are the cell sets and the tagged groups of cells one dimension lower (a tag without a name is
     called by its number); subdomains those of the highest dimension, and cell data and consecutive blocks of one
-    type as `meshmove._regions` says.
+    type as `meshmove.meshes.regions` says.
     """
 
     def read(self, mesh: meshio.Mesh) -> CellMesh:

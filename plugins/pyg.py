@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
 
-from ._assemble import Block, assemble, displaced, frame_of, top_blocks
+from .blocks import Block, assemble, displaced, frame_of, top_blocks
 
 if TYPE_CHECKING:
     import meshio

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove._groups import groups_of, plain_labels
-from meshmove._optional import require
 from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
+from meshmove.meshes.files.groups import groups_of, plain_labels
+from meshmove.optional import require
 
-from ._assemble import Block, assemble, displaced, frame_of, plain_fields, top_blocks
-from ._vtk_files import reader_for
+from .blocks import Block, assemble, displaced, frame_of, plain_fields, top_blocks
 from .meshio import fitted
-from .plotting import cellmesh_to_pyvista, plot
+from .pictures.meshes import cellmesh_to_pyvista, plot
+from .vtk_files import reader_for
 
 if TYPE_CHECKING:
     import meshio
@@ -99,6 +99,21 @@ class PyVistaConverter:
     def made_of(self, cells: CellMesh) -> pyvista.UnstructuredGrid:
         """A grid of the vertices and linear cells of plain arrays."""
         return cellmesh_to_pyvista(cells)
+
+    def collection(self, grids: Mapping[str, pyvista.UnstructuredGrid]) -> pyvista.MultiBlock:
+        """Grids by name in one object."""
+        import pyvista
+
+        blocks = pyvista.MultiBlock()
+        for name, grid in grids.items():
+            blocks.append(grid, name)
+        return blocks
+
+    def animate(self, frames: Any, path: str | Path, **options: Any) -> Path:
+        """A film of a rollout; see `meshmove.plugins.animate`."""
+        from .pictures.animation import animate
+
+        return animate(frames, path, **options)
 
     def to_meshio(self, mesh: Any) -> meshio.Mesh:
         """PyVista's own conversion."""

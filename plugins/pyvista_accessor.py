@@ -42,7 +42,7 @@ class MeshmoveAccessor:
         """Adapt, and show the mesh before and after (see `meshmove.plugins.pyvista.plot`)."""
         import meshmove
 
-        from .plotting import plot
+        from .pictures.meshes import plot
 
         return plot(meshmove.adapt(self._mesh, field, **options), filename=filename, show=show)
 

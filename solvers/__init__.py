@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 #: public name -> module that holds it; imported on first use, so that problems of meshes do not wait for torch
 _WHERE = {
-    "PROBLEMS": "meshmove.solvers.poisson",
+    "PROBLEMS": "meshmove.solvers.fem.manufactured",
     "Dirichlet": "meshmove.solvers.pde",
     "HyPINO": "meshmove.solvers.hypino",
     "Interval": "meshmove.solvers.pde",
     "LinearPDE": "meshmove.solvers.pde",
     "MMPDE": "meshmove.solvers.mmpde",
     "Neumann": "meshmove.solvers.pde",
-    "Problem": "meshmove.solvers.poisson",
+    "Problem": "meshmove.solvers.fem.manufactured",
     "ProblemError": "meshmove.solvers.pde",
     "Robin": "meshmove.solvers.pde",
-    "Solution": "meshmove.solvers.hypino.solution",
+    "Solution": "meshmove.solvers.solution",
     "TimeInterval": "meshmove.solvers.pde",
     "Trajectories": "meshmove.solvers.data",
     "TrajectoryDataset": "meshmove.solvers.data",
-    "interpolation_error_of": "meshmove.solvers.poisson",
-    "l2_error": "meshmove.solvers.poisson",
-    "project": "meshmove.solvers.projection",
-    "solve_finite_elements": "meshmove.solvers.pde.finite_elements",
-    "solve_poisson": "meshmove.solvers.poisson",
+    "interpolation_error_of": "meshmove.solvers.fem.poisson",
+    "l2_error": "meshmove.solvers.fem.poisson",
+    "project": "meshmove.solvers.solution",
+    "solve_finite_elements": "meshmove.solvers.fem.linear",
+    "solve_poisson": "meshmove.solvers.fem.poisson",
 }
 
 __all__ = sorted(_WHERE)  # noqa: PLE0605
@@ -32,8 +32,13 @@ __all__ = sorted(_WHERE)  # noqa: PLE0605
 if TYPE_CHECKING:
     from .data import Trajectories as Trajectories
     from .data import TrajectoryDataset as TrajectoryDataset
+    from .fem.linear import solve_finite_elements as solve_finite_elements
+    from .fem.manufactured import PROBLEMS as PROBLEMS
+    from .fem.manufactured import Problem as Problem
+    from .fem.poisson import interpolation_error_of as interpolation_error_of
+    from .fem.poisson import l2_error as l2_error
+    from .fem.poisson import solve_poisson as solve_poisson
     from .hypino import HyPINO as HyPINO
-    from .hypino.solution import Solution as Solution
     from .mmpde import MMPDE as MMPDE
     from .pde import Dirichlet as Dirichlet
     from .pde import Interval as Interval
@@ -42,13 +47,8 @@ if TYPE_CHECKING:
     from .pde import ProblemError as ProblemError
     from .pde import Robin as Robin
     from .pde import TimeInterval as TimeInterval
-    from .pde.finite_elements import solve_finite_elements as solve_finite_elements
-    from .poisson import PROBLEMS as PROBLEMS
-    from .poisson import Problem as Problem
-    from .poisson import interpolation_error_of as interpolation_error_of
-    from .poisson import l2_error as l2_error
-    from .poisson import solve_poisson as solve_poisson
-    from .projection import project as project
+    from .solution import project as project
+    from .solution.solution import Solution as Solution
 
 
 def __getattr__(name: str) -> object:

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from meshmove import DMM, MeshBatch
 from meshmove.geometry import CellMesh
-from meshmove.neural.samples import Samples
+from meshmove.neural.training.samples import Samples
+from meshmove.procedural import MonitorBatch
 from meshmove.solvers import MMPDE, HyPINO
+from meshmove.solvers.hypino.training.problems import build, draw
 from meshmove.solvers.mmpde.graph import Graph
-from meshmove.solvers.mmpde.samples import state_of
-from meshmove.solvers.training.problems import build, draw
-from meshmove.training import MonitorBatch
+from meshmove.solvers.mmpde.state import state_of
 
 __all__ = ["Emission", "Moves", "Rollouts", "synchronised"]
 

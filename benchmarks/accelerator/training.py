@@ -10,9 +10,9 @@ from typing import Any
 
 from benchmarks.harness import row
 from meshmove import DMM
-from meshmove.neural import fit as mover
+from meshmove.neural.training import fit as mover
 from meshmove.solvers import HyPINO
-from meshmove.solvers import training as hypino
+from meshmove.solvers.hypino import training as hypino
 
 __all__ = ["MODELS", "train"]
 

@@ -7,7 +7,8 @@ from benchmarks.harness import Rows, main, row, square, timed
 import numpy as np  # isort: skip
 
 import meshmove
-from meshmove.solvers.poisson import PROBLEMS, interpolation_error_of, l2_error, solve_poisson
+from meshmove.solvers.fem.manufactured import PROBLEMS
+from meshmove.solvers.fem.poisson import interpolation_error_of, l2_error, solve_poisson
 
 TARGETS = {("ring", 40): 4.0, ("ring", 80): 5.0, ("peak", 40): 7.5, ("peak", 80): 7.0}
 BELL = 0.0070

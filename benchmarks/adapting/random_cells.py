@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter, label
 from meshmove.geometry import CellBlock, CellMesh, Validity, facets_of, kind_of
 from meshmove.geometry.curvilinear import QUADRATIC
 from meshmove.geometry.validity import POSITIVE
-from meshmove.plugins._assemble import Block, assemble
+from meshmove.plugins.blocks import Block, assemble
 
 __all__ = ["SOLIDS", "jittered", "second_order", "used"]
 

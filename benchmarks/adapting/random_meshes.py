@@ -15,7 +15,7 @@ from scipy.spatial import Delaunay
 from benchmarks.adapting.random_cells import SOLIDS, second_order
 from meshmove.geometry import CellBlock, CellMesh, corner_volumes, facets_of, inverted_cells, kind_of
 from meshmove.geometry.domains import Disk, Domain, DomainError, Ellipse, Polygon, Rectangle
-from meshmove.inputs import Source
+from meshmove.meshes.source import Source
 
 __all__ = ["KINDS", "Sample", "random_mesh"]
 

@@ -17,7 +17,7 @@ from benchmarks.adapting.gauss_points import negative_at_gauss_points
 from benchmarks.adapting.random_meshes import Sample, random_mesh
 from meshmove import Adaptation, MeshmoveError, Monitor, Smooth, adapt
 from meshmove.geometry import cell_volumes, facets_of, inverted_cells
-from meshmove.geometry.boundary import Facets
+from meshmove.geometry.sliding import Facets
 
 __all__ = ["Case", "broken_law", "case"]
 

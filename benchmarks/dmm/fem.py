@@ -8,8 +8,9 @@ import numpy as np  # isort: skip
 
 import meshmove
 from benchmarks.adapting.fem_problems import MORE
-from meshmove.movers_by_name import FIELD_DISTORTION
-from meshmove.solvers.poisson import PROBLEMS, Problem, l2_error, solve_poisson
+from meshmove.adaptation.movers_by_name import FIELD_DISTORTION
+from meshmove.solvers.fem.manufactured import PROBLEMS, Problem
+from meshmove.solvers.fem.poisson import l2_error, solve_poisson
 
 
 def errors(problem: Problem, n: int) -> dict[str, float]:

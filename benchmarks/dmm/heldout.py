@@ -1,7 +1,7 @@
 """The held-out suite: 500 pairs of a mesh and a monitor in 2-D and 60 in 3-D, of families that training never sees.
 
 ======= ==================================================== ==========================================================
-        held out (here)                                      training set (`meshmove.training`)
+        held out (here)                                      training set (`meshmove.procedural`)
 ======= ==================================================== ==========================================================
 2-D     annulus, annulus sector, graded polar, sunflower     square, rectangle, polygon, holes, reentrant, airfoil,
 meshes  lloyd, gear, cross, tee, u-shape, stadium, trapezoid channel, graded, stretched, structured triangles; quads,
@@ -43,7 +43,7 @@ Array = NDArray[np.float64]
 #: pairs in 2-D (seeds 0 to 499) and in 3-D (seeds 500 to 559)
 CASES, CASES_3D = 500, 60
 #: so that no other generator of the project starts at the same state
-_SUITE = 20_260
+SUITE = 20_260
 _NODES = {2: (250, 5000), 3: (500, 5000)}
 
 
@@ -91,7 +91,7 @@ def plan(seed: int) -> Plan:
         raise ValueError(f"Expected a case from 0 to {CASES + CASES_3D - 1} (got {seed})")
     dim = 2 if seed < CASES else 3
     shapes, forms = list(MESHES[dim]), list(MONITORS)
-    rng = np.random.default_rng([_SUITE, seed, 0])
+    rng = np.random.default_rng([SUITE, seed, 0])
     # every shape meets every form: 11 and 8 have no common divisor; 4 and 8 do, so shift there
     shape = shapes[seed % len(shapes)]
     form = forms[(seed if dim == 2 else seed + seed // 8) % len(forms)]
@@ -114,8 +114,8 @@ def case(seed: int, nodes: int | None = None) -> Case:
     'annulus, spiral'
     """
     p = plan(seed)
-    rng = np.random.default_rng([_SUITE, seed, 1])
-    mesh = MESHES[p.dim][p.shape](np.random.default_rng([_SUITE, seed, 2]), nodes or p.nodes)
+    rng = np.random.default_rng([SUITE, seed, 1])
+    mesh = MESHES[p.dim][p.shape](np.random.default_rng([SUITE, seed, 2]), nodes or p.nodes)
     low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
     centre, half = 0.5 * (low + high), 0.5 * (high - low).max()
     size = 2 * p.nodes ** (-1 / p.dim)

@@ -11,13 +11,13 @@ import numpy as np  # isort: skip
 import torch
 from torch import Tensor
 
-from benchmarks.dmm.heldout import _SUITE, CASES, CASES_3D, plan
+from benchmarks.dmm.heldout import CASES, CASES_3D, SUITE, plan
 from benchmarks.dmm.heldout_meshes import MESHES
 from benchmarks.dmm.heldout_monitors import MONITORS
 from meshmove import DMM, MeshBatch
 from meshmove.geometry import inverted_cells
 from meshmove.monitors import CallableDensity
-from meshmove.neural.mover import _Sampled
+from meshmove.neural.mover import Sampled
 
 torch.set_num_threads(1)
 #: monitors that a mesh meets, and nodes by dimension
@@ -27,17 +27,17 @@ MONITORS_EACH, NODES = 18, {2: 300, 3: 200}
 def moved(seed: int) -> tuple[int, int, int]:
     """Pairs, inverted cells and moves with a step cut by more than half, of the mesh of case `seed`."""
     p = plan(seed)
-    mesh = MESHES[p.dim][p.shape](np.random.default_rng([_SUITE, seed, 2]), NODES[p.dim])
+    mesh = MESHES[p.dim][p.shape](np.random.default_rng([SUITE, seed, 2]), NODES[p.dim])
     low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
     mesh = mesh.moved((mesh.points - (low + high) / 2) / (high - low).max())
     monitors = []
     for k in range(MONITORS_EACH):
-        rng = np.random.default_rng([_SUITE, seed, 3, k])
+        rng = np.random.default_rng([SUITE, seed, 3, k])
         width = 2 * mesh.n_points ** (-1 / p.dim) * rng.uniform(1.2, 4.0)
         form = MONITORS[rng.choice(list(MONITORS))](
             rng, p.dim, width, float(np.exp(rng.uniform(np.log(3), np.log(60))))
         )
-        monitors.append(_Sampled(CallableDensity(form, np.zeros(p.dim), 2.0), mesh.points))
+        monitors.append(Sampled(CallableDensity(form, np.zeros(p.dim), 2.0), mesh.points))
 
     def density(x: Tensor, graph: Tensor) -> Tensor:
         values = x.new_zeros(len(x))

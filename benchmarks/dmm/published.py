@@ -25,10 +25,10 @@ from benchmarks.dmm.published_dmm.case import Case, published_monitor
 from benchmarks.dmm.published_dmm.train import Config, move, trained
 from meshmove.geometry import CellMesh, PointLocator, cell_volumes, inverted_cells
 from meshmove.movers import cell_mass
-from meshmove.solvers.data.burgers import burgers_trajectories
-from meshmove.solvers.data.flow import skfem_mesh
 from meshmove.solvers.data.trajectories import Trajectories, cached
-from meshmove.solvers.data.wake import wake_trajectories
+from meshmove.solvers.fem.meshes import skfem_mesh
+from meshmove.solvers.generators.burgers import burgers_trajectories
+from meshmove.solvers.generators.wake import wake_trajectories
 
 Array = NDArray[np.float64]
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from benchmarks.hypino.converged import CACHE, relative_l2
 from benchmarks.hypino.heldout import case, judged
 from benchmarks.hypino.references import load
+from meshmove.solvers.fem.published_problems import BENCHMARKS, grid
 from meshmove.solvers.hypino import HyPINO
 from meshmove.solvers.pde import LinearPDE
-from meshmove.solvers.pde.references import BENCHMARKS, grid
 
 __all__ = ["GRID", "SEVEN", "Bench", "Sample", "at_level", "mse", "relative_l2", "smape", "values"]
 

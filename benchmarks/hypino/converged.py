@@ -14,9 +14,10 @@ import numpy as np
 import skfem
 from numpy.typing import NDArray
 
+from meshmove.solvers.fem.evaluation import function_of
+from meshmove.solvers.fem.linear import solve_finite_elements
+from meshmove.solvers.fem.meshes import mesh_of
 from meshmove.solvers.pde import LinearPDE
-from meshmove.solvers.pde.evaluation import function_of
-from meshmove.solvers.pde.finite_elements import mesh_of, solve_finite_elements
 
 __all__ = ["CACHE", "cached", "converged", "relative_l2"]
 

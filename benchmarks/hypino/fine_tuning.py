@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from benchmarks.harness import Rows, row
 from benchmarks.hypino.cases import Bench, Sample, relative_l2
+from meshmove.solvers.hypino.emitted import Emitted
 from meshmove.solvers.hypino.finetune import finetune, random_start
-from meshmove.solvers.hypino.target import Emitted
 
 __all__ = ["fine_tuning"]
 

@@ -19,7 +19,7 @@ import numpy as np  # isort: skip
 from numpy.typing import NDArray
 
 from benchmarks.hypino.hard_kinds import KINDS, Hard
-from meshmove.solvers.projection import project
+from meshmove.solvers import project
 
 __all__ = ["CALIBRATION", "EFFORT", "SEED", "Judged", "case", "judged", "points", "run"]
 

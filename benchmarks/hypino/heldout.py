@@ -26,8 +26,8 @@ from benchmarks.hypino.converged import cached, converged, relative_l2
 from benchmarks.hypino.manufactured import Jet, random_solution
 from meshmove.geometry import Disk, Ellipse, Polygon, Rectangle, Triangle
 from meshmove.geometry.domains import Domain
+from meshmove.solvers import project
 from meshmove.solvers.pde import Dirichlet, Interval, LinearPDE, Neumann, TimeInterval
-from meshmove.solvers.projection import project
 
 __all__ = ["Case", "KINDS", "case", "cases", "judged"]
 

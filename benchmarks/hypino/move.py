@@ -9,8 +9,9 @@ import meshmove
 from benchmarks.harness import Rows, row, square
 from benchmarks.hypino.cases import Bench, seconds_of
 from meshmove.geometry import Rectangle
+from meshmove.solvers.fem.manufactured import PROBLEMS, Problem
+from meshmove.solvers.fem.poisson import l2_error, solve_poisson
 from meshmove.solvers.pde import Dirichlet, LinearPDE
-from meshmove.solvers.poisson import PROBLEMS, Problem, l2_error, solve_poisson
 
 __all__ = ["move", "stated"]
 

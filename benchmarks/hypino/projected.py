@@ -10,7 +10,7 @@ from benchmarks.hypino.projection import TARGETS, restated
 
 import numpy as np  # isort: skip
 
-from meshmove.solvers.projection import project
+from meshmove.solvers import project
 
 __all__ = ["calibration", "held_out", "projection"]
 

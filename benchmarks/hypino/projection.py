@@ -11,10 +11,11 @@ from benchmarks.harness import CPU, main, row, timed
 import numpy as np  # isort: skip
 from numpy.typing import NDArray
 
+from meshmove.solvers import project
+from meshmove.solvers.fem.published_problems import BENCHMARKS
 from meshmove.solvers.pde import LinearPDE
-from meshmove.solvers.pde.references import BENCHMARKS
-from meshmove.solvers.projection import Tanh, project
-from meshmove.solvers.projection.rows import conditions
+from meshmove.solvers.projection import Tanh
+from meshmove.solvers.projection.boundary_rows import conditions
 
 BY_DEFAULT = False  #: a part of benchmarks.hypino.run
 Array = NDArray[np.float64]

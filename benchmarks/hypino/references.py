@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.harness import timed  # sets the threads
-from meshmove.solvers.pde.evaluation import function_of
-from meshmove.solvers.pde.references import BENCHMARKS, grid
+from meshmove.solvers.fem.evaluation import function_of
+from meshmove.solvers.fem.published_problems import BENCHMARKS, grid
 
 import numpy as np  # isort: skip
 from numpy.typing import NDArray  # isort: skip

@@ -13,11 +13,13 @@ from benchmarks.hypino.projection import restated
 import numpy as np  # isort: skip
 from numpy.typing import NDArray
 
+from meshmove.solvers import project
+from meshmove.solvers.fem.evaluation import function_of
+from meshmove.solvers.fem.linear import solve_finite_elements
+from meshmove.solvers.fem.meshes import curved_along, mesh_of, skfem_mesh
+from meshmove.solvers.fem.published_problems import BENCHMARKS
 from meshmove.solvers.pde import LinearPDE
-from meshmove.solvers.pde.evaluation import function_of
-from meshmove.solvers.pde.finite_elements import _curved, _skfem_mesh, mesh_of, solve_finite_elements
-from meshmove.solvers.pde.references import BENCHMARKS
-from meshmove.solvers.projection import Projector, project
+from meshmove.solvers.projection import Projector
 
 __all__ = ["batch", "finite_elements", "gpu", "gradient"]
 
@@ -30,14 +32,14 @@ def solved(pde: LinearPDE, size: float, smooth: bool = False) -> tuple[Any, Arra
     """P2 elements as a careful user solves: the cells at re-entrant corners are halved, unless all is smooth."""
     if pde.timed:
         return solve_finite_elements(pde, size=size)
-    mesh = _skfem_mesh(pde.domain.mesh(size * float(pde.unit.half.max())))
+    mesh = skfem_mesh(pde.domain.mesh(size * float(pde.unit.half.max())))
     for corner in () if smooth else pde.unit.corners:
         at = pde.unit.to_physical(corner.at[:, None])
         for _ in range(8):
             vertex = np.hypot(*(mesh.p - at)).argmin()
             mesh = mesh.refined(np.flatnonzero((mesh.t == vertex).any(axis=0)))
     try:
-        return solve_finite_elements(pde, _curved(mesh, pde.domain))
+        return solve_finite_elements(pde, curved_along(mesh, pde.domain))
     except Exception as error:  # scikit-fem has no class for it: it cannot invert the map of a coarse, curved cell
         if "Newton" not in str(error):
             raise
@@ -196,7 +198,7 @@ def gpu(bench: Bench) -> Rows:
     if not torch.cuda.is_available():
         return [row(name, "not measured: no GPU", target, None)]
     from meshmove.solvers.hypino import HyPINO
-    from meshmove.solvers.training.problems import build, draw
+    from meshmove.solvers.hypino.training.problems import build, draw
 
     model = HyPINO.from_pretrained(bench.weights).cuda()
     p = build(draw(256, (977, 2), 1024, 16, 0.0).to("cuda"), model.settings.raster)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from meshmove.solvers.pde import LinearPDE
 from meshmove.solvers.projection import Tanh
+from meshmove.solvers.projection.boundary_rows import conditions
 from meshmove.solvers.projection.field import Emission
-from meshmove.solvers.projection.rows import conditions
 
 __all__ = ["features", "refinement", "zero_shot"]
 
@@ -57,8 +57,8 @@ def _like_training(bench: Bench) -> dict:
     """Manufactured problems from the generator that training uses, of a seed that it does not."""
     import torch
 
-    from meshmove.solvers.training.objective import relative_error
-    from meshmove.solvers.training.problems import build, draw
+    from meshmove.solvers.hypino.training.objective import relative_error
+    from meshmove.solvers.hypino.training.problems import build, draw
 
     n = 32 if bench.quick else 256
     p = build(draw(n, (977, 1), 1000, 16, 0.0), bench.model.settings.raster)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
 
 from meshmove.geometry import PointLocator
-from meshmove.solvers.data.burgers import burgers_frames, random_field
-from meshmove.solvers.data.flow import Flow, FlowError, skfem_mesh
-from meshmove.solvers.data.wake import refined_wake_mesh, wake_flow, wake_mesh
+from meshmove.solvers.fem.flow import Flow, FlowError
+from meshmove.solvers.fem.meshes import skfem_mesh
+from meshmove.solvers.generators.burgers import burgers_frames, random_field
+from meshmove.solvers.generators.wake import refined_wake_mesh, wake_flow, wake_mesh
 from meshmove.solvers.mmpde import CONFIGS
 
 __all__ = ["at_equal_time", "coarse_burgers", "coarse_wake", "solver", "step_time"]

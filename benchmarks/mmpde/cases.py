@@ -16,12 +16,11 @@ from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import splu
 
 from meshmove.geometry import CellMesh, PointLocator
-from meshmove.monitors import simplicial
-from meshmove.monitors.monitor import vertex_volumes
+from meshmove.geometry.quality import vertex_volumes
+from meshmove.progress import progress_of
 from meshmove.solvers.data import Trajectories, TrajectoryDataset, cached
-from meshmove.solvers.data.burgers import burgers_mesh, burgers_trajectories
-from meshmove.solvers.data.trajectories import progress_of
-from meshmove.solvers.data.wake import wake_mesh, wake_trajectories
+from meshmove.solvers.generators.burgers import burgers_mesh, burgers_trajectories
+from meshmove.solvers.generators.wake import wake_mesh, wake_trajectories
 from meshmove.solvers.mmpde import CONFIGS, MMPDE, Config, Settings
 from meshmove.solvers.mmpde.graph import Graph
 from meshmove.solvers.mmpde.stepper import Now
@@ -157,7 +156,7 @@ class Case:
             values, mesh = np.stack([f.values for f in frames], axis=1), self.test.mesh
         else:
             values, mesh = np.stack(there, axis=1), self.test.mesh.moved(frames[0].points)  # type: ignore[arg-type]
-        found = PointLocator(simplicial(mesh)).interpolate(values.reshape(len(values), -1), fine.points.T)
+        found = PointLocator(mesh.simplicial()).interpolate(values.reshape(len(values), -1), fine.points.T)
         found = found.reshape(len(fine.points), *values.shape[1:]).transpose(1, 0, 2)
         return self.fine_error(i, first, found)
 
@@ -182,7 +181,7 @@ class Case:
     @cached_property
     def _projection(self) -> tuple[Any, Any]:
         assert self.test.finer is not None
-        where = PointLocator(simplicial(self.test.mesh)).find(self.test.finer.points.T)
+        where = PointLocator(self.test.mesh.simplicial()).find(self.test.finer.points.T)
         rows = np.repeat(np.arange(len(where.nodes)), where.nodes.shape[1])
         there = csr_matrix((where.weights.ravel(), (rows, where.nodes.ravel())))
         matrix = there.T @ diags(self._fine_weight)
@@ -357,7 +356,7 @@ def moved(case: Case, model: MMPDE) -> Scores:
     def forecast(i: int, k: int) -> list[Now]:
         points = moving(np.concatenate([u[i, k], u[i, k + w]], axis=1))
         there = case.test.at(points, i, slice(k + 1, k + 1 + w)).astype(float)
-        back = PointLocator(simplicial(case.test.mesh.moved(points)))
+        back = PointLocator(case.test.mesh.moved(points).simplicial())
         return [Now(back.interpolate(v, case.test.points.T), points, v) for v in there]
 
     return _scored(case, w, forecast, lambda i: forecast(i, end - w)[-1])

@@ -23,7 +23,7 @@ from benchmarks.mmpde.training import Bench
 
 import numpy as np  # isort: skip
 
-from meshmove.solvers.data.trajectories import progress_of
+from meshmove.progress import progress_of
 from meshmove.solvers.mmpde import MMPDE
 from meshmove.solvers.mmpde.assimilation import Observation
 

@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from meshmove.neural.running import Run, fabric_of, matrices_apart
+from meshmove.adaptation.following import MONITOR
+from meshmove.learning.run import Run, fabric_of, matrices_apart
 from meshmove.solvers.data import TrajectoryDataset
 from meshmove.solvers.mmpde import MMPDE, Config, Settings
-from meshmove.solvers.mmpde.fit import Progress, _Objective, _Run
 from meshmove.solvers.mmpde.graph import Graph
-from meshmove.solvers.mmpde.moving import MONITOR
-from meshmove.solvers.mmpde.samples import Samples, calibrate
+from meshmove.solvers.mmpde.training.fit import Progress, StepperRun
+from meshmove.solvers.mmpde.training.objective import Objective
+from meshmove.solvers.mmpde.training.samples import Samples, calibrate
 
 __all__ = ["FNO", "OnGrid", "UNet", "fit"]
 
@@ -135,7 +136,7 @@ class UNet(OnGrid):
     network = _UNet
 
 
-class _GridRun(_Run):
+class _GridRun(StepperRun):
     """MM-PDE's own run, with another model."""
 
     def __init__(
@@ -151,7 +152,7 @@ class _GridRun(_Run):
         model = kind(config.settings)
         calibrate(model, data)
         optimizers = matrices_apart(model, config.learning_rate, config.matrices, config.decay)
-        objective = _Objective(model, config.noise, config.half)
+        objective = Objective(model, config.noise, config.half)
         self._moves = MONITOR, "monge-ampere"
         Run.__init__(self, config, folder, fabric, model, objective, *optimizers)
         shortest, held_out = (Samples(d, model, _no_mover, folder) for d in (data, validation))
@@ -172,6 +173,6 @@ def fit(
     validation: TrajectoryDataset,
     on_step: Callable[[int], None] | None = None,
 ) -> Iterator[Progress]:
-    """Train on the CPU; see `meshmove.solvers.mmpde.fit.fit`."""
+    """Train on the CPU; see `meshmove.solvers.mmpde.training.fit.fit`."""
     run = _GridRun(kind, config.of(data), Path(folder), fabric_of(1, "cpu", None), (data, validation))
     yield from run.rows(on_step)

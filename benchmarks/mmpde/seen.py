@@ -10,12 +10,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from meshmove.neural.weights import read_weights, write_weights
+from meshmove.learning.weights import read_weights, write_weights
 from meshmove.solvers.data import TrajectoryDataset, cached
-from meshmove.solvers.data.burgers import burgers_mesh, burgers_trajectories
-from meshmove.solvers.data.wake import wake_trajectories
+from meshmove.solvers.generators.burgers import burgers_mesh, burgers_trajectories
+from meshmove.solvers.generators.wake import wake_trajectories
+from meshmove.solvers.mmpde.network import FOLDER, KIND
 from meshmove.solvers.mmpde.seen import Seen
-from meshmove.solvers.mmpde.stepper import FOLDER, KIND
 
 
 def _burgers(folder: Path) -> TrajectoryDataset:

@@ -8,7 +8,7 @@ import numpy as np
 import skfem
 from numpy.typing import NDArray
 
-from meshmove.inputs import Source
+from meshmove.meshes.source import Source
 from meshmove.monitors import Recovery
 
 __all__ = ["remeshed"]

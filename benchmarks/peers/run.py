@@ -19,7 +19,8 @@ import numpy as np  # isort: skip
 import skfem
 
 import meshmove
-from meshmove.solvers.poisson import PROBLEMS, interpolation_error_of, l2_error, solve_poisson
+from meshmove.solvers.fem.manufactured import PROBLEMS
+from meshmove.solvers.fem.poisson import interpolation_error_of, l2_error, solve_poisson
 
 BY_DEFAULT = False  #: for packages that are not installed with this one
 PEERS = {"MMG": "mmgpy", "TMOP": "mfem", "Movement": "firedrake"}

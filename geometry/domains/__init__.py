@@ -1,6 +1,7 @@
 """Domains in the plane: shapes, their unions, intersections and differences, with exact distance and meshes."""
 
-from .domain import BoundarySample, Difference, Domain, DomainError, Intersection, Union
+from ..errors import DomainError
+from .domain import BoundarySample, Difference, Domain, Intersection, Union
 from .raster import Raster
 from .shapes import Disk, Ellipse, Polygon, Rectangle, Triangle
 

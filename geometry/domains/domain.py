@@ -10,26 +10,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import MeshmoveError
-from ._boundary import Boundary, cover
+from meshmove.geometry.arrays import Array
 
-if TYPE_CHECKING:
-    from ..mesh import CellMesh
-    from .raster import Raster
+from ..errors import DomainError
+from ..mesh import CellMesh
+from .boundary import Boundary, as_points, cover
+from .meshing.mesh_domain import mesh_domain
+from .raster import Raster, rasterize
 
-__all__ = ["BoundarySample", "Difference", "Domain", "DomainError", "Intersection", "Union"]
+__all__ = ["BoundarySample", "Difference", "Domain", "Intersection", "Union"]
 
-Array = NDArray[np.float64]
 Seed = int | np.random.Generator
-
-
-class DomainError(MeshmoveError, ValueError):
-    """A shape, a combination of shapes, or what is asked of it makes no sense."""
 
 
 class BoundarySample(NamedTuple):
@@ -38,16 +34,6 @@ class BoundarySample(NamedTuple):
     points: Array
     names: NDArray[np.str_]
     normals: Array
-
-
-def as_points(x: ArrayLike) -> Array:
-    """Points as a float array (2, n)."""
-    x = np.asarray(x, dtype=float)
-    if x.ndim != 2 or x.shape[0] != 2:
-        raise DomainError(f"Expected points of shape (2, n) (got {x.shape}); transpose an (n, 2) array")
-    if not np.isfinite(x).all():
-        raise DomainError(f"Expected finite points (got {x[:, ~np.isfinite(x).all(0)][:, 0].tolist()})")
-    return x
 
 
 class Domain(ABC):
@@ -206,15 +192,11 @@ class Domain(ABC):
     # ---- other forms
     def rasterize(self, shape: tuple[int, int] = (224, 224), bounds: tuple | None = None) -> Raster:
         """Pixel masks of the interior and, by name, of the boundary; see `Raster`."""
-        from .raster import rasterize
-
-        return rasterize(self, shape, bounds)
+        return rasterize(self.boundary, shape, bounds)
 
     def mesh(self, size: float, engine: str = "auto", seed: int = 0) -> CellMesh:
         """Triangles with edges of about `size` and facets named as the boundary; see `mesh_domain`."""
-        from .meshing import mesh_domain
-
-        return mesh_domain(self, size, engine, seed)
+        return mesh_domain(self._nonempty("a mesh"), size, engine, seed)
 
     def _nonempty(self, what: str) -> Boundary:
         if self.is_empty:

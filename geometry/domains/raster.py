@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._boundary import Boundary
-from .domain import Domain, DomainError
+from meshmove.geometry.arrays import Mask
+from meshmove.geometry.errors import DomainError
+
+from .boundary import Boundary
 
 __all__ = ["Raster", "rasterize"]
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ def _edges(bounds: tuple, shape: tuple[int, ...]) -> tuple[NDArray[np.float64], 
     return np.linspace(x0, x1, shape[1] + 1), np.linspace(y0, y1, shape[0] + 1)
 
 
-def rasterize(domain: Domain, shape: tuple[int, int] = (224, 224), bounds: tuple | None = None) -> Raster:
+def rasterize(boundary: Boundary, shape: tuple[int, int] = (224, 224), bounds: tuple | None = None) -> Raster:
     """Masks of shape (rows, columns) over `bounds` ((x0, y0), (x1, y1)), the domain's own box by default.
 
     Raises
@@ -59,13 +59,14 @@ def rasterize(domain: Domain, shape: tuple[int, int] = (224, 224), bounds: tuple
     shape = tuple(int(k) for k in shape)  # type: ignore[assignment]
     if len(shape) != 2 or min(shape) < 1:
         raise DomainError(f"Expected a raster shape (rows, columns) of positive numbers (got {shape})")
-    bounds = domain.bounds if bounds is None else tuple((float(x), float(y)) for x, y in bounds)
-    if domain.is_empty or not (bounds[0][0] < bounds[1][0] and bounds[0][1] < bounds[1][1]):
+    given = boundary.bounds.tolist() if bounds is None else bounds
+    bounds = tuple((float(x), float(y)) for x, y in given)
+    if not (bounds[0][0] < bounds[1][0] and bounds[0][1] < bounds[1][1]):  # NaN for an empty one
         raise DomainError(f"Expected a domain with an interior and bounds ((x0, y0), (x1, y1)) (got {bounds})")
-    raster = Raster(np.zeros(shape, bool), _curves(domain.boundary, shape, bounds), bounds)
-    inside = domain.boundary.encloses(raster.points)
+    raster = Raster(np.zeros(shape, bool), _curves(boundary, shape, bounds), bounds)
+    inside = boundary.encloses(raster.points)
     passed = np.logical_or.reduce(list(raster.boundary.values())).ravel()
-    inside[passed] = domain.contains(raster.points[:, passed])  # centres that lie on the boundary
+    inside[passed] = boundary.signed_distance(raster.points[:, passed]) <= 0  # centres that lie on the boundary
     raster.interior[...] = inside.reshape(shape)
     return raster
 

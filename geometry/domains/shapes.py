@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ._boundary import SNAP, Boundary
-from ._pieces import Arc, Point, Segment
-from .domain import Domain, DomainError, as_points
+from meshmove.geometry.arrays import Array
+
+from ..errors import DomainError
+from .boundary import SNAP, Boundary, as_points
+from .domain import Domain
+from .pieces import Arc, Point, Segment
 
 __all__ = ["Disk", "Ellipse", "Polygon", "Rectangle", "Triangle"]
-
-Array = NDArray[np.float64]
 
 
 def _show(value: Any) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array, Ids
+
 __all__ = ["BoxTree", "morton_codes"]
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 _WIDTH = 8
 

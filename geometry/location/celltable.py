@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array, Ids
+
 from ..cells import CellKind
 from ..mesh import CellMesh
 from .boxtree import BoxTree, morton_codes
@@ -14,8 +16,6 @@ from .inverse import closest_in_cell, reference_weights
 
 __all__ = ["CellTable"]
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 _CHUNK = 1 << 15
 _TINY = 1e-14  # rounding of coordinates, in extents: within it a point counts as inside of a cell

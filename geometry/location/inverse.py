@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from meshmove.geometry.arrays import Array
 
 from ..cells import CellKind
 
 __all__ = ["closest_in_cell", "closest_in_simplex", "reference_weights"]
-
-Array = NDArray[np.float64]
 
 
 def _solve(a: Array, b: Array) -> Array:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meshmove.geometry.arrays import Array, Ids
+
 from ..errors import FieldError, InvalidMeshError, first_ids
 from ..mesh import CellMesh
 from .celltable import CellTable
@@ -14,8 +16,6 @@ from .inverse import reference_weights
 
 __all__ = ["Location", "PointLocator"]
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 _CHUNK = 1 << 15  # points handled together: their temporaries stay in the processor's cache
 _OUTSIDE = 1e-10  # in extents: from here on a point is called outside

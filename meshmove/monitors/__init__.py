@@ -1,12 +1,12 @@
 """Monitors: derivative recovery, monitor functions, and the error that a mesh is predicted to have."""
 
-from .density import CallableDensity, NodalDensity, simplicial
-from .duality import dual_error, solution_error
+from .density import CallableDensity, NodalDensity
 from .hessians import NodalHessians
+from .interpolation_error import hessian_norm, interpolation_error
 from .monitor import Monitor, optimal_exponent
-from .predict import hessian_norm, interpolation_error
 from .quadratic import quadratic_solution_error, third_derivatives
 from .recovery import Recovery, recover_gradient, recover_hessian
+from .solution_error import dual_error, solution_error
 
 __all__ = [
     "CallableDensity",
@@ -21,7 +21,6 @@ __all__ = [
     "quadratic_solution_error",
     "recover_gradient",
     "recover_hessian",
-    "simplicial",
     "solution_error",
     "third_derivatives",
 ]

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh, Location, MonitorError, PointLocator
+from meshmove.geometry import Location, MonitorError, PointLocator
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import first_ids
 from meshmove.options import called
 
-__all__ = ["CallableDensity", "NodalDensity", "simplicial"]
+__all__ = ["CallableDensity", "NodalDensity"]
 
-Array = NDArray[np.float64]
 
 #: step of the difference quotients, relative to the size of the mesh
 STEP = 1e-6
@@ -108,7 +108,7 @@ class NodalDensity:
     values
         One value a vertex of the locator's mesh.
     locator
-        Of a mesh of simplices (see `simplicial`).
+        Of a mesh of simplices (see `CellMesh.simplicial`).
     """
 
     def __init__(self, values: Array, locator: PointLocator) -> None:
@@ -133,11 +133,3 @@ class NodalDensity:
         where = self._locator.find(x, guess=self._guess.get(x.shape[1]))
         self._guess[x.shape[1]] = where.cells
         return where
-
-
-def simplicial(mesh: CellMesh) -> CellMesh:
-    """The mesh with every cell split into simplices: on these a nodal field is linear, and looked up fastest."""
-    if all(b.kind.is_simplex for b in mesh.blocks):
-        return mesh
-    parts = [b.nodes[:, b.kind.simplices].reshape(-1, mesh.dim + 1) for b in mesh.blocks]
-    return CellMesh.single(mesh.points, np.concatenate(parts), "triangle" if mesh.dim == 2 else "tetra")

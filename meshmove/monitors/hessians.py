@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import PointLocator, Sides
+from meshmove.geometry.arrays import Array
 
 __all__ = ["NodalHessians"]
-
-Array = NDArray[np.float64]
 
 
 class NodalHessians:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
 from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.quality import vertex_volumes
 
-from .predict import hessian_norm
+from .interpolation_error import hessian_norm
 from .recovery import Recovery
 from .standard import Standard
 
 __all__ = ["KINDS", "Monitor", "optimal_exponent", "smoother"]
 
-Array = NDArray[np.float64]
 
 KINDS = ("hessian", "gradient", "curvature")
 #: largest intensity and exponent: what lies beyond is a monitor that leaves all cells in one place, or in none
@@ -153,19 +153,6 @@ def _are_bounds(bounds: object) -> bool:
 
 def _default_exponent(kind: str, dim: int) -> float:
     return optimal_exponent(dim) if kind == "hessian" else 1.0
-
-
-def vertex_volumes(mesh: CellMesh) -> Array:
-    """Volume (n,) that belongs to each vertex: equal shares of its cells."""
-    from meshmove.geometry import cell_volumes
-
-    volume = np.abs(cell_volumes(mesh))
-    total, first = np.zeros(mesh.n_points), 0
-    for block in mesh.blocks:
-        share = volume[first : first + len(block)] / block.kind.vertices
-        total += np.bincount(block.nodes.ravel(), np.repeat(share, block.kind.vertices), mesh.n_points)
-        first += len(block)
-    return total
 
 
 def smoother(mesh: CellMesh) -> csr_matrix:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
 
 __all__ = ["operators"]
 
-Array = NDArray[np.float64]
 
 #: a direction counts as determined when the patch's second moments show this much of it
 _INDEPENDENT = 1e-2

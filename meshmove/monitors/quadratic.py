@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, kind_of
+from meshmove.geometry.arrays import Array
 
-from .duality import DUAL, barycentric, unit_dual
 from .recovery import Recovery
+from .solution_error import DUAL, barycentric, unit_dual
 
 __all__ = ["quadratic_solution_error", "third_derivatives"]
-
-Array = NDArray[np.float64]
 
 
 def third_derivatives(recovery: Recovery, hessian: Array) -> Array:

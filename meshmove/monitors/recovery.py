@@ -13,17 +13,16 @@ a kink there, which is no curvature. A vertex on an interface has derivatives on
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 
 from meshmove.geometry import CellMesh, FieldError, Sides
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import first_ids
 
 from .patches import operators
 
 __all__ = ["Recovery", "recover_gradient", "recover_hessian"]
-
-Array = NDArray[np.float64]
 
 
 class Recovery:

@@ -3,7 +3,8 @@
 from .align import Align
 from .alignment import Alignment
 from .checked import moved_by
-from .functional import Density, Functional
+from .density import Density
+from .functional import Functional
 from .imbalance import cell_mass, imbalance
 from .monge_ampere import MongeAmpere, untangled
 from .problem import Move, Mover, Problem

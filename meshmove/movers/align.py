@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+from meshmove.geometry.arrays import Array
 
 from .alignment import Alignment
 from .checked import moved_by
+from .descent import minimise
 from .lift import Lift
-from .minimise import minimise
 from .monge_ampere import MongeAmpere
 from .problem import Move, Mover, Problem
 
 __all__ = ["Align"]
 
-Array = NDArray[np.float64]
 
 #: steps between two looks at the mesh, and by how much of the error they have to lower it for more
 ROUND, WORTH = 20, 0.01

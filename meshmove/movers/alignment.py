@@ -32,14 +32,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
-from meshmove.geometry.boundary import Shells
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.sliding import Shells
 
 from .distortion import Distortion
 from .rules import cross
 
 __all__ = ["Alignment", "Hessians"]
 
-Array = NDArray[np.float64]
 
 #: J below this share of its value at rest is zero
 NOTHING = 1e-16

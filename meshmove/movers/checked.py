@@ -7,15 +7,14 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import MoverError, first_ids
 
 from .problem import Move, Mover, Problem
 
 __all__ = ["checked", "moved_by"]
 
-Array = NDArray[np.float64]
 
 #: nodes further than this from where they may be, in parts of the mesh's size, are not there by rounding
 OFF, OFF_SINGLE = 1e-9, 1e-6

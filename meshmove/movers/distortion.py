@@ -14,18 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
-from meshmove.geometry.boundary import Shells
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
+from meshmove.geometry.sliding import Shells
 
-from .edges import EdgeLimit
+from .edge_limit import EdgeLimit
 from .interior import Interior
 from .laplacian import corner_weights
 from .rules import cross
 from .volumes import VolumeLimit
 
 __all__ = ["Distortion"]
-
-Array = NDArray[np.float64]
 
 
 class Distortion:

@@ -11,30 +11,20 @@ the `Distortion`, which never lets a cell invert.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from meshmove.geometry import CellMesh
-from meshmove.geometry.boundary import Shells
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.sliding import Shells
 
+from .density import Density
 from .distortion import Distortion
 from .laplacian import assemble
 from .rules import rule_of
 
-__all__ = ["Density", "Functional"]
-
-Array = NDArray[np.float64]
-
-
-class Density(Protocol):
-    """A positive function of space: values (n,), and values with gradients (dim, n), at points (dim, n)."""
-
-    def value(self, x: Array) -> Array: ...
-
-    def value_and_gradient(self, x: Array) -> tuple[Array, Array]: ...
+__all__ = ["Functional"]
 
 
 class Functional(Distortion):

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
 
-from meshmove.geometry.boundary import Slide
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.sliding import Slide
 
 from .functional import Functional
 from .laplacian import per_component
 
 __all__ = ["gauss_newton"]
-
-Array = NDArray[np.float64]
 
 
 def gauss_newton(functional: Functional, slide: Slide, points: Array) -> Callable[[Array], Array]:

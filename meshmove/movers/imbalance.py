@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
 
 __all__ = ["cell_mass", "imbalance", "spread"]
-
-Array = NDArray[np.float64]
 
 
 def cell_mass(mesh: CellMesh, points: Array, monitor: Callable[[Array], Array], degree: int = 5) -> Array:

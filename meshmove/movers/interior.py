@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, Validity
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.bernstein import POSITIVE
 from meshmove.geometry.curvilinear import Curvilinear
 
 __all__ = ["Interior"]
 
-Array = NDArray[np.float64]
 
 #: of its mean; a coefficient below this is pushed up, and this share of its original value is free
 LOW, FREE = 0.1, 0.5

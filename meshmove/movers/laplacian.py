@@ -12,11 +12,11 @@ from scipy.sparse import coo_matrix, csr_matrix, diags, identity, kron
 from scipy.sparse.linalg import cg, splu
 
 from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
 
 __all__ = ["Inverse", "assemble", "corner_weights", "inverse", "per_component", "simplex_gradients", "stiffness"]
 
-Array = NDArray[np.float64]
 
 #: unknowns beyond which multigrid beats a sparse factorisation (time and memory), by dimension
 DIRECT = {2: 150_000, 3: 6_000}

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
-from meshmove.geometry.boundary import Slide
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.sliding import Slide
 
 from .laplacian import Inverse, inverse, stiffness
 
 __all__ = ["Lift"]
-
-Array = NDArray[np.float64]
 
 
 class Lift:

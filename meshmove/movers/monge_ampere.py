@@ -7,23 +7,22 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meshmove.geometry.arrays import Array
 from meshmove.options import count, number
 
+from .density import Power
+from .descent import minimise
 from .functional import Functional
 from .gauss_newton import gauss_newton
 from .imbalance import spread
 from .lift import Lift
-from .minimise import minimise
-from .powers import Power
 from .problem import Move, Problem
 from .relaxation import divergence, relax
 
 __all__ = ["MongeAmpere", "untangled"]
 
-Array = NDArray[np.float64]
 
 #: nodes beyond which factorising the Gauss-Newton matrix costs more than it saves, by dimension
 FACTORISE = {2: 120_000, 3: 2_500}

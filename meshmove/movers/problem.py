@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, Validity
-from meshmove.geometry.boundary import Facets, Slide
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
+from meshmove.geometry.sliding import Facets, Slide
 
 from .alignment import Alignment
-from .functional import Density
+from .density import Density
 from .imbalance import cell_mass, spread
 from .volumes import VOLUME
 
 __all__ = ["Move", "Mover", "Problem"]
 
-Array = NDArray[np.float64]
 
 #: an edge or facet may stray from what it stands for by this share of the mesh's size, or this many times as far as at
 #: the start: on a circle, edges 1.5 times as long stray 2.25 times as far

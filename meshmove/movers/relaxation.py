@@ -6,19 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from meshmove.geometry import CellMesh
-from meshmove.geometry.boundary import Slide
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
+from meshmove.geometry.sliding import Slide
 
 from .functional import Functional
 from .laplacian import corner_weights, simplex_gradients
 
 __all__ = ["Relaxed", "divergence", "relax"]
 
-Array = NDArray[np.float64]
 
 #: give up when the residual is still above this share of the initial one after so many steps
 HOPELESS, PATIENCE = 0.8, 9

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meshmove.geometry import kind_of
+from meshmove.geometry.arrays import Array
 
 __all__ = ["cross", "rule_of"]
-
-Array = NDArray[np.float64]
 
 
 def cross(a: list[Array], b: list[Array]) -> list[Array]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from meshmove.geometry.boundary import Shells
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.sliding import Shells
 
 __all__ = ["VOLUME", "VolumeLimit"]
 
-Array = NDArray[np.float64]
 
 #: what a shell encloses may change by this share
 VOLUME = 0.005

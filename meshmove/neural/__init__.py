@@ -1,8 +1,9 @@
 """The neural mover: network, data-free loss, training, weights."""
 
+from meshmove.learning.weights import WeightsError
+
 from .batch import MeshBatch
 from .dmm import DMM, Settings, Trace
 from .mover import Neural
-from .weights import WeightsError
 
 __all__ = ["DMM", "MeshBatch", "Neural", "Settings", "Trace", "WeightsError"]

@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components, depth_first_order
 from scipy.spatial import Delaunay, cKDTree
 
 from meshmove.geometry import CellMesh, PointLocator, Slide, cell_volumes, facets_of
+from meshmove.geometry.arrays import Array
 from meshmove.movers import Problem
 
 from .batch import MeshBatch
@@ -22,7 +23,6 @@ from .dmm import DMM
 
 __all__ = ["coarse_start", "coarsened"]
 
-Array = NDArray[np.float64]
 
 #: nodes of a mesh from which on a coarse level pays, and about how many that has
 LARGE, COARSE = 3000, 2000

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from meshmove.geometry import PointLocator
-from meshmove.monitors.density import simplicial
 
 from .batch import MeshBatch
 from .energy import determinant
@@ -24,7 +23,7 @@ def compose(batch: MeshBatch, image: Tensor, points: Tensor) -> Tensor:
     at = image.detach().cpu().double().numpy()
     home = batch.points.detach().cpu().double().numpy()
     for mesh, a, b in zip(batch.meshes, batch.first[:-1], batch.first[1:], strict=True):
-        moved = simplicial(mesh.moved(at[a:b]))
+        moved = mesh.moved(at[a:b]).simplicial()
         cells = PointLocator(moved).find(home[a:b].T).cells
         found.append(torch.from_numpy(moved.corners[0][cells] + a))
     nodes = torch.cat(found).to(batch.points.device)  # (n, d+1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from meshmove.geometry.errors import InvalidMeshError
+from meshmove.learning.weights import WeightsError, read_weights, write_weights
 
 from .batch import MeshBatch
 from .compose import compose
@@ -18,9 +19,11 @@ from .features import FEATURES, features
 from .guard import let_through, repaired, softening, valid
 from .lift import gauss_newton_lift
 from .network import Advisor
-from .weights import WeightsError, read_weights, write_weights
 
 __all__ = ["DMM", "Settings", "Trace"]
+
+#: where the shipped models are
+FOLDER = Path(__file__).parent / "weights"
 
 #: coefficients that the network emits at every node
 ADVICE = 4
@@ -95,7 +98,7 @@ class DMM(nn.Module):
         WeightsError
             If there is no such model, or its file is truncated, altered, or of another kind or version.
         """
-        settings, tensors = read_weights(name_or_path, "dmm")
+        settings, tensors = read_weights(name_or_path, "dmm", FOLDER)
         try:
             model = cls(Settings(**cast(dict[str, Any], settings)))
             model.load_state_dict({k: v.float() for k, v in tensors.items()})

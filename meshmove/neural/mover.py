@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from meshmove.geometry.arrays import Array
 from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem, untangled
+from meshmove.movers.descent import minimise
 from meshmove.movers.gauss_newton import gauss_newton
-from meshmove.movers.minimise import minimise
 from meshmove.options import count, number
 
 from .batch import MeshBatch
@@ -24,7 +24,6 @@ from .repair import repair
 
 __all__ = ["Neural", "pretrained"]
 
-Array = NDArray[np.float64]
 
 #: largest over mean monitor, and imbalance at rest, beyond which the network's steps no longer lead anywhere
 CONTRAST, IMBALANCE = 60.0, 3.0
@@ -159,7 +158,7 @@ class Neural:
             batch = MeshBatch.of([problem.mesh], [problem.slide], [problem.component])
             problem.workspace[key] = batch.to(self.device)
         batch = problem.workspace[key]
-        density = _Sampled(problem.density, problem.mesh.points)
+        density = Sampled(problem.density, problem.mesh.points)
         start, cut, rounds, inverse_rounds = problem.start, 1.0, 0, None
         coarse = coarse_start(model, problem)
         if coarse is not None:
@@ -188,7 +187,7 @@ class Neural:
         return points, min(cut, float(trace.cut)), rounds + trace.rounds
 
 
-class _Sampled:
+class Sampled:
     """A NumPy density as a torch function with a gradient, held in the box of points (n, dim) beyond which it need
     not exist."""
 

@@ -9,17 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
+from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.cells import CellKind
 from meshmove.geometry.errors import FieldError, InvalidMeshError
 from meshmove.geometry.location import Location, PointLocator
 from meshmove.geometry.mesh import CellMesh
 
-from ._bounds import bounded
+from .bounds import bounded
 
 __all__ = ["conservative"]
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 _CHUNK = 1 << 16  # cells handled together
 
 
@@ -112,15 +111,7 @@ def conservative(
 
 
 def _check_same(mesh: CellMesh, moved: CellMesh) -> None:
-    alike = (
-        mesh.points.shape == moved.points.shape
-        and len(mesh.blocks) == len(moved.blocks)
-        and all(
-            a.kind is b.kind and np.array_equal(a.nodes, b.nodes)
-            for a, b in zip(mesh.blocks, moved.blocks, strict=True)
-        )
-    )
-    if not alike:
+    if not mesh.same_cells(moved):
         raise InvalidMeshError(f"Expected meshes with the same cells (got {mesh} and {moved}); use interpolate()")
 
 

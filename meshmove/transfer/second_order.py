@@ -6,16 +6,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.curvilinear import curvilinear
 from meshmove.geometry.location import Location, PointLocator
 from meshmove.geometry.mesh import CellBlock, CellMesh
 
 __all__ = ["SecondOrder"]
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 #: on curved cells a point's place in the straight cell is found by so many fixed-point steps
 ROUNDS = 4

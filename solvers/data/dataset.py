@@ -12,12 +12,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshmove.registry import converter_for
+from meshmove.meshes.registry import converter_for
 
-from ._files import read_all
-from ._folder import made_once, write_folder
-from ._frames import Frame, cells_of, check_times, gathered, plain_mesh, vertex_nodes
-from ._joining import difference, merged, step_of, with_attributes
+from .folder import made_once, write_folder
+from .reading.files import read_all
+from .reading.frames import Frame, cells_of, check_times, gathered, plain_mesh
+from .reading.joining import difference, merged, step_of, with_attributes
 from .trajectories import DatasetError, Trajectories
 
 __all__ = ["TrajectoryDataset", "cached_dataset"]
@@ -43,7 +43,7 @@ class TrajectoryDataset(Sequence[Trajectories]):
         There is no trajectory, a group has fewer than two frames or frames at unequal distances, or groups do not
         agree; the message names the group.
 
-    >>> from meshmove.solvers.data.burgers import burgers_trajectories
+    >>> from meshmove.solvers.generators.burgers import burgers_trajectories
     >>> coarse, fine = (burgers_trajectories(n, cells=c, stride=1, frames=3) for n, c in ((2, 6), (3, 8)))
     >>> data = TrajectoryDataset((coarse, fine))
     >>> data
@@ -177,7 +177,7 @@ attributes: viscosity)
             A field is missing in a frame or not finite there; the message names file and frame.
 
         >>> import tempfile
-        >>> from meshmove.solvers.data.burgers import burgers_trajectories
+        >>> from meshmove.solvers.generators.burgers import burgers_trajectories
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     for seed in (0, 1):
         ...         path = burgers_trajectories(2, seed=seed, cells=6, stride=1, frames=3).save(f"{folder}/{seed}.npz")
@@ -226,7 +226,7 @@ attributes: viscosity)
         TrajectoryDataset(3 trajectories on one mesh of 4 nodes, 2-D; 2 frames, 0.1 apart; fields: u)
         """
         plain = plain_mesh(mesh)
-        nodes = vertex_nodes(plain)
+        nodes = plain.vertex_nodes
         values = {}
         for name, given in fields.items():
             array = np.asarray(given)

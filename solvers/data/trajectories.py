@@ -20,26 +20,24 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove._whole import locked, whole
 from meshmove.geometry import CellBlock, CellMesh, FieldError, MeshmoveError, PointLocator, kind_of
 from meshmove.geometry.errors import first_ids
-from meshmove.monitors import simplicial
+from meshmove.whole_files import locked, whole
 
-from ._npz import read_npz
-from ._sides import named_sides
+from .npz import read_npz
+from .side_names import named_sides
 
-__all__ = ["DatasetError", "Trajectories", "cached", "progress_of"]
+__all__ = ["DatasetError", "Trajectories", "cached"]
 
-T = TypeVar("T")
 LAYOUT = 1
 _GROUPS = ("cells", "fields", "boundaries", "attributes")
 
@@ -128,7 +126,7 @@ class Trajectories:
         DatasetError
             The mesh has another dimension, or nodes far outside of this one.
 
-        >>> from meshmove.solvers.data.burgers import burgers_trajectories
+        >>> from meshmove.solvers.generators.burgers import burgers_trajectories
         >>> fine, coarse = (burgers_trajectories(2, cells=8, stride=k, frames=2) for k in (1, 4))
         >>> on = fine.on(coarse.mesh)
         >>> on
@@ -171,7 +169,7 @@ class Trajectories:
 
     @cached_property
     def _locator(self) -> PointLocator:
-        return PointLocator(simplicial(self.mesh))
+        return PointLocator(self.mesh.simplicial())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the file whole or not at all: under a temporary name first, then renamed."""
@@ -290,7 +288,7 @@ def cached(path: str | os.PathLike[str], make: Callable[[], Trajectories]) -> Tr
     Give data of other parameters another name: the file is not compared with what `make` would make.
 
     >>> import tempfile
-    >>> from meshmove.solvers.data.burgers import burgers_trajectories
+    >>> from meshmove.solvers.generators.burgers import burgers_trajectories
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for _ in range(2):  # the second time from the file
     ...         data = cached(folder + "/small.npz", lambda: burgers_trajectories(1, cells=8, stride=1, frames=2))
@@ -303,18 +301,3 @@ def cached(path: str | os.PathLike[str], make: Callable[[], Trajectories]) -> Tr
             if not path.is_file():
                 make().save(path)
     return Trajectories.load(path)
-
-
-def progress_of(items: Sequence[T], what: str, show: bool) -> Iterable[T]:
-    """The items, with a progress bar on standard error if wanted and where that is a terminal."""
-    if not show:
-        return items
-    return _shown(items, what)
-
-
-def _shown(items: Sequence[T], what: str) -> Iterator[T]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    yield from track(items, description=what, console=console, disable=not console.is_terminal)

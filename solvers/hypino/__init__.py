@@ -1,7 +1,9 @@
 """HyPINO: a hypernetwork that reads a linear problem and writes networks that solve it."""
 
-from .model import HyPINO, Settings
-from .solution import Solution
-from .target import Emitted
+from meshmove.solvers.solution import Solution
+
+from .emitted import Emitted
+from .hypino import HyPINO
+from .network import Settings
 
 __all__ = ["Emitted", "HyPINO", "Settings", "Solution"]

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from meshmove.solvers.pde import LinearPDE, ProblemError
-from meshmove.solvers.projection.rows import conditions
+from meshmove.solvers.projection.boundary_rows import conditions
 
 if TYPE_CHECKING:
-    from .target import Emitted
+    from .emitted import Emitted
 
 __all__ = ["Step", "finetune", "random_start"]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad, scaled_dot_product_attention
 
 from .inputs import GUESSES, Inputs
-from .target import fourier_width, nodal_to_lattice, shapes
+from .jets import fourier_width, nodal_to_lattice, shapes
 
 __all__ = ["FieldHead", "WeightHead"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .sweeps import sweep
+from .rough_solution import sweep
 
 __all__ = ["CHANNELS", "GUESSES", "Inputs", "Turn", "prepare"]
 

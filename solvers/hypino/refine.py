@@ -10,24 +10,23 @@ as a projection of what is missed onto coarse splines tells it.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from meshmove.solvers.pde import LinearPDE, UnitProblem
+from meshmove.geometry.arrays import Array
+from meshmove.solvers.pde import Statement, UnitProblem
+from meshmove.solvers.projection.boundary_rows import conditions
 from meshmove.solvers.projection.field import Field, Sum, as_array
-from meshmove.solvers.projection.knowing import corner_features, hole_features
-from meshmove.solvers.projection.project import fit
-from meshmove.solvers.projection.rows import conditions
+from meshmove.solvers.projection.grids import fit
+from meshmove.solvers.projection.singular import corner_features, hole_features
 from meshmove.solvers.projection.trust import Middles
+from meshmove.solvers.solution.remainder import remainder
 
-__all__ = ["Round", "refine", "remainder"]
+__all__ = ["Round", "refine"]
 
-Array = NDArray[np.float64]
 
 _CELLS = 20
 
@@ -41,59 +40,6 @@ class Round:
     defect: float
     kept: bool
     error: float = float("nan")
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """A field with its points in physical coordinates."""
-
-    pde: LinearPDE
-    field: Field
-
-    def jets(self, x: Array) -> Array:
-        unit = self.pde.unit
-        return as_array(self.field.jets(unit.to_unit(x))) / unit.powers[:, None]
-
-
-def remainder(pde: LinearPDE, field: Field) -> LinearPDE:
-    """The problem that the error of a function has: the same operator and domain, what is missed as data.
-
-    >>> from meshmove.geometry import Rectangle
-    >>> from meshmove.solvers.pde import Dirichlet
-    >>> from meshmove.solvers.projection.field import Zero
-    >>> pde = LinearPDE(Rectangle((0, 0), (1, 1), "all"), uxx=1, uyy=1, source=3, conditions={"all": Dirichlet()})
-    >>> remainder(pde, Zero()).source_at(np.zeros((2, 1)))
-    array([3.])
-    """
-    u = _Unit(pde, field)
-    rest = copy.copy(pde)
-    rest.__dict__.pop("unit", None)
-    rest.source = lambda x: pde.source_at(x) - (pde.coefficients_at(x) * u.jets(x)).sum(axis=0)
-    changed: dict[tuple, tuple] = {}
-    sides = []
-    for side in pde.sides:
-        if side.rows not in changed:
-            changed[side.rows] = tuple(row._replace(value=_missed(pde, u, row)) for row in side.rows)
-        sides.append(side._replace(rows=changed[side.rows]))
-    rest.sides = tuple(sides)
-    return rest
-
-
-def _missed(pde: LinearPDE, u: _Unit, row: Any) -> Callable[[Array], Array]:
-    from meshmove.solvers.pde._functions import evaluate
-    from meshmove.solvers.pde._sides import NEUMANN, ROBIN
-
-    def missed(x: Array) -> Array:
-        jets = u.jets(x)
-        if row.kind == 0:
-            has = jets[0]
-        elif row.kind in (NEUMANN, ROBIN):
-            has = (pde.domain.normal(x) * jets[1:3]).sum(axis=0) + evaluate(row.share, x, row.what) * jets[0]
-        else:
-            has = jets[2]
-        return evaluate(row.value, x, row.what) - has
-
-    return missed
 
 
 class Defect:
@@ -164,7 +110,7 @@ def _factors(
     return [np.asarray(least), np.asarray(balanced)]
 
 
-def refine(pde: LinearPDE, emit: Callable[[LinearPDE], Any], rounds: int) -> tuple[Sum, list[Any], list[Round]]:
+def refine(pde: Statement, emit: Callable[[Statement], Any], rounds: int) -> tuple[Sum, list[Any], list[Round]]:
     """A first solution and `rounds` corrections.
 
     Parameters

@@ -1,9 +1,10 @@
 """MM-PDE: a neural time stepper on moving meshes."""
 
-from .fit import CONFIGS, Config, fit
-from .model import Settings
+from .network import Settings
 from .observation import Observation
+from .rollout import Frame, Trajectory
 from .stepper import MMPDE
-from .trajectory import Frame, Trajectory
+from .training.config import CONFIGS, Config
+from .training.fit import fit
 
 __all__ = ["CONFIGS", "MMPDE", "Config", "Frame", "Observation", "Settings", "Trajectory", "fit"]

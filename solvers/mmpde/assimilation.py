@@ -10,13 +10,12 @@ from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist
 
 from meshmove.geometry import CellMesh, PointLocator
-from meshmove.monitors import simplicial
+from meshmove.geometry.arrays import Array
 
 from .observation import Observation, refuse_outside
 
 __all__ = ["Observer"]
 
-Array = NDArray[np.float64]
 
 #: correlation lengths that are tried, in shares of the mesh's size
 LENGTHS = (0.05, 0.1, 0.2, 0.5, 2.0)
@@ -58,7 +57,7 @@ class Observer:
         self._mesh, self._fields = mesh, tuple(fields)
         self._extent = float(np.ptp(mesh.points, axis=0).max())
         self._free = np.ones(mesh.n_points) if held is None else 1.0 - np.asarray(held, float)
-        self._locator = PointLocator(simplicial(mesh))
+        self._locator = PointLocator(mesh.simplicial())
         self._losses: dict[str, Array] = {}
         self._weight: dict[str, tuple[float, float]] = {}
 

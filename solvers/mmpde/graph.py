@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from meshmove.geometry import CellMesh, facets_of
-from meshmove.monitors.monitor import vertex_volumes
+from meshmove.geometry.quality import vertex_volumes
 
 from .operators import Operators
 
@@ -58,7 +58,7 @@ class Graph:
         Examples
         --------
         >>> import skfem
-        >>> from meshmove.inputs import Source
+        >>> from meshmove.meshes.source import Source
         >>> Graph.of(Source.of(skfem.MeshTri().refined(2)).cells).edges.shape
         torch.Size([2, 112])
         """

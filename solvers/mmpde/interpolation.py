@@ -12,7 +12,6 @@ from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from meshmove.geometry import CellMesh, PointLocator
-from meshmove.monitors import simplicial
 
 __all__ = ["Interpolation", "Near", "nearest"]
 
@@ -56,7 +55,7 @@ class Near:
         """
         if neighbours:
             return cls(torch.from_numpy(nearest(mesh.points, points, neighbours)), None, mesh.n_points)
-        locator = locator or PointLocator(simplicial(mesh))
+        locator = locator or PointLocator(mesh.simplicial())
         simplices, _ = locator.mesh.corners
         guess = np.zeros(mesh.n_points, np.int64)  # a node has not gone far from where it is now
         guess[simplices] = np.arange(len(simplices))[:, None]

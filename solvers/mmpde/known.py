@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, FieldError
+from meshmove.geometry.arrays import Array
 
-from ._shapes import rim_of
 from .seen import Seen
+from .shapes import rim_of
 
 __all__ = ["Boundary", "Known"]
 
-Array = NDArray[np.float64]
 #: name of a boundary -> the value of all fields there, or of some by name; None where nothing is to be held
 Boundary = Mapping[str, "float | Mapping[str, float] | None"]
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshmove.geometry import CellMesh, FieldError
+from meshmove.geometry.arrays import Array
 
 __all__ = ["Observation", "refuse_outside", "several"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,12 +17,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from meshmove.geometry import CellMesh, facets_of
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.movers.laplacian import corner_weights
 
 __all__ = ["Operators"]
-
-Array = NDArray[np.float64]
 
 
 class Operators:
@@ -41,7 +40,7 @@ class Operators:
     Examples
     --------
     >>> import skfem
-    >>> from meshmove.inputs import Source
+    >>> from meshmove.meshes.source import Source
     >>> mesh = Source.of(skfem.MeshTri().refined(3)).cells
     >>> operators = Operators.of(mesh)
     >>> x = torch.tensor(mesh.points, dtype=torch.float32)

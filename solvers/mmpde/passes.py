@@ -7,22 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from meshmove.adaptation.following import Moving
 from meshmove.geometry import CellMesh, FieldError
+from meshmove.geometry.arrays import Array
 
 from .graph import Graph
 from .known import Known
-from .model import Moved, State, TwoBranches
-from .moving import Moving
+from .network import TwoBranches
 from .rest import departures
-from .samples import state_of
-from .trajectory import interpolated
+from .rollout import interpolated
+from .state import Moved, State, state_of
 
 __all__ = ["Now", "advanced"]
 
-Array = NDArray[np.float64]
 
 #: a state at which the network itself moves by more than this share of a usual change is not at rest
 DRIFT = 0.05

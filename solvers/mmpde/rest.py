@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
 from meshmove.solvers.data import TrajectoryDataset
 
-from ._shapes import rim_of
+from .shapes import rim_of
 
 __all__ = ["both_ways", "departures", "rest_of"]
 
-Array = NDArray[np.float64]
 
 #: share of the nodes and frames, those nearest to the state, that show whether nothing moves there
 QUIET = 1e-3

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 
-from ._shapes import MESH, NODES, of_boundaries, of_mesh, of_nodes, rim_of
 from .rest import rest_of
+from .shapes import MESH, NODES, of_boundaries, of_mesh, of_nodes, rim_of
 
 __all__ = ["Seen"]
 
-Array = NDArray[np.float64]
 Range = tuple[float, float]
 
 #: how far beyond a range is still within: a share of its width, and of the size of its ends

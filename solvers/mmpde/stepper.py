@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from meshmove.adaptation.following import Moving
 from meshmove.geometry import CellMesh, FieldError
-from meshmove.inputs import Source
-from meshmove.monitors import Monitor
-from meshmove.movers import Mover
-from meshmove.neural.weights import WeightsError, read_weights, write_weights
+from meshmove.geometry.arrays import Array
+from meshmove.meshes.source import Source
 
-from ._inputs import attributes_of, check, columns_of, nodes_of, same_mesh, strange, values_of
 from .assimilation import Observer
+from .checks import attributes_of, check, columns_of, nodes_of, same_mesh, strange, values_of
 from .graph import Graph
 from .known import Boundary, Known
-from .model import Settings, TwoBranches
-from .moving import MONITOR, Moving
+from .network import TwoBranches
 from .observation import Observation, several
 from .passes import Now, advanced
-from .seen import Seen
-from .trajectory import Frame, Trajectory
+from .rollout import Frame, Trajectory
+from .training.config import CONFIGS
+from .training.fit import fit
 
 __all__ = ["MMPDE"]
-
-KIND, FOLDER = "mmpde", Path(__file__).parent / "weights"
-Array = NDArray[np.float64]
 
 
 class MMPDE(TwoBranches):
     """A neural time stepper with a mesh that moves for every frame, see `TwoBranches` for the network."""
 
-    #: how nodes are moved in rollouts and for training
-    monitor: Monitor = MONITOR
-    mover: str | Mover = "monge-ampere"
     _last: Any = None
-
-    def moving_on(self, mesh: CellMesh) -> Moving:
-        """The mover of a mesh, with this model's monitor."""
-        return Moving(mesh, self.monitor, self.mover)
 
     def rollout(
         self,
@@ -211,77 +198,23 @@ class MMPDE(TwoBranches):
         return other.to(self.unit.device)
 
     def fit(self, data: Any, folder: str | Path, *, config: Any = None, **options: Any) -> MMPDE:
-        """Train a model of this one's settings on a `TrajectoryDataset`; the best weights are taken over. Mode, device
-        and precision of the model, and the state of torch's random numbers, stay as they were.
+        """A new model of this one's settings, monitor and mover, trained on a `TrajectoryDataset`: the best weights.
 
-        `folder` gets log, checkpoint and weights; a second call goes on from there. `options` go to
-        `meshmove.solvers.mmpde.fit.fit`.
+        This model, and the state of torch's random numbers, stay as they were; the new one has its mode, device and
+        precision. `folder` gets log, checkpoint and weights; a second call goes on from there. `options` go to
+        `meshmove.solvers.mmpde.training.fit.fit`.
         """
-        from .fit import CONFIGS, fit
-
         config = replace(CONFIGS["small"], settings=self.settings) if config is None else config
         for _ in fit(config, folder, data=data, **({"monitor": self.monitor, "mover": self.mover} | options)):
             pass
         best = type(self).from_pretrained(Path(folder) / "best.safetensors")
-        mode, like = self.training, self.unit
-        if best.settings == self.settings:
-            self.load_state_dict(best.state_dict())
-            self.monitor, self.mover, self.seen, self._last = best.monitor, best.mover, best.seen, None
-        else:
-            self.__dict__.update(best.__dict__ | {"_last": None})
-        return self.to(like.device, like.dtype).train(mode)
-
-    def save_pretrained(self, path: str | Path) -> Path:
-        """Write settings, monitor, mover and weights to a .safetensors file; returns its path.
-
-        Raises
-        ------
-        WeightsError
-            The mover is an object, not a name.
-        """
-        path = Path(path)
-        path = path if path.suffix == ".safetensors" else path.with_suffix(".safetensors")
-        if not isinstance(self.mover, str):
-            raise WeightsError(f"Expected a mover by its name, to be written with the weights (got {self.mover!r})")
-        known = asdict(self.settings) | {"monitor": asdict(self.monitor), "mover": self.mover}
-        known["seen"] = None if self.seen is None else self.seen.as_json()
-        return write_weights(path, KIND, known, self.state_dict())
-
-    @classmethod
-    def from_pretrained(cls, name_or_path: str | Path = "burgers") -> MMPDE:
-        """A model from the name of a shipped one, "burgers", "burgers-still" (of one branch) or "cylinder", or from a
-        .safetensors file.
-
-        Raises
-        ------
-        WeightsError
-            The file is missing, truncated, altered, or of another kind.
-        """
-        settings, tensors = read_weights(name_or_path, KIND, FOLDER)
-        named: dict[str, Any] = dict(settings)
-        try:
-            monitor, mover, seen = named.pop("monitor"), named.pop("mover"), named.pop("seen", None)
-            with torch.random.fork_rng():  # weights are drawn, to be replaced
-                model = cls(Settings(**_with_tuples(named)))
-            model.load_state_dict(tensors)
-            model.monitor, model.mover = Monitor(**_with_tuples(monitor)), mover
-            model.seen = None if seen is None else Seen.from_json(seen)
-        except KeyError as error:
-            raise WeightsError(f"Expected the setting {error} in {name_or_path}: train the model again") from error
-        except (AttributeError, TypeError, RuntimeError, ValueError) as error:
-            raise WeightsError(f"Expected the weights of an MMPDE in {name_or_path} (got others: {error})") from error
-        return model.eval()
+        return best.to(self.unit.device, self.unit.dtype).train(self.training)
 
     def __repr__(self) -> str:
         s = self.settings
         count = sum(p.numel() for p in self.parameters())
         kind = "two branches" if s.moving else "one branch"
         return f"MMPDE({kind}, {count:,} weights; fields {', '.join(s.fields)}; bundles of {s.bundle} frames)"
-
-
-def _with_tuples(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists, which JSON makes of tuples, as tuples again."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in named.items()}
 
 
 class _Following:

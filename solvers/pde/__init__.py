@@ -1,10 +1,11 @@
-"""Stating linear problems of second order: equation, domain, conditions; and their finite element solution."""
+"""Stating linear problems of second order: equation, domain, conditions."""
 
-from ._functions import NonlinearError, ProblemError
 from .conditions import Dirichlet, Interval, Neumann, Robin, TimeInterval
-from .linear import TERMS, LinearPDE, several_of
+from .corners_and_holes import Corner, Hole
+from .functions import NonlinearError, ProblemError
+from .linear import LinearPDE, several_of
 from .mesh_domain import MeshDomain
-from .shape import Corner, Hole
+from .statement import TERMS, Statement
 from .unit import BoundaryRows, InteriorRows, UnitProblem
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "NonlinearError",
     "ProblemError",
     "Robin",
+    "Statement",
     "TimeInterval",
     "UnitProblem",
     "several_of",

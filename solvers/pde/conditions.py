@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._functions import Function, ProblemError, checked, is_number, shown
+from .functions import Function, ProblemError, checked, is_number, shown
 
 __all__ = ["Condition", "Dirichlet", "Interval", "Neumann", "Robin", "TimeInterval"]
 

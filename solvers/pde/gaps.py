@@ -6,16 +6,15 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.domains import Domain
-from meshmove.geometry.domains._boundary import Boundary
-from meshmove.geometry.domains._edges import joined_ends
-from meshmove.geometry.domains._gmsh import shells
+from meshmove.geometry.domains.boundary import Boundary
+from meshmove.geometry.domains.meshing.gmsh_engine import shells
+from meshmove.geometry.domains.meshing.sizes import joined_ends
 
 __all__ = ["Gap", "narrowest"]
 
-Array = NDArray[np.float64]
 
 _SAMPLES = 65  #: on a curved piece, at first and in each round that narrows the search down
 _ROUNDS = 6

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from meshmove.geometry.domains import Domain, Rectangle
 
-from ._checks import check_domain, check_posed, classify
-from ._divergence import Conductivity, expanded
-from ._functions import Array, Function, ProblemError, checked, evaluate, shown
-from ._sides import Side, sides_of
 from .conditions import Condition, Dirichlet, Interval, Neumann, Robin, TimeInterval
+from .divergence import Conductivity, expanded
+from .functions import Function, ProblemError, checked, shown
 from .mesh_domain import MeshDomain
+from .sides import sides_of
+from .statement import TERMS, Statement
+from .well_posed import check_domain, check_posed, classify
 
-if TYPE_CHECKING:
-    from .unit import UnitProblem
-
-__all__ = ["TERMS", "LinearPDE", "several_of"]
-
-#: the derivatives that an operator is made of, in the order of all coefficient arrays; where it has a mixed derivative
-#: "uxy" is the sixth
-TERMS = ("u", "ux", "uy", "uxx", "uyy")
+__all__ = ["LinearPDE", "several_of"]
 
 
-class LinearPDE:
+class LinearPDE(Statement):
     r"""A linear equation of second order, the domain that it holds in, and what is known on the boundary.
 
         c_u u + c_ux u_x + c_uy u_y + c_uxx u_xx + c_uyy u_yy + c_uxy u_xy = source
@@ -119,25 +110,24 @@ class LinearPDE:
         terms = {name: checked(f, f"the coefficient {name}") for name, f in given.items()}
         self.conditions = _conditions(conditions)
         self.given, self.mesh = domain, None
-        self.domain: Domain = self._planar(domain, time)
-        self.timed = time is not None
+        plane, timed = self._planar(domain, time), time is not None
         self.divergence = divergence
         if divergence is not None:
-            terms = expanded(divergence, terms, self.domain, self.timed)
-        if self.timed and _any(terms, "uxy"):
+            terms = expanded(divergence, terms, plane, timed)
+        if timed and _any(terms, "uxy"):
             raise ProblemError("Expected no mixed derivative of space and time (got uxy= with time=)")
-        if not self.timed and (initial is not None or velocity is not None or _any(terms, "ut", "utt")):
+        if not timed and (initial is not None or velocity is not None or _any(terms, "ut", "utt")):
             raise ProblemError(
                 "Expected time= for an equation with ut, utt, initial or velocity (got none): "
                 'a TimeInterval on an Interval, or time="y" on a domain whose second axis is time'
             )
-        self.coefficients = _merged(terms, self.timed)
-        self.source = checked(source, "the source")
         self.initial = None if initial is None else checked(initial, "the initial value")
         self.velocity = None if velocity is None else checked(velocity, "the initial velocity")
-        check_domain(self.domain)
-        self.kind: str = classify(self)
-        self.sides: tuple[Side, ...] = sides_of(self.domain, self.conditions, self.timed, self.initial, self.velocity)
+        check_domain(plane)
+        operator = Statement(plane, _merged(terms, timed), checked(source, "the source"), (), timed, "")
+        kind = classify(operator)
+        sides = sides_of(plane, self.conditions, timed, self.initial, self.velocity)
+        super().__init__(plane, operator.coefficients, operator.source, sides, timed, kind)
         check_posed(self)
 
     def _planar(self, domain: Any, time: TimeInterval | str | None) -> Domain:
@@ -157,56 +147,6 @@ class LinearPDE:
             return domain
         self.mesh = domain
         return MeshDomain.of(domain, prefer=tuple(self.conditions))
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether all coefficients are numbers."""
-        return not any(callable(c) for c in self.coefficients)
-
-    def coefficients_at(self, x: Array) -> Array:
-        """The coefficients (5, n), or (6, n) with a mixed derivative, at points (2, n), in the order of `terms`."""
-        return np.stack(
-            [evaluate(c, x, f"the coefficient {n}") for c, n in zip(self.coefficients, self.terms, strict=True)]
-        )
-
-    def source_at(self, x: Array) -> Array:
-        """The source (n,) at points (2, n)."""
-        return evaluate(self.source, x, "the source")
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the derivatives: `TERMS`, with t for y in time problems, and the mixed derivative where there is."""
-        if self.mixed:
-            return (*TERMS, "uxy")
-        return tuple(t.replace("y", "t") for t in TERMS) if self.timed else TERMS
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the equation has a mixed derivative."""
-        return len(self.coefficients) > len(TERMS)
-
-    @cached_property
-    def unit(self) -> UnitProblem:
-        """The same problem in coordinates [-1, 1]^2."""
-        from .unit import UnitProblem
-
-        return UnitProblem(self)
-
-    @property
-    def equation(self) -> str:
-        """The equation as text, the highest derivative in time first."""
-        order = ("utt", "ut", "uxx", "ux", "u") if self.timed else ("uxx", "uxy", "uyy", "ux", "uy", "u")
-        by_name = dict(zip(self.terms, self.coefficients, strict=True))
-        text = ""
-        for name in order:
-            c = by_name.get(name, 0.0)
-            if not callable(c) and c == 0:
-                continue
-            sign = "-" if not callable(c) and c < 0 else "+"
-            size = shown(c) if callable(c) else shown(abs(c))
-            term = name if size == "1" else f"{size} {name}"
-            text += f" {sign} {term}" if text else f"{'-' if sign == '-' else ''}{term}"
-        return f"{text} = {shown(self.source)}"
 
     def __repr__(self) -> str:
         parts = [f"{self.kind}: {self.equation}"]

@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.curved import MidNodes
 from meshmove.geometry.domains import Domain
-from meshmove.geometry.domains._boundary import Boundary
-from meshmove.geometry.domains._gmsh import shells
-from meshmove.geometry.domains._pieces import Segment
+from meshmove.geometry.domains.boundary import Boundary
+from meshmove.geometry.domains.meshing.gmsh_engine import shells
+from meshmove.geometry.domains.pieces import Segment
 from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
-from meshmove.registry import converter_for
+from meshmove.meshes.registry import converter_for
 
 __all__ = ["MeshDomain"]
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 #: how far the polyline of a curved edge may be from it, relative to the extent
 CHORD = 1e-6

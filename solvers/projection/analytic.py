@@ -19,9 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
+
 __all__ = ["Analytic"]
 
-Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 

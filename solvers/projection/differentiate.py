@@ -13,20 +13,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import LinearPDE, ProblemError
 
 from .field import Expansion
-from .knowing import corner_features
-from .project import fit
+from .grids import fit
+from .singular import corner_features
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Projector"]
-
-Array = NDArray[np.float64]
 
 
 class Projector:
@@ -97,15 +95,15 @@ class Projector:
         """The factorised system for physical coefficients (5, n), and those in unit coordinates."""
         from dataclasses import replace
 
+        from .grids import columns_of
         from .least_squares import Arrow
-        from .project import _columns
 
         unit = coefficients / self.unit.powers[:, None]
         if np.array_equal(coefficients, self.coefficients):
             return self._fit.system, unit
         equation = replace(self._fit.equation, coefficients=unit)
         rows = self._fit.conditions
-        columns = [_columns(f, equation, rows) for f in self._fit.field.features]
+        columns = [columns_of(f, equation, rows) for f in self._fit.field.features]
         return Arrow(equation, rows.points, rows.coefficients, columns), unit
 
     def expansion(self, weights: Array) -> Expansion:
@@ -114,7 +112,7 @@ class Projector:
 
     def functional(self, X: Array, g: Array) -> Array:
         """sum_i g_i phi(X_i) for all features phi."""
-        from .knowing import Local
+        from .singular import Local
 
         splines = self._fit.field.splines
         assert splines is not None

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.gaps import narrowest
 
 if TYPE_CHECKING:
-    from .project import Projection
+    from .grids import Projection
 
 __all__ = ["doubts"]
 
-Array = NDArray[np.float64]
 
 #: estimates up to this need no explanation
 _FINE = 1e-2

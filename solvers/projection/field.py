@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .knowing import Local
+from meshmove.geometry.arrays import Array
+
+from .random_tanh import Tanh
+from .singular import Local
 from .splines import Splines
-from .tanh import Tanh
 
 __all__ = ["Emission", "Expansion", "Field", "Sum", "Zero"]
-
-Array = NDArray[np.float64]
 
 
 class Field(Protocol):

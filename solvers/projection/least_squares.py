@@ -12,17 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cho_solve_banded, cholesky_banded, solve_triangular
 from scipy.sparse import csr_matrix, hstack
+
+from meshmove.geometry.arrays import Array, Ids
 
 from .quadrature import Quadrature
 from .splines import Splines
 
 __all__ = ["Arrow", "Columns"]
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 _BLOCK = 4  # cells to a side of the blocks whose rows are multiplied as dense matrices
 _RIDGE = 1e-13

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
 
 from .splines import Splines
 
 __all__ = ["Quadrature", "inside_of", "quadrature"]
 
-Array = NDArray[np.float64]
 
 _POINTS = 3
 _ORDERS = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2), (1, 1))  # of D_i along X, Y

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-__all__ = ["Splines"]
+from meshmove.geometry.arrays import Array
 
-Array = NDArray[np.float64]
+__all__ = ["Splines"]
 
 
 @lru_cache

@@ -22,24 +22,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import dctn
 from scipy.ndimage import maximum_filter, minimum_filter
 
+from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.unit import InteriorRows
 
 from .field import Emission, Field
-from .knowing import Local
 from .quadrature import Quadrature, inside_of
-from .tanh import Tanh
+from .random_tanh import Tanh
+from .singular import Local
 
 if TYPE_CHECKING:
-    from .project import Projection
+    from .grids import Projection
 
 __all__ = ["Middles", "Told", "told"]
 
-Array = NDArray[np.float64]
 
 _FRESH = 4  #: fresh points over the edge of a cell
 _ITERATIONS = 4  #: of the inverse iteration for the smallest singular value

@@ -11,9 +11,9 @@ from benchmarks.dmm import heldout, heldout_meshes, heldout_monitors
 from benchmarks.dmm.heldout import CASES, CASES_3D, case, plan, steep_third
 from meshmove.geometry import facets_of
 from meshmove.geometry.checks import check_cells, check_facets
-from meshmove.training import FAMILIES
-from meshmove.training.recipes import RECIPES
-from meshmove.training.terms import KINDS
+from meshmove.procedural import FAMILIES
+from meshmove.procedural.monitors.analytic_terms import KINDS
+from meshmove.procedural.monitors.random_terms import RECIPES
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,11 +15,11 @@ from benchmarks.hypino.converged import converged
 from benchmarks.hypino.move import stated
 from benchmarks.hypino.rivals import _bumps, _differences
 from benchmarks.hypino.zero_shot import least_squares
-from meshmove import _bench
+from meshmove.cli import benchmarks as _bench
 from meshmove.geometry import Disk, Rectangle
+from meshmove.solvers.fem.manufactured import PROBLEMS
 from meshmove.solvers.hypino import HyPINO, Settings
 from meshmove.solvers.pde import Dirichlet, LinearPDE
-from meshmove.solvers.poisson import PROBLEMS
 from meshmove.solvers.projection import Tanh
 
 TINY = Settings(raster=32, patch=4, width=32, depths=(1, 1), window=4, fields=2, hidden=8, rank=2)
@@ -98,7 +98,7 @@ def test_differences_of_finite_elements_see_the_source(sample):
 
 
 def test_problems_for_the_mover_are_stated_with_the_right_sign():
-    from meshmove.solvers.projection import project
+    from meshmove.solvers import project
 
     problem = PROBLEMS["waves"]
     x = np.random.default_rng(0).uniform(0, 1, (2, 200))

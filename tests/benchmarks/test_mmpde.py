@@ -16,7 +16,7 @@ from benchmarks.mmpde.cases import Runner, best_on_the_mesh, case_of, config_of,
 from benchmarks.mmpde.parts import NOISE, SHARE, observations
 from benchmarks.mmpde.rivals import FNO, UNet
 from benchmarks.mmpde.training import Bench, train
-from meshmove import _bench
+from meshmove.cli import benchmarks as _bench
 from meshmove.geometry import PointLocator
 from meshmove.solvers.mmpde import MMPDE
 from meshmove.solvers.mmpde.stepper import Now

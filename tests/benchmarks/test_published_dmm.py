@@ -8,7 +8,7 @@ from benchmarks.dmm.published_dmm import case as case_of
 from benchmarks.dmm.published_dmm import losses, network
 from benchmarks.dmm.published_dmm import train as training
 from meshmove.geometry import CellMesh, Disk, Rectangle
-from meshmove.solvers.data.burgers import burgers_trajectories
+from meshmove.solvers.generators.burgers import burgers_trajectories
 
 
 @pytest.fixture(scope="module")

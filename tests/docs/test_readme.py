@@ -25,7 +25,7 @@ def test_readme_shows_python():
 @pytest.mark.parametrize("code", PAGES.values(), ids=PAGES)
 def test_python_block_of_the_documentation_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("meshmove.registry._registered", {})
+    monkeypatch.setattr("meshmove.meshes.registry._registered", {})
     exec(compile(code, "docs", "exec"), {"__name__": "__main__"})
 
 
@@ -49,8 +49,8 @@ def test_command_line_block_runs(tmp_path, monkeypatch):
     import skfem
 
     import meshmove
-    from meshmove.cli import main
-    from meshmove.registry import converter_for
+    from meshmove.cli.commands import main
+    from meshmove.meshes.registry import converter_for
 
     pytest.importorskip("pyvista").OFF_SCREEN = True
     commands = [line.split() for block in SHELL for line in block.splitlines() if line.startswith("meshmove ")]

@@ -8,14 +8,14 @@ import pytest
 import skfem
 
 import meshmove
-from meshmove._info import describe
 from meshmove.geometry import CellMesh, InvalidMeshError, TangledMeshError, Validity, inverted_cells, kind_of
 from meshmove.geometry.bernstein import NEGATIVE, POSITIVE, TOUCHING, Bernstein
 from meshmove.geometry.checks import check_cells
 from meshmove.geometry.curvilinear import QUADRATIC, curvilinear
 from meshmove.geometry.errors import MeshmoveError
-from meshmove.inputs import Source
-from meshmove.plugins._assemble import Block, assemble
+from meshmove.meshes.describe import describe
+from meshmove.meshes.source import Source
+from meshmove.plugins.blocks import Block, assemble
 from tests.shapes import box, turn
 
 SECOND = tuple(QUADRATIC)

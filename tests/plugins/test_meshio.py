@@ -11,7 +11,7 @@ from meshio._mesh import topological_dimension
 
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError
 from meshmove.geometry.quality import cell_volumes
-from meshmove.plugins._assemble import QUADRATIC
+from meshmove.plugins.blocks import QUADRATIC
 from meshmove.plugins.meshio import converter
 
 # one cell of each second-order kind: VTK's reference coordinates of the further nodes

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError
+from meshmove.meshes.registry import converter_for
 from meshmove.plugins.pyg import converter
-from meshmove.registry import converter_for
 
 with warnings.catch_warnings():  # torch_geometric uses torch.jit.script, which torch has deprecated
     warnings.simplefilter("ignore")

@@ -12,9 +12,9 @@ from meshmove.geometry.cells import KINDS
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
 from meshmove.geometry.quality import cell_volumes
-from meshmove.plugins._assemble import QUADRATIC
+from meshmove.meshes.registry import converter_for
+from meshmove.plugins.blocks import QUADRATIC
 from meshmove.plugins.pyvista import _TYPES, cellmesh_to_pyvista, converter, plot
-from meshmove.registry import converter_for
 
 NUMBER = {name: number for number, (name, _) in _TYPES.items()}
 

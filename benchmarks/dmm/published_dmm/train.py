@@ -22,8 +22,8 @@ from skfem.models.poisson import laplace
 from torch import Tensor
 
 from meshmove.geometry import facets_of
-from meshmove.geometry.boundary import Slide
-from meshmove.solvers.data.flow import skfem_mesh
+from meshmove.geometry.sliding import Slide
+from meshmove.solvers.fem.meshes import skfem_mesh
 
 from .case import Case
 from .losses import boundary_loss, contracted, convexity_loss, interior_loss, total_loss

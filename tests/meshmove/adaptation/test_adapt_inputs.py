@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 
 import meshmove
 from meshmove.geometry import inverted_cells
-from meshmove.registry import converter_for
+from meshmove.meshes.registry import converter_for
 from tests.shapes import box, bump, front, turn
 
 FAST = meshmove.Monitor("gradient", intensity=4)

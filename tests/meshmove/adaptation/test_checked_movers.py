@@ -8,9 +8,9 @@ import skfem
 
 import meshmove
 from meshmove import MongeAmpere, MoverError, Neural, Smooth
+from meshmove.adaptation.movers_by_name import MOVERS, NAMES, mover_of
 from meshmove.geometry import inverted_cells
 from meshmove.movers import Move
-from meshmove.movers_by_name import MOVERS, NAMES, mover_of
 from tests.shapes import bump, front
 
 MESH = skfem.MeshTri().refined(3)
@@ -149,7 +149,7 @@ def test_movers_of_the_same_name_do_the_same():
 
 
 def test_the_command_line_lists_the_table():
-    from meshmove.cli import adapt
+    from meshmove.cli.commands import adapt
 
     assert set(NAMES) == {"auto", *MOVERS}
     hint = get_type_hints(adapt, include_extras=True)["mover"]

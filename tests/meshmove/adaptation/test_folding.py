@@ -9,7 +9,7 @@ import skfem
 
 import meshmove
 from meshmove.geometry import CellMesh, Validity, kind_of
-from meshmove.inputs import Source
+from meshmove.meshes.source import Source
 from meshmove.monitors import CallableDensity
 from meshmove.movers import Functional, Move, Smooth
 from meshmove.movers.interior import Interior

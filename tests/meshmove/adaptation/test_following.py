@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from meshmove.adaptation.following import Moving, mover_of
 from meshmove.geometry import inverted_cells
 from meshmove.movers import MongeAmpere
-from meshmove.solvers.mmpde.moving import Moving, mover_of
 from tests.shapes import box, front
 
 KINDS = ["triangle", "quad", "mixed 2-D", "tetra"]

@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 import meshmove
 from meshmove import FieldError, MonitorError
 from meshmove.geometry.plane import flatten
-from meshmove.solvers.poisson import interpolation_error_of
+from meshmove.solvers.fem.poisson import interpolation_error_of
 from tests.shapes import bump, front, turn
 
 FAST = meshmove.Monitor("gradient", intensity=4)

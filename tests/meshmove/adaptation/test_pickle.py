@@ -16,8 +16,8 @@ import torch
 from torch_geometric.data import Data
 
 import meshmove
-from meshmove.inputs import Source
-from meshmove.registry import converter_for
+from meshmove.meshes.registry import converter_for
+from meshmove.meshes.source import Source
 from tests.shapes import front
 
 FAST = meshmove.Monitor("gradient", intensity=4)

@@ -11,10 +11,10 @@ import skfem
 from typer.testing import CliRunner
 
 import meshmove
-from meshmove import _regions
-from meshmove._info import describe
-from meshmove.cli import app
-from meshmove.inputs import Source
+from meshmove.cli.commands import app
+from meshmove.meshes import regions as _regions
+from meshmove.meshes.describe import describe
+from meshmove.meshes.source import Source
 
 AT = np.linspace(0, 1, 11)[3]
 GRID = skfem.MeshTri.init_tensor(*[np.linspace(0, 1, 11)] * 2)

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 import meshmove
-from meshmove import _bench
-from meshmove.cli import app
+from meshmove.cli import benchmarks as _bench
+from meshmove.cli.commands import app
 
 
 @pytest.fixture

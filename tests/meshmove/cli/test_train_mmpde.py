@@ -7,7 +7,7 @@ import skfem
 from typer.testing import CliRunner
 
 import meshmove
-from meshmove.cli import app
+from meshmove.cli.commands import app
 from meshmove.solvers import MMPDE
 from meshmove.solvers.mmpde import CONFIGS
 from tests.solvers.mmpde.cases import TINY, burgers

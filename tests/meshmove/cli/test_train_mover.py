@@ -8,8 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from meshmove.cli import app
-from meshmove.neural import DMM, Settings, fit
+from meshmove.cli.commands import app
+from meshmove.neural import DMM, Settings
+from meshmove.neural.training import fit
 
 
 @pytest.fixture(autouse=True)

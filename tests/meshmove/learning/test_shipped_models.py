@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 
 import meshmove
+from meshmove.learning.weights import shipped
 from meshmove.neural import DMM, MeshBatch, Settings
+from meshmove.neural.dmm import FOLDER
 from meshmove.neural.energy import imbalance, state
-from meshmove.neural.samples import Samples
-from meshmove.neural.weights import FOLDER, shipped
+from meshmove.neural.training.samples import Samples
 
 MEGABYTES = 60
 
 
 def test_there_is_a_model_for_each_dimension_with_its_card():
-    assert shipped() == ["dmm-2d", "dmm-3d"]
+    assert shipped(FOLDER) == ["dmm-2d", "dmm-3d"]
     for name, dim in (("dmm-2d", 2), ("dmm-3d", 3)):
         assert DMM.from_pretrained(name).settings.dim == dim
         card = (FOLDER / f"{name}.md").read_text()

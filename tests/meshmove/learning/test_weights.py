@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from meshmove.geometry import MeshmoveError
+from meshmove.learning.weights import read_weights, shipped, write_weights
 from meshmove.neural import DMM, Settings, WeightsError
-from meshmove.neural import weights as module
-from meshmove.neural.weights import read_weights, shipped, write_weights
+from meshmove.neural import dmm as module
 from tests.meshmove.neural.cases import batch_of, bump, cube, model_of
 
 
@@ -54,7 +54,7 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match=r"shipped model \(none\).*got 'dmm-9d'"):
         DMM.from_pretrained("dmm-9d")
     model_of().save_pretrained(tmp_path / "dmm-2d.safetensors")
-    assert shipped() == ["dmm-2d"]
+    assert shipped(tmp_path) == ["dmm-2d"]
     assert DMM.from_pretrained().settings.width == 8
     for name in ("dmm-3d", tmp_path / "nowhere.safetensors", "", tmp_path):
         with pytest.raises(WeightsError, match="dmm-2d"):

@@ -17,12 +17,12 @@ import pytest
 import skfem
 from typer.testing import CliRunner
 
-from meshmove import _writing
-from meshmove._lost import lost
-from meshmove._meshio import extensions, listening, reader
-from meshmove.cli import app
-from meshmove.inputs import Source
-from meshmove.io import MeshFileError, MeshFileWarning, load, save
+from meshmove.cli.commands import app
+from meshmove.meshes.files import writing as _writing
+from meshmove.meshes.files.io import MeshFileError, MeshFileWarning, load, save
+from meshmove.meshes.files.lost import lost
+from meshmove.meshes.files.own_meshio import extensions, listening, reader
+from meshmove.meshes.source import Source
 
 
 def flat():

@@ -10,10 +10,11 @@ import pyvista as pv
 import skfem
 from pyvista import examples
 
-from meshmove import _groups, _writing
 from meshmove.geometry.errors import MeshmoveError, UnsupportedMeshError
-from meshmove.io import MeshFileError, load, save
-from meshmove.registry import converter_for
+from meshmove.meshes.files import groups as _groups
+from meshmove.meshes.files import writing as _writing
+from meshmove.meshes.files.io import MeshFileError, load, save
+from meshmove.meshes.registry import converter_for
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import warnings
 import pytest
 
 import meshmove
-from meshmove.inputs import Source
-from meshmove.io import MeshFileError, MeshFileWarning, load, save
+from meshmove.meshes.files.io import MeshFileError, MeshFileWarning, load, save
+from meshmove.meshes.source import Source
 from tests.meshmove.meshes.foreign_files import READ, REFUSED
 
 

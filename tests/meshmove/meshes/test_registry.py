@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import skfem
 
-from meshmove import registry
-from meshmove._optional import MissingPackageError, require
 from meshmove.geometry.errors import MeshmoveError, UnsupportedMeshError
+from meshmove.meshes import registry
+from meshmove.meshes.registry import Converter, converter_for, known, register
+from meshmove.optional import MissingPackageError, require
 from meshmove.plugins.meshio import converter as meshio_converter
 from meshmove.plugins.skfem import converter as skfem_converter
-from meshmove.registry import Converter, converter_for, known, register
 
 FOREIGN = """
 from dataclasses import dataclass, replace
@@ -97,7 +97,7 @@ def test_registering_at_run_time_goes_before_entry_points(foreign, monkeypatch):
 
 
 def test_a_foreign_mesh_can_be_saved(foreign, tmp_path):
-    from meshmove.io import load, save
+    from meshmove.meshes.files.io import load, save
 
     save(triangle(foreign[0].Grid), tmp_path / "foreign.vtu")
     assert load(tmp_path / "foreign.vtu").cells[0].type == "triangle"

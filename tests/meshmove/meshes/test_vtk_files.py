@@ -7,8 +7,8 @@ import pyvista as pv
 from scipy.io import netcdf_file
 
 import meshmove
-from meshmove.inputs import Source
-from meshmove.io import MeshFileError, load
+from meshmove.meshes.files.io import MeshFileError, load
+from meshmove.meshes.source import Source
 
 
 def plane():
@@ -144,7 +144,7 @@ def test_rubbish_is_refused_quietly(suffix, content, tmp_path, capfd):
 def test_without_pyvista_it_is_said_what_to_install(tmp_path, monkeypatch):
     plane().save(tmp_path / "plane.vtp")
     exodus(tmp_path / "two.e")
-    monkeypatch.setattr("meshmove.io._LIBRARIES", ())
+    monkeypatch.setattr("meshmove.meshes.files.io._LIBRARIES", ())
     for name in ("plane.vtp", "two.e"):
         with pytest.raises(MeshFileError, match=r'pip install "?(meshmove\[pyvista\]|netCDF4)'):
             load(tmp_path / name)

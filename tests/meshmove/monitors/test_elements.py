@@ -9,9 +9,10 @@ import skfem
 import meshmove
 from meshmove.geometry import CellMesh
 from meshmove.monitors import Recovery, quadratic_solution_error, third_derivatives
-from meshmove.monitors.duality import barycentric
 from meshmove.monitors.quadratic import _mean_squares
-from meshmove.solvers.poisson import PROBLEMS, l2_error, solve_poisson
+from meshmove.monitors.solution_error import barycentric
+from meshmove.solvers.fem.manufactured import PROBLEMS
+from meshmove.solvers.fem.poisson import l2_error, solve_poisson
 from tests.shapes import turn
 
 P2 = skfem.ElementTriP2()

@@ -5,9 +5,9 @@ import pytest
 import skfem
 
 import meshmove
+from meshmove.adaptation.choice import Predictor
 from meshmove.geometry import CellMesh, PointLocator, Sides
-from meshmove.monitors import Recovery, simplicial, solution_error
-from meshmove.select import Predictor
+from meshmove.monitors import Recovery, solution_error
 from tests.shapes import ALL_KINDS, box, turn
 
 AT = 0.5
@@ -148,7 +148,7 @@ def test_the_prediction_sees_the_hessian_of_the_cell_s_own_side(kind):
     x = mesh.points.T
     u = np.where(x[0] < AT, 0, (x[0] - AT) ** 2)
     recovery = Recovery(mesh)
-    predict = Predictor(mesh, recovery, u[:, None], PointLocator(simplicial(mesh)))
+    predict = Predictor(mesh, recovery, u[:, None], PointLocator(mesh.simplicial()))
     glide = np.where((x[0] == AT) & (x[1] > 0) & (x[1] < 1), 0.03, 0)
     moved = mesh.points + glide[:, None] * np.eye(mesh.dim)[1]
     sides = recovery.sides

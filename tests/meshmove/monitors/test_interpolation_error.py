@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshmove.geometry import KINDS, CellBlock, CellMesh, FieldError, kind_of
-from meshmove.monitors.predict import hessian_norm, interpolation_error
+from meshmove.monitors.interpolation_error import hessian_norm, interpolation_error
 from meshmove.monitors.recovery import recover_hessian
 
 seeds = st.integers(0, 2**32 - 1)

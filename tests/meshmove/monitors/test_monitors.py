@@ -5,10 +5,11 @@ import pytest
 
 import meshmove
 from meshmove import Monitor, MonitorError
+from meshmove.adaptation.choice import Predictor
 from meshmove.geometry import PointLocator
+from meshmove.geometry.quality import vertex_volumes
 from meshmove.monitors import NodalDensity, Recovery, optimal_exponent, solution_error
-from meshmove.monitors.monitor import smoother, vertex_volumes
-from meshmove.select import Predictor
+from meshmove.monitors.monitor import smoother
 from tests.shapes import ALL_KINDS, box, bump, front, turn
 
 every_kind = pytest.mark.parametrize("kind", ALL_KINDS)

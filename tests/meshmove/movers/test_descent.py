@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import meshmove
-from meshmove import select
+from meshmove.adaptation import choice as select
 from meshmove.geometry import Slide, facets_of
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.monitors import CallableDensity
 from meshmove.movers import Functional, MongeAmpere, Problem
-from meshmove.movers.minimise import minimise
+from meshmove.movers.descent import minimise
 from tests.shapes import box
 
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshmove.geometry import CellMesh, PointLocator, cell_volumes
-from meshmove.monitors import CallableDensity, NodalDensity, simplicial
+from meshmove.monitors import CallableDensity, NodalDensity
+from meshmove.movers.density import Power
 from meshmove.movers.functional import Functional
 from meshmove.movers.imbalance import cell_mass, imbalance
-from meshmove.movers.powers import Power
 from tests.shapes import ALL_KINDS, box, ring, turn
 
 RULES = ("vertices", "interior", "fine")
@@ -144,7 +144,7 @@ def test_densities_have_the_gradients_of_their_values(kind):
     rng = np.random.default_rng(0)
     x = rng.uniform(0.05, 0.95, (mesh.dim, 40))
     callable_ = CallableDensity(Wave().value, np.zeros(mesh.dim), 1.0)
-    nodal = NodalDensity(1 + mesh.points @ np.arange(1.0, mesh.dim + 1), PointLocator(simplicial(mesh)))
+    nodal = NodalDensity(1 + mesh.points @ np.arange(1.0, mesh.dim + 1), PointLocator(mesh.simplicial()))
     m, dm = nodal.value_and_gradient(x)
     np.testing.assert_allclose(m, 1 + np.arange(1.0, mesh.dim + 1) @ x, rtol=1e-9)
     np.testing.assert_allclose(dm, np.broadcast_to(np.arange(1.0, mesh.dim + 1)[:, None], dm.shape), rtol=1e-5)

@@ -8,8 +8,8 @@ import meshmove
 from meshmove.geometry import Slide, facets_of
 from meshmove.monitors import CallableDensity
 from meshmove.movers import Functional, MongeAmpere, Problem
-from meshmove.movers.edges import LIMIT, STIFFNESS, EdgeLimit
-from meshmove.movers.minimise import minimise
+from meshmove.movers.descent import minimise
+from meshmove.movers.edge_limit import LIMIT, STIFFNESS, EdgeLimit
 from meshmove.movers.monge_ampere import _Run
 from tests.shapes import box
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from meshmove.neural import DMM, MeshBatch, Settings
-from meshmove.neural.samples import unit
+from meshmove.neural.training.samples import unit
 from tests.shapes import box
 
 

@@ -12,8 +12,8 @@ from meshmove.geometry import CellBlock, InvalidMeshError, corner_volumes
 from meshmove.neural import MeshBatch
 from meshmove.neural.energy import energy, imbalance, jacobians, state
 from meshmove.neural.guard import FLAT, KEEP, valid
-from meshmove.neural.samples import Samples, unit
-from meshmove.training import MonitorBatch, NodalMonitors, random_mesh
+from meshmove.neural.training.samples import Samples, unit
+from meshmove.procedural import MonitorBatch, NodalMonitors, random_mesh
 from tests.meshmove.neural.cases import batch_of, bump, cube, model_of
 from tests.shapes import box, turn
 

@@ -257,9 +257,9 @@ def test_a_model_of_the_other_dimension_is_refused():
 
 def test_a_model_that_is_not_there_is_told(monkeypatch, tmp_path):
     monkeypatch.undo()
-    from meshmove.neural import weights
+    from meshmove.neural import dmm
 
-    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    monkeypatch.setattr(dmm, "FOLDER", tmp_path)
     module.pretrained.cache_clear()
     with pytest.raises(WeightsError, match="dmm-2d"):
         meshmove.adapt(mesh_of("triangle"), monitor=bump, mover="dmm")

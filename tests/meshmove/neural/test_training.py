@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from meshmove.movers import MongeAmpere, Smooth, minimise, monge_ampere, relaxation
+from meshmove.learning.weights import read_weights
+from meshmove.movers import MongeAmpere, Smooth, monge_ampere, relaxation
+from meshmove.movers import descent as minimise
 from meshmove.neural import DMM, Settings, WeightsError
-from meshmove.neural import fit as module
 from meshmove.neural import mover as neural_mover
-from meshmove.neural.fit import CONFIGS, Config, fit
-from meshmove.neural.objective import Objective
-from meshmove.neural.samples import Samples
-from meshmove.neural.weights import read_weights
+from meshmove.neural.training import fit as module
+from meshmove.neural.training.fit import CONFIGS, Config, fit
+from meshmove.neural.training.objective import Objective
+from meshmove.neural.training.samples import Samples
 
 TINY = Config(
     Settings(width=8, layers=1), steps=4, batch=2, nodes=(20, 40), pool=6, validate_every=2, validation=3, patience=5
@@ -96,7 +97,7 @@ warnings.simplefilter("ignore")
 import torch
 torch.set_num_threads(1)
 from tests.meshmove.neural.test_training import TINY
-from meshmove.neural.fit import fit
+from meshmove.neural.training.fit import fit
 if __name__ == "__main__":
     for row in fit(TINY, sys.argv[1], devices=2, accelerator="cpu"):
         pass

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from meshmove.geometry import aspect_ratio, cell_volumes, corner_volumes, facets_of
 from meshmove.geometry.checks import check_cells, check_facets
-from meshmove.training import FAMILIES, random_mesh
-from meshmove.training.delaunay import Unmeshable, triangulate
-from meshmove.training.meshes3d import is_sound
-from meshmove.training.outlines import airfoil, ellipse, polygon, rectangle
+from meshmove.procedural import FAMILIES, random_mesh
+from meshmove.procedural.meshes.delaunay import Unmeshable, triangulate
+from meshmove.procedural.meshes.families3d import is_sound
+from meshmove.procedural.meshes.outlines import airfoil, ellipse, polygon, rectangle
 
 EVERY = [(dim, name) for dim, families in FAMILIES.items() for name in families]
 
@@ -124,7 +124,7 @@ def test_bad_requests(options, message):
 
 def test_training_data_need_no_mesh_library():
     code = (
-        "import sys, meshmove.training;"
+        "import sys, meshmove.procedural;"
         "print([m for m in ('skfem', 'meshio', 'pyvista', 'vtk', 'matplotlib', 'gmsh') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from meshmove.geometry import CellMesh, PointLocator
-from meshmove.monitors import NodalDensity, simplicial
-from meshmove.training import MonitorBatch, NodalMonitors, random_mesh
-from meshmove.training.recipes import RECIPES, Frame, random_recipe
-from meshmove.training.terms import KINDS, evaluate, random_term
+from meshmove.monitors import NodalDensity
+from meshmove.procedural import MonitorBatch, NodalMonitors, random_mesh
+from meshmove.procedural.monitors.analytic_terms import KINDS, evaluate, random_term
+from meshmove.procedural.monitors.random_terms import RECIPES, Frame, random_recipe
 
 
 def meshes_of(seed, dim=2, count=12, **options):
@@ -142,7 +142,7 @@ def test_nodal_monitors_are_the_density_of_the_classical_mover(dim):
     batch = NodalMonitors(meshes, values)
     parts, graph, wanted = [], [], []
     for k, (mesh, v) in enumerate(zip(meshes, values, strict=True)):
-        inside = simplicial(mesh)
+        inside = mesh.simplicial()
         weights = rng.dirichlet(np.ones(dim + 1), 40)
         x = np.einsum("mv,mvd->md", weights, mesh.points[rng.permutation(inside.corners[0])[:40]])
         parts.append(x)

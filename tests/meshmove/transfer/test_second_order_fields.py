@@ -8,8 +8,8 @@ import skfem
 import meshmove
 from meshmove.geometry import PointLocator
 from meshmove.geometry.curvilinear import QUADRATIC
-from meshmove.inputs import Source
-from meshmove.plugins._assemble import Block, assemble
+from meshmove.meshes.source import Source
+from meshmove.plugins.blocks import Block, assemble
 from meshmove.transfer.second_order import SecondOrder
 from tests.shapes import box, bump, front
 

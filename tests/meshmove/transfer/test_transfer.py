@@ -10,7 +10,7 @@ from meshmove.geometry.errors import FieldError, InvalidMeshError
 from meshmove.geometry.location import PointLocator
 from meshmove.geometry.mesh import CellBlock, CellMesh
 from meshmove.transfer import conservative, interpolate
-from meshmove.transfer._bounds import bounded
+from meshmove.transfer.bounds import bounded
 
 FLAT = ("triangle", "quad", "tetra")
 

@@ -13,10 +13,10 @@ pytest.importorskip("PIL")
 
 from PIL import Image  # noqa: E402
 
-from meshmove._optional import MissingPackageError  # noqa: E402
 from meshmove.geometry import FieldError  # noqa: E402
+from meshmove.optional import MissingPackageError  # noqa: E402
 from meshmove.plugins import animate  # noqa: E402
-from meshmove.plugins.trajectories import _truth  # noqa: E402
+from meshmove.plugins.pictures.animation import _truth  # noqa: E402
 from meshmove.solvers.mmpde import Frame  # noqa: E402
 
 NU = {"viscosity": 0.01}

@@ -9,8 +9,8 @@ from meshmove.geometry.errors import InvalidMeshError
 
 pyvista = pytest.importorskip("pyvista")
 
-from meshmove.plugins._shown import VALUES, colour, first_grid  # noqa: E402
-from meshmove.plugins._view import opened  # noqa: E402
+from meshmove.plugins.pictures.values import VALUES, colour, first_grid  # noqa: E402
+from meshmove.plugins.pictures.view import opened  # noqa: E402
 from meshmove.plugins.pyvista import cellmesh_to_pyvista, plot  # noqa: E402
 
 

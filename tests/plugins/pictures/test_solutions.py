@@ -13,8 +13,8 @@ import meshmove.plugins  # noqa: E402
 from meshmove.geometry import Disk, Rectangle  # noqa: E402
 from meshmove.geometry.errors import FieldError, UnsupportedMeshError  # noqa: E402
 from meshmove.plugins import plot_history, plot_solution  # noqa: E402
-from meshmove.plugins._panels import Panel, _limits  # noqa: E402
-from meshmove.plugins.solutions import sampled  # noqa: E402
+from meshmove.plugins.pictures.panels import Panel, color_limits  # noqa: E402
+from meshmove.plugins.pictures.solutions import sampled  # noqa: E402
 from meshmove.solvers import Dirichlet, Interval, LinearPDE, Solution, TimeInterval, project  # noqa: E402
 from meshmove.solvers.hypino.finetune import Step  # noqa: E402
 from meshmove.solvers.hypino.refine import Round  # noqa: E402
@@ -71,11 +71,11 @@ def test_what_cannot_be_compared_with_is_refused(solution, exact):
 
 def test_scales_are_whole_decades_and_round_numbers():
     x = np.geomspace(3e-4, 0.7, 500)
-    assert _limits(Panel("", x, "", log=True)) == pytest.approx((1e-4, 1))
-    assert _limits(Panel("", np.r_[x, np.nan], "")) == pytest.approx((0, 0.7))
-    assert _limits(Panel("", np.ones(5), "")) == (0.5, 1.5)
-    assert _limits(Panel("", np.zeros(5), "", log=True))[1] <= 1e-15
-    assert _limits(Panel("", np.full(5, np.nan), "", log=True)) == (0.1, 1)
+    assert color_limits(Panel("", x, "", log=True)) == pytest.approx((1e-4, 1))
+    assert color_limits(Panel("", np.r_[x, np.nan], "")) == pytest.approx((0, 0.7))
+    assert color_limits(Panel("", np.ones(5), "")) == (0.5, 1.5)
+    assert color_limits(Panel("", np.zeros(5), "", log=True))[1] <= 1e-15
+    assert color_limits(Panel("", np.full(5, np.nan), "", log=True)) == (0.1, 1)
 
 
 def test_the_history_has_a_part_for_each_kind_of_step(solution, tmp_path):

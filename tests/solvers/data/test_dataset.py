@@ -322,14 +322,15 @@ def test_a_mesh_with_padded_facets_passes():
 
 
 def test_data_need_no_torch():
-    code = "import sys, meshmove.solvers.data, meshmove.solvers.data.advection, meshmove.solvers.data.wake;" \
-        "import meshmove.solvers.data.gray_scott, meshmove.solvers.data.burgers;" \
+    code = "import sys, meshmove.solvers.data, meshmove.solvers.generators.advection;" \
+        "import meshmove.solvers.generators.wake, meshmove.solvers.generators.gray_scott;" \
+        "import meshmove.solvers.generators.burgers;" \
         "sys.exit('torch' in sys.modules or 'pyvista' in sys.modules)"  # fmt: skip
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_attributes_can_be_left_out():
-    from meshmove.solvers.data.burgers import burgers_trajectories
+    from meshmove.solvers.generators.burgers import burgers_trajectories
 
     data = TrajectoryDataset((burgers_trajectories(2, cells=6, stride=1, frames=3),))
     assert data.attributes == ("viscosity",) and data.without("viscosity").attributes == ()

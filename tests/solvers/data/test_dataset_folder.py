@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from meshmove._whole import locked, whole
 from meshmove.geometry import FieldError
-from meshmove.solvers.data import DatasetError, Trajectories, TrajectoryDataset, _files, cached, cached_dataset
+from meshmove.solvers.data import DatasetError, Trajectories, TrajectoryDataset, cached, cached_dataset
+from meshmove.solvers.data.reading import files as _files
+from meshmove.whole_files import locked, whole
 
 POINTS = [[0.0, 0], [1, 0], [0, 1]]
 
@@ -200,7 +201,7 @@ def test_whole_files_leave_nothing_behind(tmp_path):
     with whole(tmp_path / "b") as part:
         part.write_text("new")
     assert (tmp_path / "a").read_text() == "new" and (tmp_path / "a").stat().st_mode & 0o777 == 0o640
-    from meshmove.neural.weights import write_weights  # not above, for processes that need no torch
+    from meshmove.learning.weights import write_weights  # not above, for processes that need no torch
 
     write_weights(tmp_path / "b", "k", {}, {})
     assert (tmp_path / "b").is_symlink()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from meshmove.geometry import FieldError
-from meshmove.solvers.data.trajectories import DatasetError, Trajectories, cached, progress_of
+from meshmove.progress import progress_of
+from meshmove.solvers.data.trajectories import DatasetError, Trajectories, cached
 from tests.shapes import box
 
 

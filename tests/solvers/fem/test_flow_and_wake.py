@@ -5,8 +5,9 @@ import pytest
 import skfem
 
 from meshmove.geometry import aspect_ratio, cell_volumes
-from meshmove.solvers.data.flow import Flow, FlowError, skfem_mesh
-from meshmove.solvers.data.wake import (
+from meshmove.solvers.fem.flow import Flow, FlowError
+from meshmove.solvers.fem.meshes import skfem_mesh
+from meshmove.solvers.generators.wake import (
     PROBE,
     strouhal_law,
     strouhal_number,

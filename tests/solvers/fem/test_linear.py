@@ -6,9 +6,10 @@ import skfem
 
 from meshmove.geometry import Disk, InvalidMeshError, Polygon, Rectangle, UnsupportedMeshError
 from meshmove.geometry.errors import FieldError
+from meshmove.solvers.fem.evaluation import function_of
+from meshmove.solvers.fem.linear import solve_finite_elements
+from meshmove.solvers.fem.meshes import mesh_of
 from meshmove.solvers.pde import Dirichlet, Interval, LinearPDE, Neumann, ProblemError, TimeInterval
-from meshmove.solvers.pde.evaluation import function_of
-from meshmove.solvers.pde.finite_elements import mesh_of, solve_finite_elements
 from tests.solvers.pde.cases import Known
 
 NAMES = ("u", "ux", "uy", "uxx", "uyy")

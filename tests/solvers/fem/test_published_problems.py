@@ -5,10 +5,10 @@ import pytest
 
 from benchmarks.hypino.references import FILE, load
 from meshmove.geometry import Rectangle
+from meshmove.solvers.fem.evaluation import function_of
+from meshmove.solvers.fem.linear import solve_finite_elements
+from meshmove.solvers.fem.published_problems import BENCHMARKS, Benchmark, grid
 from meshmove.solvers.pde import Dirichlet, LinearPDE
-from meshmove.solvers.pde.evaluation import function_of
-from meshmove.solvers.pde.finite_elements import solve_finite_elements
-from meshmove.solvers.pde.references import BENCHMARKS, Benchmark, grid
 
 SOLVED = ("HZ-G", "PS-C", "PS-L", "PS-G")
 KINDS = {"HT": "parabolic", "WV": "hyperbolic"}

@@ -10,14 +10,14 @@ from skfem.models.poisson import mass
 
 from meshmove.geometry import FieldError, cell_volumes
 from meshmove.geometry.domains import Disk
-from meshmove.solvers.data.advection import (
+from meshmove.solvers.fem.meshes import skfem_mesh
+from meshmove.solvers.generators.advection import (
     advection_dataset,
     advection_frames,
     random_vessel,
     stream_function,
     velocity_of,
 )
-from meshmove.solvers.data.flow import skfem_mesh
 
 DISK, RING = Disk((0, 0), 1, "wall"), Disk((0, 0), 1, "wall") - Disk((0, 0), 0.4, "hole")
 

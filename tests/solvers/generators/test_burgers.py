@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshmove.geometry import FieldError
-from meshmove.solvers.data.burgers import burgers_frames, burgers_trajectories, random_field, travelling_wave
+from meshmove.solvers.generators.burgers import burgers_frames, burgers_trajectories, random_field, travelling_wave
 
 
 def torus(n):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from meshmove.geometry import FieldError, cell_volumes
-from meshmove.solvers.data.gray_scott import cube_mesh, gray_scott_frames, gray_scott_trajectories
+from meshmove.solvers.generators.gray_scott import cube_mesh, gray_scott_frames, gray_scott_trajectories
 
 
 def last(mesh, u0, v0, feed, kill, end, steps, **options):

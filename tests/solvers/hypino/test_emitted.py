@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshmove.solvers.hypino.target import Emitted, lattice_jets, nodal_to_lattice, shapes, tanh_jets
+from meshmove.solvers.hypino.emitted import Emitted
+from meshmove.solvers.hypino.jets import lattice_jets, nodal_to_lattice, shapes, tanh_jets
 
 
 def emitted(batch=3, fields=2, hidden=6, seed=0):

@@ -10,10 +10,10 @@ from meshmove.neural import WeightsError
 from meshmove.solvers.hypino import HyPINO, Settings
 from meshmove.solvers.hypino.encoder import Block, FiLM
 from meshmove.solvers.hypino.inputs import GUESSES, Turn, prepare
+from meshmove.solvers.hypino.training import CONFIGS
+from meshmove.solvers.hypino.training.objective import Objective
+from meshmove.solvers.hypino.training.problems import build, draw
 from meshmove.solvers.pde import Dirichlet, Interval, LinearPDE, ProblemError, TimeInterval
-from meshmove.solvers.training import CONFIGS
-from meshmove.solvers.training.objective import Objective
-from meshmove.solvers.training.problems import build, draw
 
 TINY = Settings(raster=32, patch=4, width=32, depths=(1, 1), window=4, fields=2, hidden=8, rank=2)
 

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshmove.geometry import Disk, Polygon, Rectangle
+from meshmove.solvers.hypino.training.functions import Functions, draw_functions
+from meshmove.solvers.hypino.training.operators import draw_operators
+from meshmove.solvers.hypino.training.problems import _times_bubble, build, draw
+from meshmove.solvers.hypino.training.shapes import SAMPLES, draw_shapes
 from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
-from meshmove.solvers.training.functions import Functions, draw_functions
-from meshmove.solvers.training.operators import draw_operators
-from meshmove.solvers.training.problems import _times_bubble, build, draw
-from meshmove.solvers.training.shapes import SAMPLES, draw_shapes
 
 
 def generator(seed=0):

@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from meshmove.geometry import Rectangle
+from meshmove.solvers import project
 from meshmove.solvers.hypino import HyPINO, Settings
 from meshmove.solvers.hypino.finetune import finetune, random_start
 from meshmove.solvers.hypino.refine import refine
-from meshmove.solvers.hypino.solve import solve
 from meshmove.solvers.pde import Dirichlet, LinearPDE, ProblemError
-from meshmove.solvers.projection import project
 from meshmove.solvers.projection.field import Sum, Zero
 
 
@@ -42,7 +41,7 @@ def test_a_round_that_does_not_help_is_not_kept(pde):
 
 
 def test_defects_never_rise_with_any_network(pde, model):
-    solution = solve(model, pde, refine=3)
+    solution = model.solve(pde, refine=3)
     defects = [r.defect for r in solution.history]
     assert all(b <= a for a, b in zip(defects, defects[1:], strict=False))
     assert np.isfinite(solution.error_estimate)
@@ -132,12 +131,12 @@ def test_a_random_start_has_the_same_shape_and_is_seeded(pde, model):
 def test_all_steps_in_sequence(pde, model):
     best = project(pde)
     x = pde.unit.to_physical(pde.unit.interior(100, seed=1).points)
-    solution = solve(model, pde, refine=1, finetune=4, project="emitted", effort=0.02)
+    solution = model.solve(pde, refine=1, finetune=4, project="emitted", effort=0.02)
     assert np.allclose(solution(x), best(x), atol=1e-3)
     assert len(solution.history) >= 2 + 5 + 1
-    assert np.allclose(solve(model, pde, project=True)(x), best(x))
+    assert np.allclose(model.solve(pde, project=True)(x), best(x))
     for bad in ({"refine": -1}, {"finetune": -1}, {"project": "all"}):
         with pytest.raises(ProblemError, match="Expected"):
-            solve(model, pde, **bad)
+            model.solve(pde, **bad)
     with pytest.raises(ProblemError, match="LinearPDE"):
-        solve(model, "u_xx = 0")
+        model.solve("u_xx = 0")

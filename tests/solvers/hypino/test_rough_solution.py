@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from meshmove.geometry import Disk, Rectangle
-from meshmove.solvers.hypino.sweeps import _basis, sweep
+from meshmove.solvers.fem.published_problems import BENCHMARKS
+from meshmove.solvers.hypino.rough_solution import _basis, sweep
 from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
-from meshmove.solvers.pde.references import BENCHMARKS
 
 N = 64
 S = torch.linspace(-1 + 1 / N, 1 - 1 / N, N)

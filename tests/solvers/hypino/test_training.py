@@ -13,12 +13,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from meshmove.cli import app
-from meshmove.neural.weights import read_weights
+from meshmove.cli.commands import app
+from meshmove.learning.weights import read_weights
 from meshmove.solvers.hypino import HyPINO, Settings
-from meshmove.solvers.training import CONFIGS, Config, fit
-from meshmove.solvers.training.objective import Objective, Weights, projected_error, relative_error
-from meshmove.solvers.training.problems import build, draw
+from meshmove.solvers.hypino.training import CONFIGS, Config, fit
+from meshmove.solvers.hypino.training.objective import Objective, Weights, projected_error, relative_error
+from meshmove.solvers.hypino.training.problems import build, draw
 
 TINY = Config(
     Settings(raster=16, patch=2, width=32, depths=(1, 1), window=4, fields=2, hidden=8, rank=2),
@@ -90,7 +90,7 @@ warnings.simplefilter("ignore")
 import torch
 torch.set_num_threads(1)
 from tests.solvers.hypino.test_training import TINY
-from meshmove.solvers.training import fit
+from meshmove.solvers.hypino.training import fit
 if __name__ == "__main__":
     for row in fit(TINY, sys.argv[1], devices=2, accelerator="cpu"):
         pass

@@ -3,13 +3,13 @@
 import numpy as np
 import torch
 
-from meshmove.inputs import Source
+from meshmove.meshes.source import Source
 from meshmove.solvers.data import TrajectoryDataset
-from meshmove.solvers.data.burgers import burgers_trajectories
+from meshmove.solvers.generators.burgers import burgers_trajectories
 from meshmove.solvers.mmpde import MMPDE, Config, Settings
 from meshmove.solvers.mmpde.graph import Graph
-from meshmove.solvers.mmpde.model import Moved
-from meshmove.solvers.mmpde.samples import calibrate, state_of
+from meshmove.solvers.mmpde.state import Moved, state_of
+from meshmove.solvers.mmpde.training.samples import calibrate
 from tests.shapes import box
 
 SMALL = Settings(moving=True, bundle=2, width=8, layers=2, corrections=2, neighbours=6, interpolation=4, directions=4)

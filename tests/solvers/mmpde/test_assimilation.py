@@ -5,7 +5,7 @@ import pytest
 import skfem
 
 from meshmove.geometry import FieldError
-from meshmove.inputs import Source
+from meshmove.meshes.source import Source
 from meshmove.solvers.mmpde import Observation
 from meshmove.solvers.mmpde.assimilation import Observer
 from tests.solvers.mmpde.cases import model_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from meshmove.solvers.data.burgers import burgers_trajectories
+from meshmove.solvers.generators.burgers import burgers_trajectories
 from meshmove.solvers.mmpde.graph import Graph
 from meshmove.solvers.mmpde.operators import Operators
 from tests.shapes import ALL_KINDS, box, mesh_dim, size

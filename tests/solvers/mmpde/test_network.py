@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from meshmove.solvers.mmpde.model import Settings, State, TwoBranches
+from meshmove.solvers.mmpde.network import Settings, TwoBranches
+from meshmove.solvers.mmpde.state import State
 from tests.shapes import box
 from tests.solvers.mmpde.cases import burgers, dataset, jittered, joined_of, model_of, randomised, state_on
 

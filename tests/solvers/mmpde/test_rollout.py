@@ -9,7 +9,7 @@ import skfem
 
 from meshmove.solvers import Trajectories, TrajectoryDataset
 from meshmove.solvers.mmpde import Frame
-from meshmove.solvers.mmpde.trajectory import interpolated
+from meshmove.solvers.mmpde.rollout import interpolated
 from tests.solvers.mmpde.cases import front, model_of
 
 

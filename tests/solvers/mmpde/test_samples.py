@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from meshmove.adaptation.following import Moving
 from meshmove.geometry import PointLocator
 from meshmove.solvers.data import DatasetError
-from meshmove.solvers.mmpde.moving import Moving
-from meshmove.solvers.mmpde.samples import Samples, moved_frames
+from meshmove.solvers.mmpde.training.samples import Samples, moved_frames
 from tests.solvers.mmpde.cases import burgers, dataset, model_of
 
 

@@ -10,17 +10,17 @@ import skfem
 import torch
 
 import meshmove
+from meshmove.adaptation.following import Moving
 from meshmove.geometry import FieldError, inverted_cells
+from meshmove.learning.weights import WeightsError
 from meshmove.monitors import Monitor
 from meshmove.movers import MongeAmpere
-from meshmove.neural.weights import WeightsError
 from meshmove.solvers import MMPDE
 from meshmove.solvers.mmpde import Observation, Settings
-from meshmove.solvers.mmpde.fit import _gone_on
-from meshmove.solvers.mmpde.moving import Moving
-from meshmove.solvers.mmpde.samples import Samples
+from meshmove.solvers.mmpde.rollout import interpolated
 from meshmove.solvers.mmpde.stepper import Now
-from meshmove.solvers.mmpde.trajectory import interpolated
+from meshmove.solvers.mmpde.training.objective import _gone_on
+from meshmove.solvers.mmpde.training.samples import Samples
 from tests.shapes import box
 from tests.solvers.mmpde.cases import TINY, burgers, dataset, front, model_of
 
@@ -240,7 +240,7 @@ def test_weights_know_how_nodes_are_moved(model, tmp_path):
     assert (again.monitor, again.mover) == (other.monitor, "dmm")
     fitted = MMPDE(other.settings)
     fitted.monitor = other.monitor
-    fitted.fit(dataset(), tmp_path / "run", config=TINY)
+    fitted = fitted.fit(dataset(), tmp_path / "run", config=TINY)
     kept = MMPDE.from_pretrained(tmp_path / "run" / "best.safetensors")
     assert kept.monitor == fitted.monitor == other.monitor != model.monitor
     other.mover = MongeAmpere()

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from meshmove.neural.weights import WeightsError, read_weights
+from meshmove.learning.weights import WeightsError, read_weights
 from meshmove.solvers.data import DatasetError
-from meshmove.solvers.mmpde import CONFIGS, MMPDE, fit
-from meshmove.solvers.mmpde.fit import Config, _Run
+from meshmove.solvers.mmpde import CONFIGS, MMPDE
+from meshmove.solvers.mmpde.training import fit
+from meshmove.solvers.mmpde.training.config import Config
+from meshmove.solvers.mmpde.training.fit import StepperRun
 from tests.solvers.mmpde.cases import TINY, burgers, dataset
 
 
@@ -117,7 +119,7 @@ def test_before_the_first_validation_too(whole, tmp_path, cache, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Run, "measure", killed)
+        patch.setattr(StepperRun, "measure", killed)
         with pytest.raises(KeyboardInterrupt):
             run(TINY, tmp_path, cache)
     assert not (tmp_path / "log.csv").exists()
@@ -127,7 +129,7 @@ def test_before_the_first_validation_too(whole, tmp_path, cache, monkeypatch):
 
 def test_a_step_that_is_interrupted_is_done_again(whole, tmp_path, cache, monkeypatch):
     """Nothing half-done is written: the checkpoint is that before the step."""
-    loss, count = _Run.loss, []
+    loss, count = StepperRun.loss, []
 
     def killed(self):
         count.append(self.step)
@@ -135,7 +137,7 @@ def test_a_step_that_is_interrupted_is_done_again(whole, tmp_path, cache, monkey
             raise KeyboardInterrupt
         return loss(self)
 
-    monkeypatch.setattr(_Run, "loss", killed)
+    monkeypatch.setattr(StepperRun, "loss", killed)
     with pytest.raises(KeyboardInterrupt):
         run(TINY, tmp_path, cache)
     run(TINY, tmp_path, cache)
@@ -272,10 +274,12 @@ def test_meshes_may_differ(tmp_path, cache):
     assert np.isfinite([r.rollout for r in rows]).all()
 
 
-def test_a_model_is_fitted_in_place(tmp_path, cache):
+def test_a_fitted_model_is_a_new_one(tmp_path, cache):
     data = dataset()
-    model = MMPDE(TINY.of(data).settings)
-    assert model.fit(data, tmp_path, config=TINY, cache=cache, accelerator="cpu") is model
+    start = MMPDE(TINY.of(data).settings)
+    before = {k: v.clone() for k, v in start.state_dict().items()}
+    model = start.fit(data, tmp_path, config=TINY, cache=cache, accelerator="cpu")
+    assert model is not start and all(torch.equal(v, before[k]) for k, v in start.state_dict().items())
     best = MMPDE.from_pretrained(tmp_path / "best.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), best.parameters(), strict=True))
     assert float(model.step) == float(best.step)

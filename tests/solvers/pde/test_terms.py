@@ -5,7 +5,7 @@ import pytest
 
 from meshmove.geometry import Disk, Rectangle
 from meshmove.solvers import Dirichlet, HyPINO, Interval, LinearPDE, Neumann, ProblemError, Robin, TimeInterval, project
-from meshmove.solvers.pde.finite_elements import solve_finite_elements
+from meshmove.solvers.fem.linear import solve_finite_elements
 
 SQUARE = Rectangle((0, 0), (1, 1), names=("bottom", "right", "top", "left"))
 HOLED = Rectangle((-1, -1), (2, 1), name="outer") - Disk((0.3, 0.1), 0.4, name="hole")

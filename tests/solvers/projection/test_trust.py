@@ -8,9 +8,10 @@ import pytest
 from benchmarks.hypino import hard as hypino_hard
 from benchmarks.hypino.hard_kinds import KINDS
 from meshmove.geometry import Disk, Rectangle
+from meshmove.solvers import project
 from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
-from meshmove.solvers.projection import Level, project
-from meshmove.solvers.projection.project import estimated, project_unit
+from meshmove.solvers.projection import Level
+from meshmove.solvers.projection.grids import estimated, project_unit
 
 UNIT = Rectangle((0, 0), (1, 1), "all")
 SIDES = Rectangle((0, 0), (1, 1), names=("bottom", "right", "top", "left"))

@@ -1,0 +1,1 @@
+"""Meshes of domains: Gmsh where it is installed, else Delaunay by SciPy."""

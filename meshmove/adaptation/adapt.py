@@ -1,0 +1,273 @@
+"""`adapt`: the one entry point."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import corner_volumes
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.checks import check_cells
+from meshmove.meshes.source import Fields, Source, read_fields
+from meshmove.monitors import Monitor
+from meshmove.movers import Mover
+from meshmove.options import check_names, number, shown
+from meshmove.transfer.carrier import Carrier
+
+from .movers_by_name import mover_of
+from .result import Adaptation, Report
+from .settle import Settled, settle
+from .unit_mesh import Result, Stage
+
+__all__ = ["adapt", "check_options", "lasting", "read_options"]
+
+
+OBJECTIVES = ("alignment", "equidistribution")
+TRANSFERS = ("interpolate", "conservative")
+#: more than this is a slip of the pen: the default mover is done long before
+MOST_EFFORT = 1000.0
+
+
+def adapt(
+    mesh: Any,
+    field: Any = None,
+    *,
+    monitor: str | Monitor | Callable[[Array], Array] = "hessian",
+    mover: str | Mover = "auto",
+    effort: float = 1.0,
+    boundary: str | Mapping[str, str] = "slide",
+    fixed: Iterable[int] | NDArray | None = None,
+    reference: Any = None,
+    regions: str | Iterable[str] | None = "auto",
+    transfer: str | None = "interpolate",
+    device: str | None = None,
+    objective: str = "alignment",
+) -> Adaptation:
+    """Move the nodes of a mesh to where a field needs them; cells, tags and numbering stay.
+
+    Parameters
+    ----------
+    mesh
+        A scikit-fem, meshio, PyVista or PyTorch Geometric mesh, one of a library that registered itself, or a path.
+    field
+        Nodal array (n_nodes,) or (n_nodes, k), the name of point data, a function f(x) with x of shape (dim, n), or
+        for scikit-fem a pair (basis, dofs). Not needed with a callable monitor.
+
+    Other Parameters
+    ----------------
+    monitor
+        "hessian", "gradient", "curvature", a `Monitor`, or a function m(x) > 0 of x (dim, n). Parameters that are
+        left open are chosen such that the predicted error is least; if no move lowers it, none is made.
+    mover
+        "auto", "dmm" (the trained network), "monge-ampere", "smooth", or a `Mover`.
+    effort
+        Budget relative to the default: 0.3 for a quick move, 3 for the best mesh.
+    boundary
+        "slide": nodes glide along the original boundary, corners and feature edges stay. "fixed". Or a dict from
+        boundary name to either.
+    fixed
+        Node ids or a mask (n_nodes,) of nodes that must not move.
+    reference
+        The computational mesh when `mesh` is itself a moved one: cells keep their share of the monitor with respect
+        to it, so that repeated adaptation does not drift. Only its positions count; regions and names are the mesh's.
+    regions
+        Names of cell data, cell sets or subdomains whose interfaces nodes may only glide along; None: there are
+        none. "auto": all cell sets and subdomains, and cell data that tell subdomains apart by their name or values.
+        The report names what was taken, `meshmove info` also what was not.
+    transfer
+        "interpolate" or "conservative": how floating-point nodal fields are carried along. None: not at all.
+    device
+        Device of a neural mover. The classical movers run on the CPU.
+    objective
+        What the mover "auto" makes small for a field. "alignment": the predicted H1 error itself, over all node
+        positions, after one move to the monitor; it sees the shape of cells, too. "equidistribution": the predicted L2
+        error, among moves to monitors of several intensities. Fields on other cells than triangles and
+        tetrahedra, elements that are not linear, monitors with an intensity of their own, functions as monitors and
+        other movers are equidistribution always; the report says which it was.
+
+    Returns
+    -------
+    Adaptation
+
+    Raises
+    ------
+    MeshmoveError
+        The mesh, the field or the monitor is unusable; the message says why and what to try.
+    ValueError
+        An argument is not one of its choices.
+
+    Examples
+    --------
+    >>> import numpy as np, skfem
+    >>> mesh = skfem.MeshTri().refined(4)
+    >>> out = adapt(mesh, np.tanh(20 * (mesh.p[0] - 0.5)))
+    >>> type(out.mesh).__name__, out.report.inverted_cells
+    ('MeshTri1', 0)
+    >>> out.report.predicted_error_after < 0.5 * out.report.predicted_error_before
+    True
+    """
+    began = time.perf_counter()
+    options = read_options(monitor, mover, effort, transfer, device, objective)
+    monitor, chosen_mover, effort = options.monitor, options.mover, options.effort
+    source = Source.of(mesh, regions)
+    check_cells(source.cells)
+    fields = read_fields(source, field)
+    if isinstance(monitor, Monitor) and fields.values is None:
+        names = ", ".join(map(repr, fields.nodal)) or "none"
+        raise ValueError(f"Expected a field, or a monitor function m(x) (got neither; point data: {names})")
+    stage = Stage(source, fixed, boundary, reference)
+    result = stage.move(fields, monitor, chosen_mover, effort)
+    return _finish(source, stage, fields, result, transfer, chosen_mover, began)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `adapt` that can be judged without a mesh, read."""
+
+    monitor: Monitor | Callable[[Array], Array]
+    mover: Mover
+    effort: float
+    transfer: str | None
+
+
+def read_options(
+    monitor: Any = "hessian",
+    mover: Any = "auto",
+    effort: Any = 1.0,
+    transfer: Any = "interpolate",
+    device: Any = None,
+    objective: Any = "alignment",
+) -> Options:
+    """Raise ValueError unless each is one of its choices; see `adapt`."""
+    effort = number(effort, "a positive effort", high=MOST_EFFORT)
+    if transfer is not None and not (isinstance(transfer, str) and transfer in TRANSFERS):
+        raise ValueError(f"Expected transfer 'interpolate', 'conservative' or None (got {shown(transfer)})")
+    if not (isinstance(objective, str) and objective in OBJECTIVES):
+        raise ValueError(f"Expected objective 'alignment' or 'equidistribution' (got {shown(objective)})")
+    if isinstance(monitor, str):
+        monitor = Monitor(monitor)
+    elif isinstance(monitor, type) or (not isinstance(monitor, Monitor) and not callable(monitor)):
+        kind = f"the class {monitor.__name__}" if isinstance(monitor, type) else type(monitor).__name__
+        raise ValueError(f"Expected a monitor by name, a Monitor or a function (got {kind})")
+    chosen = mover_of(mover, device, for_field=isinstance(monitor, Monitor), objective=objective)
+    return Options(monitor, chosen, effort, transfer)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise ValueError where `adapt` would not take these keyword arguments, as far as they can be judged alone."""
+    check_names(options, list(inspect.signature(adapt).parameters)[2:], "adapt")
+    judged = inspect.signature(read_options).parameters
+    read_options(**{name: value for name, value in options.items() if name in judged})
+
+
+def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments that can be used again and again: what can be gone through but once is made a list."""
+    return {name: list(value) if isinstance(value, Iterator) else value for name, value in options.items()}
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """What there is to say of the mesh that comes back: imbalances, and the predicted error where a field is known."""
+
+    imbalance_before: float
+    imbalance_after: float
+    error: float | None
+
+    def worse(self, result: Result) -> bool:
+        """Than the mesh that came, by the measure in force."""
+        if self.error is not None and result.error_before is not None:
+            return self.error > result.error_before * (1 + 1e-9)
+        return self.imbalance_after > self.imbalance_before * (1 + 1e-9) + 1e-12
+
+    def complaints(self, result: Result) -> tuple[str, ...]:
+        """A monitor that was asked for and is far from being met; one that was chosen for its error is not missed."""
+        rest, reached = self.imbalance_before, self.imbalance_after
+        if not result.move.iterations or result.automatic or reached <= min(max(0.3, 0.5 * rest), 1.0):
+            return ()
+        went = f"stays at {reached:.3g}" if reached >= 0.98 * rest else f"only falls from {rest:.3g} to {reached:.3g}"
+        if reached > 1.02 * rest:
+            went = f"rises from {rest:.3g} to {reached:.3g}, where the predicted error is least"
+        if result.predict is not None:
+            advice = f"{result.name} is too much for these cells. Lower it, leave it to be chosen, or refine the mesh"
+        else:
+            advice = (
+                "the monitor is too steep for these cells, or too many nodes are held. Smooth or bound the monitor, "
+                "refine the mesh, or raise the effort"
+            )
+        return (f"the imbalance {went}: {advice}",)
+
+
+def _no_worse(source: Source, stage: Stage, result: Result) -> tuple[Settled, _Numbers]:
+    """The mesh as it is written, and what it is like; the mesh that came where it would be better."""
+    problem = stage.problem(result.density, stage.current.points, 1.0)
+    rest = problem.imbalance(stage.current.points)
+
+    def judged(points: Array) -> tuple[Settled, _Numbers]:
+        settled = settle(source, stage, points)
+        if not settled.displacement.any():
+            return settled, _Numbers(rest, rest, result.error_before)
+        unit = (settled.moved.points - stage.centre) / stage.scale
+        as_found = result.predict is None or np.abs(unit - points).max() <= 1e-12
+        error = result.error_after if as_found or result.predict is None else result.predict(unit)
+        return settled, _Numbers(rest, problem.imbalance(unit), error)
+
+    settled, numbers = judged(result.move.points)
+    if not numbers.worse(result):
+        return settled, numbers
+    stayed, at_rest = judged(stage.current.points)
+    why = "what was left of the step would have made the mesh worse: it stays as it is"
+    return replace(stayed, warnings=(*settled.warnings, why)), at_rest
+
+
+def _finish(
+    source: Source, stage: Stage, fields: Fields, result: Result, transfer: str | None, mover: Mover, began: float
+) -> Adaptation:
+    """Write the mesh, check it once more as it was written, carry the fields, and report."""
+    move = result.move
+    settled, numbers = _no_worse(source, stage, result)
+    mesh, moved, displacement = settled.mesh, settled.moved, settled.displacement
+    carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate")
+    carried = {} if transfer is None else carrier.all(fields)
+    notes = (*fields.warnings, *(carrier.notes(fields) if transfer else ()))
+    if carried:
+        stored = source.converter.fields(source.mesh)
+        mesh = source.converter.with_fields(mesh, {k: v for k, v in carried.items() if k in stored})
+    ratio = corner_volumes(source.cells, moved.points) / corner_volumes(source.cells)
+    told = (*notes, *move.warnings, *settled.warnings, *numbers.complaints(result), *stage.lost_shape(moved))
+    warnings = dict.fromkeys(told)
+    report = Report(
+        mover=mover.name,
+        iterations=move.iterations,
+        inverted_cells=0,
+        imbalance_before=numbers.imbalance_before,
+        imbalance_after=numbers.imbalance_after,
+        min_volume_ratio=float(ratio.min()),
+        max_displacement=float(np.sqrt((displacement**2).sum(axis=1)).max()),
+        seconds=time.perf_counter() - began,
+        monitor=result.name,
+        predicted_error_before=result.error_before,
+        predicted_error_after=numbers.error,
+        predicted_for=result.element,
+        objective=result.objective,
+        warnings=tuple(warnings),
+        step_cut=move.step_cut,
+        polish=move.polish,
+        regions=source.cells.region_names,
+    )
+    return Adaptation(
+        mesh=mesh,
+        original=source.mesh,
+        displacement=displacement,
+        fields=carried,
+        report=report,
+        monitor=result.values / result.values.mean(),
+        cells=source.cells,
+        moved=moved,
+        _transfer=carrier.one,
+    )

@@ -1,0 +1,74 @@
+"""The error that a mesh is predicted to have, as a function of where its nodes are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshmove.geometry import CellMesh, PointLocator
+from meshmove.geometry.arrays import Array
+from meshmove.monitors import NodalHessians, Recovery, quadratic_solution_error, solution_error, third_derivatives
+from meshmove.monitors.standard import Standard
+from meshmove.movers import Alignment
+
+__all__ = ["BothNorms", "Predictor"]
+
+
+#: a predicted error of this share of the field's spread is a rounding error of whoever computed the field
+ROUNDING = 1e-12
+
+
+class Predictor:
+    """Predicted L2 error of finite elements of degree 1 or 2 for fields (n, k), on the same cells elsewhere.
+
+    Several fields count alike: each error is taken relative to that at rest. Where interfaces are, every cell sees the
+    derivatives of its own side.
+    """
+
+    def __init__(
+        self, mesh: CellMesh, recovery: Recovery, fields: Array, locator: PointLocator, degree: int = 1
+    ) -> None:
+        self._locator, self._sides = locator, recovery.sides
+        self._error = {1: solution_error, 2: quadratic_solution_error}[degree]
+        standard = [Standard.of(u) for u in fields.T]
+        derivatives = [recovery.sided.hessian(f.values[self._sides.vertex]) for f in standard]
+        if degree == 2:
+            derivatives = [third_derivatives(recovery, h) for h in derivatives]
+        rest = np.array([self._error(self._sides.mesh, d) for d in derivatives])
+        size = np.sqrt(np.abs(mesh.extent) ** mesh.dim)
+        noise = np.array([ROUNDING + 16 * np.finfo(float).eps * f.magnitude for f in standard])
+        keep = np.flatnonzero(rest > size * noise)
+        self._fields, self._derivatives = [standard[k] for k in keep], [derivatives[k] for k in keep]
+        self._scale = rest[keep] if len(keep) > 1 else np.ones(len(keep))
+        self.rest = self._norm(rest[keep])
+
+    def _norm(self, errors: Array) -> float:
+        if len(errors) == 1:
+            return self._fields[0].to_field(errors[0])
+        return float(np.sqrt(np.sum((errors / self._scale) ** 2)))
+
+    @property
+    def hessians(self) -> NodalHessians:
+        """Of the fields that count, on a mesh of simplices and for linear elements."""
+        return NodalHessians(self._sides, self._locator, np.stack(self._derivatives))
+
+    def __call__(self, points: Array) -> float:
+        if not self._derivatives:
+            return 0.0
+        sides, shape = self._sides, self._derivatives[0].shape[:-1]
+        every = np.concatenate([d.reshape(-1, d.shape[-1]) for d in self._derivatives]).T
+        at = sides.interpolate(every, points, self._locator).T.reshape(-1, *shape, len(sides.vertex))
+        return self._norm(np.array([self._error(sides.mesh, d, points[sides.vertex]) for d in at]))
+
+
+class BothNorms:
+    """Geometric mean of the predicted L2 error and the predicted H1 error, which `Alignment` descends.
+
+    What descent gains in H1 it may lose in L2, where cells become very long; the mean does not let either go far.
+    """
+
+    def __init__(self, fields: Predictor, objective: Alignment, rest: Array) -> None:
+        self._fields, self._objective = fields, objective
+        self.rest = self(rest)
+
+    def __call__(self, points: Array) -> float:
+        return float(np.sqrt(self._fields(points) * self._fields.rest * self._objective.error(points)))

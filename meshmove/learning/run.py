@@ -1,0 +1,330 @@
+"""The training loop that all models share: resumable to the bit, on one device or several (Lightning Fabric)."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from meshmove.whole_files import whole
+
+from .checkpoint import load_checkpoint, save_checkpoint
+
+__all__ = ["Run", "RunConfig", "fabric_of", "matrices_apart", "schedule", "seeded", "start_from", "write_row"]
+
+
+#: a checkpoint is written between validations once this many times as long as that takes has passed
+RARELY = 50
+
+
+class RunConfig(Protocol):
+    """What the loop itself wants to know of a configuration.
+
+    `batch`: samples a step in all, whatever the number of devices; `average`: decay of the weights' running average;
+    `patience`: validations without improvement before the run stops early.
+    """
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def average(self) -> float: ...
+    @property
+    def validate_every(self) -> int: ...
+    @property
+    def patience(self) -> int: ...
+    def as_json(self) -> str: ...
+
+
+class Run(ABC):
+    """A training run in a folder, which gets the log, the checkpoint and the best weights so far.
+
+    A run that finds its own checkpoint there goes on from it, with the same numbers as one that was never interrupted.
+    A checkpoint is written at validations, every now and then between them, and when the run is interrupted.
+    The subclass says what the loss of a step is and what a validation measures; samples must depend on their number
+    alone, so that any number of devices trains alike.
+
+    Attributes
+    ----------
+    model, average
+        What is trained, and the running average of its weights, which is validated and kept.
+    objective
+        The module that Fabric wraps: from a batch to the loss.
+    optimizers
+        Their learning rates, at first, are the highest of the schedule.
+    step
+        Steps done so far.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint in the folder belongs to another configuration, or the batch cannot be shared evenly.
+    FileExistsError
+        If the folder has a log or weights, and no checkpoint that says whose.
+    """
+
+    #: of the model, as checkpoints name it
+    kind: ClassVar[str]
+    #: dataclass of a validation: step, steps, seconds, train_loss, what `measure` gives, best
+    progress: ClassVar[Callable[..., Any]]
+    #: the measure that decides on the best weights, the less the better
+    criterion: ClassVar[str]
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: str | Path,
+        fabric: Any,
+        model: nn.Module,
+        objective: nn.Module,
+        *optimizers: torch.optim.Optimizer,
+    ) -> None:
+        if config.batch % fabric.world_size:
+            raise ValueError(f"Expected a batch that {fabric.world_size} devices can share evenly (got {config.batch})")
+        self.config, self.folder, self.fabric, self.model = config, Path(folder), fabric, model
+        self.average: Any = deepcopy(model).to(fabric.device).eval()
+        self.objective, *self.optimizers = fabric.setup(objective, *optimizers)
+        self._rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
+        self.step, self.seconds, self.best, self.waited = 0, 0.0, math.inf, 0
+        self._validated, self._total, self._count = -1, 0.0, 0  # and losses since the last validation
+        self._between, self._kept, self._keeping = True, time.perf_counter(), 0.0
+        self._fresh = not self._checkpoint.is_file()
+        if not self._fresh:
+            self._resume()
+
+    @abstractmethod
+    def loss(self) -> Tensor:
+        """Of this process's share of the batch of this step."""
+
+    @abstractmethod
+    def measure(self) -> dict[str, float]:
+        """Of the averaged weights on held-out samples; every process takes all, so that all agree on stopping early."""
+
+    def done(self) -> float:
+        """How far the schedule of learning rates has come, from 0 to 1."""
+        return self.step / self.config.steps
+
+    def rows(self, on_step: Callable[[int], None] | None = None) -> Iterator[Any]:
+        """Train, yielding at every validation; `on_step` is told the number of steps done after each of them."""
+        c, began = self.config, time.perf_counter() - self.seconds
+        if self._fresh:
+            self._claim()
+        while True:
+            if self._due():
+                self.seconds = time.perf_counter() - began
+                yield self._validate(self._total / self._count if self._count else math.nan)
+            if self.step >= c.steps or self.waited >= c.patience:
+                return
+            try:
+                self._advance(on_step)
+            except BaseException:
+                if self._between:  # an interruption loses nothing but the step that it interrupts
+                    self._keep(time.perf_counter() - began)
+                raise
+            if not self._due() and time.perf_counter() - self._kept > RARELY * self._keeping:
+                self._keep(time.perf_counter() - began)
+
+    def _due(self) -> bool:
+        """Whether a validation is to be made that was not."""
+        at = self.step % self.config.validate_every == 0 or self.step == self.config.steps
+        return at and self.step != self._validated
+
+    def _advance(self, on_step: Callable[[int], None] | None) -> None:
+        loss = self._train()
+        self._total, self._count = self._total + loss, self._count + 1
+        self.step += 1
+        self._between = True
+        if on_step is not None:
+            on_step(self.step)
+
+    def _train(self) -> float:
+        c, f = self.config, self.fabric
+        for optimizer, rates in zip(self.optimizers, self._rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * schedule(self.done())
+            optimizer.zero_grad()
+        loss = self.loss()
+        f.backward(loss)
+        self._between = False  # from here on weights, moments and average change
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
+        if torch.isfinite(norm):  # one singular sample must not spoil the rest
+            for optimizer in self.optimizers:
+                optimizer.step()
+        average = get_ema_multi_avg_fn(min(c.average, (self.step + 1) / (self.step + 10)))
+        average(list(self.average.parameters()), list(self.model.parameters()), self.step)
+        return float(f.all_reduce(loss.detach(), reduce_op="mean")) if f.world_size > 1 else float(loss.detach())
+
+    @torch.no_grad()
+    def _validate(self, train_loss: float) -> Any:
+        measures = self.measure()
+        better = measures[self.criterion] < self.best
+        self.waited = 0 if better else self.waited + 1
+        self.best = min(measures[self.criterion], self.best)
+        row = self.progress(
+            step=self.step,
+            steps=self.config.steps,
+            seconds=self.seconds,
+            train_loss=train_loss,
+            best=better,
+            **measures,
+        )
+        self._validated, self._total, self._count = self.step, 0.0, 0
+        if self.fabric.is_global_zero:
+            self._write(row)
+        self.fabric.barrier()
+        return row
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    def identity(self) -> str:
+        """What a checkpoint must agree in, to go on from it."""
+        return self.config.as_json()
+
+    def _resume(self) -> None:
+        same = self.identity()
+        known = load_checkpoint(self._checkpoint, self.model, self.average, self.optimizers, same, self.kind)
+        self.step, self.seconds = int(known["step"]), float(known["seconds"])
+        self.best, self.waited = float(known["best"]), int(known["waited"])
+
+        # of older runs, which kept nothing between validations
+        self._validated = int(known.get("validated", known["step"]))
+        self._total, self._count = float(known.get("total", 0.0)), int(known.get("count", 0))
+
+    def _claim(self) -> None:
+        """Make the folder this run's, by a checkpoint; not one that has files of another."""
+        names = ("log.csv", "best.safetensors")
+        foreign = [name for name in names if (self.folder / name).exists()]
+        if foreign:
+            raise FileExistsError(
+                f"Expected a folder of this run or none (got '{self.folder}' with {', '.join(foreign)}, but no "
+                "checkpoint): name another folder, or move them away"
+            )
+        self._keep(0.0)
+
+    def _keep(self, seconds: float) -> None:
+        """Write the checkpoint between validations."""
+        self.seconds, began = seconds, time.perf_counter()
+        if self.fabric.is_global_zero:
+            self._save()
+        self._kept = time.perf_counter()
+        self._keeping = self._kept - began
+
+    def _write(self, row: Any) -> None:
+        write_row(self.folder / "log.csv", asdict(row))
+        if row.best:
+            self.average.save_pretrained(self.folder / "best.safetensors")
+        self._save()
+
+    def _save(self) -> None:
+        facts = {
+            "config": self.identity(),
+            "step": str(self.step),
+            "seconds": repr(self.seconds),
+            "best": repr(self.best),
+            "waited": str(self.waited),
+            "validated": str(self._validated),
+            "total": repr(self._total),
+            "count": str(self._count),
+        }
+        save_checkpoint(self._checkpoint, self.model, self.average, self.optimizers, facts, self.kind)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's random numbers start from this seed within, and go on outside as if nothing had been drawn."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def fabric_of(devices: int, accelerator: str, strategy: str | None) -> Any:
+    """Launched processes that share the work.
+
+    Raises
+    ------
+    ImportError
+        Without lightning-fabric.
+    """
+    try:
+        from lightning.fabric import Fabric
+    except ImportError:
+        try:
+            from lightning_fabric import Fabric
+        except ImportError as error:
+            raise ImportError("Training needs lightning-fabric: pip install 'meshmove[train]'") from error
+    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy or ("ddp" if devices > 1 else "auto"))
+    fabric.launch()
+    return fabric
+
+
+def start_from(model: nn.Module, other: nn.Module) -> None:
+    """Take the weights of another model of the same sizes over.
+
+    Raises
+    ------
+    ValueError
+        The other's weights have other names or shapes.
+    """
+    try:
+        model.load_state_dict(other.state_dict())
+    except RuntimeError as error:
+        raise ValueError(f"Expected to start from a model with weights of the same sizes: {error}") from error
+
+
+def matrices_apart(
+    model: nn.Module, learning_rate: float, matrices: float, decay: float
+) -> tuple[torch.optim.Optimizer, ...]:
+    """AdamW for a model's weights; if `matrices` is not 0, Muon with that rate for its weight matrices of 8 rows and
+    columns at least.
+
+    Steps of Muon are orthogonal matrices: all directions are learned at once, not the strongest ones first.
+
+    References
+    ----------
+    Jordan and others, Muon: an optimizer for hidden layers in neural networks (2024).
+    """
+    weights = list(model.parameters())
+    apart = [p for p in weights if matrices and p.ndim == 2 and min(p.shape) >= 8]
+    ids = {id(p) for p in apart}
+    rest = [p for p in weights if id(p) not in ids]
+    adam = (torch.optim.AdamW(rest, learning_rate, weight_decay=decay, fused=True),) if rest else ()
+    return (*adam, torch.optim.Muon(apart, matrices, weight_decay=0.0)) if apart else adam
+
+
+def schedule(t: float) -> float:
+    """Learning rate at the fraction t of the run: a short rise, then half a cosine down to a hundredth.
+
+    >>> [round(schedule(t), 2) for t in (0.03, 1.0)]
+    [1.0, 0.01]
+    """
+    rise = 0.03
+    return t / rise + 0.01 if t < rise else 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (t - rise) / (1 - rise)))
+
+
+def write_row(log: Path, row: Mapping[str, object]) -> None:
+    """One more line of a table with a header, in the place of those of the same step or a later one: a run that was
+    killed after it wrote its log, and before its checkpoint, writes them again."""
+    rows: list[dict[str, Any]] = []
+    if log.exists():
+        with log.open(newline="") as file:
+            rows = [r for r in csv.DictReader(file) if int(r["step"]) < int(str(row["step"]))]
+    with whole(log) as part, part.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(row))
+        table.writeheader()
+        table.writerows([*rows, row])

@@ -1,0 +1,1 @@
+"""Meshes as users have them: libraries, files, fields, regions, and what they mean to a move."""

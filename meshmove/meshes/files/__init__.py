@@ -1,0 +1,1 @@
+"""Mesh files: every format of meshio and some of VTK, with tags and sets, and nothing half-written."""

@@ -1,0 +1,85 @@
+r"""The L2 error that a finite element solution will have, from the Hessian of the field.
+
+The interpolation error alone does not tell, since it overlooks what distorted cells do to a Galerkin solution. By
+duality (Aubin-Nitsche) the L2 error of the solution is at most
+
+    eta^2 = sum_K |grad(u - Iu)|_K^2  rho_K^2,
+
+where rho_K^2 is the mean square of grad(w - Iw) on K for a field w of unit isotropic Hessian: about h^2 on a regular
+cell, the longest edge squared on a stretched one, more on an obtuse one. On regular meshes eta and the
+interpolation error agree up to a constant; on distorted ones eta is pessimistic, as it supposes the worst dual field
+on every cell, and the interpolation error optimistic. In a geometric mean, a third of eta was
+enough to find the best intensity for the ring of `benchmarks/adapting/fem.py`, where the interpolation error alone goes
+on to fall while the solution gets worse, and little enough to accept the slivers that a long domain needs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshmove.geometry import CellMesh, kind_of
+from meshmove.geometry.arrays import Array
+
+from .interpolation_error import interpolation_error
+
+__all__ = ["barycentric", "dual_error", "solution_error", "unit_dual"]
+
+
+#: weight of the dual error in the geometric mean
+DUAL = 1 / 3
+
+
+def solution_error(mesh: CellMesh, hessian: Array, points: Array | None = None) -> float:
+    """Predicted L2 error of a (multi)linear finite element solution, up to a constant that no move changes.
+
+    `hessian` (dim, dim, n) at the vertices, at their positions `points` (n, dim) (default: the mesh's own).
+
+    >>> mesh = CellMesh.single([[0, 0], [1, 0], [0, 1]], [[0, 1, 2]], "triangle")
+    >>> solution_error(mesh, np.zeros((2, 2, 3)))
+    0.0
+    """
+    direct, _ = interpolation_error(mesh, hessian, points, cellwise=False)
+    return float(direct ** (1 - DUAL) * dual_error(mesh, hessian, points) ** DUAL)
+
+
+def dual_error(mesh: CellMesh, hessian: Array, points: Array | None = None) -> float:
+    """eta of the module's text, on the corner simplices of the cells."""
+    simplices, _ = mesh.corners
+    x = (mesh.points if points is None else points).T[:, simplices.T]  # (dim, dim+1, s)
+    x = x - x.mean(axis=1, keepdims=True)
+    gradients, volume = barycentric(x)
+    dual = unit_dual(x, gradients)
+    primal = np.mean([_mean_square(x, gradients, hessian[:, :, nodes]) for nodes in simplices.T], axis=0)
+    return float(np.sqrt((volume * primal * dual).sum()))
+
+
+def unit_dual(x: Array, gradients: Array) -> Array:
+    """rho^2 (s,) of simplices x (dim, dim+1, s), centred, with gradients of their barycentric coordinates."""
+    d = len(x)
+    return _mean_square(x, gradients, np.broadcast_to(np.eye(d)[:, :, None], (d, d, x.shape[2])))
+
+
+def _mean_square(x: Array, gradients: Array, h: Array) -> Array:
+    """Mean (s,) over the simplex of |grad(u - Iu)|^2 for u with Hessians h (dim, dim, s)."""
+    d = len(x)
+    rule = kind_of("triangle" if d == 2 else "tetra").quadrature(2)[0]
+    y = np.einsum("aks,kq->aqs", x, np.concatenate([1 - rule.sum(axis=0, keepdims=True), rule]))
+    bend = np.stack([sum(h[a, b] * x[b] for b in range(d)) for a in range(d)])
+    nodal = 0.5 * (x * bend).sum(axis=0)
+    interpolated = np.einsum("aks,ks->as", gradients, nodal)
+    error = np.stack([sum(h[a, b] * y[b] for b in range(d)) - interpolated[a] for a in range(d)])
+    return (error**2).sum(axis=0).mean(axis=0)
+
+
+def barycentric(x: Array) -> tuple[Array, Array]:
+    """Gradients (dim, dim+1, s) of the barycentric coordinates, and volumes (s,), of simplices (dim, dim+1, s)."""
+    e = x[:, 1:] - x[:, :1]
+    if len(x) == 2:
+        det = e[0, 0] * e[1, 1] - e[1, 0] * e[0, 1]
+        cofactor = np.stack([[e[1, 1], -e[1, 0]], [-e[0, 1], e[0, 0]]])
+    else:
+        pairs = ((1, 2), (2, 0), (0, 1))
+        cofactor = np.stack([np.cross(e[:, i], e[:, j], axis=0) for i, j in pairs], axis=1)
+        det = (e[:, 0] * cofactor[:, 0]).sum(axis=0)
+    inner = cofactor / np.where(det == 0, 1, det)
+    return np.concatenate([-inner.sum(axis=1, keepdims=True), inner], axis=1), np.abs(det) / (2 if len(x) == 2 else 6)

@@ -1,0 +1,1 @@
+"""Training of the mover network, without mesh data."""

@@ -1,0 +1,1 @@
+"""Random meshes of many families, for training and for trials."""

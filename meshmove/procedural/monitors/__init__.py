@@ -1,0 +1,1 @@
+"""Random monitors, analytic and nodal, for training and for trials."""

@@ -1,0 +1,1 @@
+"""Pictures and films of moved meshes, solutions and trajectories, by PyVista."""

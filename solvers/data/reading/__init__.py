@@ -1,0 +1,1 @@
+"""Trajectories from files and arrays of other programs."""

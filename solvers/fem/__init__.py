@@ -1,0 +1,1 @@
+"""Finite elements: the references that everything else is measured against."""

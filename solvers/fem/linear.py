@@ -1,0 +1,184 @@
+r"""Finite element solutions of the problems that can be stated, to compare with.
+
+Elliptic equations by continuous Galerkin elements: with A = [[c_uxx, c_uxy/2], [c_uxy/2, c_uyy]]
+
+    int A grad u . grad v - int (c - div A) . grad u v - int c_u u v = -int f v + oint (A grad u . n) v,
+
+where du/dn = g gives A grad u . n = g n.A n + (n.A t) du/dt, t the tangent, and a Robin condition g - s u for g.
+Degenerate parabolic equations the same way, first-order equations by least squares, and problems in time on a box by
+stepping (`march`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import skfem
+
+from meshmove.geometry.arrays import Ids
+from meshmove.geometry.errors import InvalidMeshError
+from meshmove.solvers.pde.functions import Array, ProblemError, evaluate
+from meshmove.solvers.pde.linear import LinearPDE
+from meshmove.solvers.pde.sides import DIRICHLET, NEUMANN, ROBIN, is_box
+
+from .constrained import Constrained
+from .meshes import grid_of, mapping_of, mesh_of, skfem_mesh
+from .radau import march
+
+__all__ = ["solve_finite_elements"]
+
+
+def solve_finite_elements(
+    pde: LinearPDE, mesh: Any = None, size: float = 0.05, element: skfem.Element | None = None
+) -> tuple[skfem.CellBasis, Array]:
+    """The finite element solution as scikit-fem's pair (basis, degrees of freedom).
+
+    Parameters
+    ----------
+    pde
+        The problem; hyperbolic ones on a box of space and time.
+    mesh
+        A mesh of the domain, scikit-fem's or of another library that meshmove knows; by default triangles whose edges
+        on curves are curved. Problems in time on a box are stepped on a grid of their own, and given on this mesh.
+    size
+        Length of edges where no mesh is given, relative to half the longer side of the bounding box.
+    element
+        By default Lagrange elements of second order.
+
+    Raises
+    ------
+    ProblemError
+        A hyperbolic equation on a domain of space and time that is not a box.
+    InvalidMeshError
+        The mesh is of another domain.
+    UnsupportedMeshError
+        The mesh is not of triangles or quadrilaterals alone.
+
+    >>> from meshmove.geometry import Rectangle
+    >>> from meshmove.solvers.pde import Dirichlet, LinearPDE
+    >>> linear = Dirichlet(lambda x: 1 + x[0] - 2 * x[1])
+    >>> pde = LinearPDE(Rectangle((0, 0), (1, 1), "all"), uxx=1, uyy=3, ux=2, uy=1, conditions={"all": linear})
+    >>> basis, dofs = solve_finite_elements(pde, skfem.MeshTri().refined(2))
+    >>> bool(np.allclose(dofs, linear.value(basis.doflocs)))
+    True
+    """
+    stepped = pde.timed and is_box(pde.domain) and pde.kind in ("parabolic", "hyperbolic")
+    if pde.kind == "hyperbolic" and not stepped:
+        raise ProblemError(
+            "Expected a box of space and time for a hyperbolic equation "
+            f"(got a domain with the boundaries {', '.join(pde.domain.boundary_names)}); finite elements step in time"
+        )
+    grid = skfem_mesh(mesh) if mesh is not None else grid_of(pde, size) if stepped else mesh_of(pde.domain, size)
+    element = element or (skfem.ElementQuad2() if isinstance(grid, skfem.MeshQuad) else skfem.ElementTriP2())
+    basis = skfem.Basis(grid, element, intorder=max(6, 2 * element.maxdeg + 2))
+    if stepped:
+        return basis, march(pde, size)(np.asarray(basis.doflocs))
+    facets, piece = _facet_pieces(pde, grid)
+    matrix, load = _assembled(pde, basis, facets, piece)
+    u, fixed = _dirichlet(pde, basis, facets, piece)
+    return basis, Constrained(matrix, fixed, u[fixed], symmetric=False).solve(load)
+
+
+def _facet_pieces(pde: LinearPDE, mesh: skfem.Mesh) -> tuple[Ids, Ids]:
+    """Boundary facets and the pieces of the domain's boundary that they stand for."""
+    facets = mesh.boundary_facets()
+    ends = mesh.p[:, mesh.facets[:, facets]]
+    middle, length = ends.mean(axis=1), np.linalg.norm(ends[:, 1] - ends[:, 0], axis=0)
+    distance, piece, _ = pde.domain.boundary.nearest(middle)
+    far = np.flatnonzero(distance > 0.5 * length)
+    if len(far):
+        at = ", ".join(f"{c:.4g}" for c in middle[:, far[0]])
+        raise InvalidMeshError(
+            f"Expected a mesh of the problem's domain (got {len(far)} boundary facets away from its boundary, "
+            f"the first at ({at}))"
+        )
+    return facets, piece
+
+
+def _assembled(pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids) -> tuple[Any, Array]:
+    x = np.asarray(basis.global_coordinates())
+    c = _at(pde, x)
+    f = evaluate(pde.source, x.reshape(2, -1), "the source").reshape(x.shape[1:])
+    if pde.kind in ("first-order", "algebraic"):
+
+        def applied(v, w):
+            return w.e * v + w.cx * v.grad[0] + w.cy * v.grad[1]
+
+        fields = {"e": c[0], "cx": c[1], "cy": c[2], "f": f}
+        matrix = skfem.BilinearForm(lambda u, v, w: applied(u, w) * applied(v, w)).assemble(basis, **fields)
+        return matrix.tocsr(), skfem.LinearForm(lambda v, w: w.f * applied(v, w)).assemble(basis, **fields)
+    slope = _slopes(pde, x)
+    fields = {"e": c[0], "cx": c[1] - slope[0], "cy": c[2] - slope[1], "a": c[3], "b": c[4], "h": c[5] / 2, "f": f}
+
+    @skfem.BilinearForm
+    def operator(u, v, w):
+        (ux, uy), (vx, vy) = u.grad, v.grad
+        return w.a * ux * vx + w.b * uy * vy + w.h * (ux * vy + uy * vx) - (w.cx * ux + w.cy * uy + w.e * u) * v
+
+    matrix = operator.assemble(basis, **fields).tocsr()
+    load = skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, **fields)
+    return _with_neumann(pde, basis, facets, piece, matrix, load)
+
+
+def _at(pde: LinearPDE, x: Array) -> Array:
+    """(6, ...): zeros for a mixed derivative that is not there."""
+    c = pde.coefficients_at(x.reshape(2, -1))
+    return np.concatenate([c, np.zeros((6 - len(c), c.shape[1]))]).reshape(6, *x.shape[1:])
+
+
+def _slopes(pde: LinearPDE, x: Array) -> Array:
+    """div A by central differences, (2, ...)."""
+    out = np.zeros_like(x)
+    # what c_uxx, c_uyy and c_uxy give to each component: along which axis they are differentiated, times what
+    for i, component, axis, factor in ((3, 0, 0, 1.0), (4, 1, 1, 1.0), (5, 0, 1, 0.5), (5, 1, 0, 0.5)):
+        if i < len(pde.coefficients) and callable(coefficient := pde.coefficients[i]):
+            step = np.zeros((2, 1))
+            step[axis] = 1e-5 * pde.unit.half[axis]
+            name = f"the coefficient {pde.terms[i]}"
+            high, low = (evaluate(coefficient, x.reshape(2, -1) + k * step, name) for k in (1, -1))
+            out[component] += factor * ((high - low) / (2 * step[axis])).reshape(x.shape[1:])
+    return out
+
+
+def _with_neumann(
+    pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids, matrix: Any, load: Array
+) -> tuple[Any, Array]:
+    for rows in dict.fromkeys(side.rows for side in pde.sides):
+        if not any(row.kind in (NEUMANN, ROBIN) for row in rows):
+            continue
+        (row,) = rows
+        here = facets[np.isin(piece, [i for i, side in enumerate(pde.sides) if side.rows == rows])]
+        if not len(here):
+            continue
+        order = max(6, 2 * basis.elem.maxdeg + 2)
+        side = skfem.FacetBasis(basis.mesh, basis.elem, mapping_of(basis.mesh), facets=here, intorder=order)
+        x, n = np.asarray(side.global_coordinates()), np.asarray(side.normals)
+        a, b, h = _at(pde, x)[3:] * np.array([1, 1, 0.5]).reshape(3, 1, 1)
+        g, s = (evaluate(f, x.reshape(2, -1), row.what).reshape(x.shape[1:]) for f in (row.value, row.share))
+        normal = a * n[0] ** 2 + b * n[1] ** 2 + 2 * h * n[0] * n[1]
+        flux, shear = g * normal, (b - a) * n[0] * n[1] + h * (n[0] ** 2 - n[1] ** 2)
+        if row.kind == ROBIN:
+            mass = skfem.BilinearForm(lambda u, v, w: w.s * u * v)
+            matrix = matrix + mass.assemble(side, s=s * normal)
+        load = load + skfem.LinearForm(lambda v, w: w.flux * v).assemble(side, flux=flux)
+        if np.abs(shear).max(initial=0.0) > 1e-12 * np.abs(np.stack([a, b])).max():
+            along = skfem.BilinearForm(lambda u, v, w: w.shear * (w.n[0] * u.grad[1] - w.n[1] * u.grad[0]) * v)
+            matrix = matrix - along.assemble(side, shear=shear)
+    return matrix, load
+
+
+def _dirichlet(pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids) -> tuple[Array, Ids]:
+    """Degrees of freedom with the boundary values set, and which are set."""
+    u, fixed = np.zeros(basis.N), [np.empty(0, int)]
+    if pde.kind == "algebraic":
+        return u, fixed[0]
+    where = np.asarray(basis.doflocs)
+    for rows in dict.fromkeys(side.rows for side in pde.sides):
+        for row in rows:
+            here = facets[np.isin(piece, [i for i, side in enumerate(pde.sides) if side.rows == rows])]
+            if row.kind == DIRICHLET and len(here):
+                dofs = basis.get_dofs(here).all()
+                u[dofs] = evaluate(row.value, where[:, dofs], row.what)
+                fixed.append(dofs)
+    return u, np.unique(np.concatenate(fixed))

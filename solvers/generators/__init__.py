@@ -1,0 +1,1 @@
+"""Solvers whose trajectories the neural time stepper learns from."""

@@ -1,0 +1,218 @@
+"""The network: a branch on the mesh that looks ahead, and one on a moved mesh, where the fields live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from meshmove.adaptation.following import MONITOR, Moving
+from meshmove.geometry import CellMesh
+from meshmove.learning.weights import WeightsError, read_weights, write_weights
+from meshmove.monitors import Monitor
+from meshmove.movers import Mover
+
+from .branch import Branch
+from .interpolation import Interpolation, Near
+from .seen import Seen
+from .state import Moved, State
+
+__all__ = ["Settings", "TwoBranches"]
+
+KIND, FOLDER = "mmpde", Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes and parts of the network.
+
+    `fields`, `attributes`, `boundaries`: names that it knows. `bundle`: frames that one pass predicts. `width` of the
+    branches, `layers` of the one on the mesh, `corrections`: layers of the one on the moved mesh. `messages`:
+    "operators" or "edges", see `Branch`; `reach` in edge lengths, 0 for none, and `directions` of far edges, for those.
+    `moving`: whether there is a branch on a moved mesh. `learned`: whether a network of width `interpolation` weights
+    the `neighbours` between meshes; if not, fields are carried linearly on cells.
+    """
+
+    fields: tuple[str, ...] = ("u",)
+    attributes: tuple[str, ...] = ()
+    boundaries: tuple[str, ...] = ()
+    dim: int = 2
+    bundle: int = 5
+    width: int = 48
+    layers: int = 7
+    corrections: int = 5
+    messages: str = "operators"
+    neighbours: int = 10
+    interpolation: int = 16
+    reach: float = 0.0
+    directions: int = 8
+    moving: bool = False
+    learned: bool = False
+
+
+class TwoBranches(nn.Module):
+    r"""The fields over a bundle of frames: what the branch on the mesh predicts,
+
+    .. math:: p_k = u + s_k G_1(u)_k,
+
+    is where nodes move to, and what the branch on the moved mesh corrects. There the fields have values of their own,
+    v, which are carried over from one moved mesh to the next and never forgotten:
+
+    .. math:: v_k = v + I_1 (p_k - u) + s_k G_2(v, v - I_1 u, I_1 (p - u) / s)_k, \qquad u_k = I_2 v_k
+
+    with message passing :math:`G_1` on the mesh and :math:`G_2` on the moved mesh, interpolations :math:`I_1` to the
+    moved nodes and :math:`I_2` back, and the usual size :math:`s_k` of a change over k frames. A front that is thinner
+    than the mesh's cells stays as sharp as the moved mesh can hold it. Without the moving branch :math:`G_1` is all
+    there is.
+
+    References
+    ----------
+    Hu, Wang, Ma, Better neural PDE solvers through data-free mesh movers, ICLR 2024: there the moved mesh is given
+    nothing but what the mesh knows, :math:`I_1 u`, for every bundle anew, and a residual path makes good what the way
+    there and back loses.
+    """
+
+    unit: Tensor
+    step: Tensor
+    mean: Tensor
+    std: Tensor
+    change: Tensor
+    attribute_mean: Tensor
+    attribute_std: Tensor
+    #: what it was trained on
+    seen: Seen | None = None
+    #: how nodes are moved in rollouts and for training
+    monitor: Monitor = MONITOR
+    mover: str | Mover = "monge-ampere"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        s = self.settings = settings
+        fields = len(s.fields)
+        inputs = fields + len(s.attributes) + 2 + len(s.boundaries)
+        outputs = s.bundle * fields
+        self.still = Branch(inputs, outputs, s.dim, s.width, s.layers, s.messages)
+        if s.moving:
+            self.moving = Branch(inputs + fields + outputs, outputs, s.dim, s.width, s.corrections, s.messages)
+            if s.learned:
+                self.there, self.back, self.over = (Interpolation(fields, s.dim, s.interpolation) for _ in range(3))
+        self.register_buffer("unit", torch.ones(()))  # mean edge length of the training meshes
+        self.register_buffer("step", torch.ones(()))  # time between frames
+        self.register_buffer("mean", torch.zeros(fields))
+        self.register_buffer("std", torch.ones(fields))
+        self.register_buffer("change", torch.ones(s.bundle, fields))  # usual size of a change after k frames
+        self.register_buffer("attribute_mean", torch.zeros(len(s.attributes)))
+        self.register_buffer("attribute_std", torch.ones(len(s.attributes)))
+
+    def forward(self, state: State) -> Tensor:
+        """Normalised values (N, bundle, F) of the next frames at the nodes of the mesh."""
+        predicted = self.predicted(state)
+        return self.returned(state, self.evolved(state, predicted)) if self.settings.moving else predicted
+
+    def predicted(self, state: State) -> Tensor:
+        """Values (N, bundle, F) by the branch on the mesh alone."""
+        g, u = state.graph, state.values
+        out = self.still(torch.cat([u, self._own(state)], 1), g, self.unit)
+        return u[:, None] + self.change * out.view(len(u), self.settings.bundle, -1)
+
+    def evolved(self, state: State, predicted: Tensor) -> Tensor:
+        """Values (N, bundle, F) at the moved nodes, from what the other branch has predicted."""
+        g, u, moved = state.graph, state.values, state.moved
+        assert moved is not None
+        v = moved.values
+        both = torch.cat([u[:, None], predicted], 1)
+        there = self._carried("there", moved.there, g.points, moved.points, u, both)
+        ahead = there[:, 1:] - there[:, :1]
+        inputs = [v, v - there[:, 0], (ahead / self.change).flatten(1), self._own(state)]
+        out = self.moving(torch.cat(inputs, 1), g.moved(moved.points, moved.operators), self.unit)
+        return v[:, None] + ahead + self.change * out.view(len(u), self.settings.bundle, -1)
+
+    def returned(self, state: State, values: Tensor) -> Tensor:
+        """Values (N, bundle, F) at the nodes of the mesh from those at the moved ones."""
+        m = state.moved
+        assert m is not None
+        return self._carried("back", m.back, m.points, state.graph.points, m.values, values)
+
+    def taken_over(self, moved: Moved, values: Tensor) -> Tensor:
+        """Values (N, F) at moved nodes from those at the moved nodes of the bundle before."""
+        assert moved.over is not None and moved.before is not None
+        return self._carried("over", moved.over, moved.before, moved.points, values, values)
+
+    def taken_there(self, state: State, values: Tensor) -> Tensor:
+        """Values (N, F) at the moved nodes from those at the nodes of the mesh."""
+        m = state.moved
+        assert m is not None
+        return self._carried("there", m.there, state.graph.points, m.points, state.values, values)
+
+    def _carried(self, way: str, near: Near, source: Tensor, target: Tensor, seen: Tensor, values: Tensor) -> Tensor:
+        """Values (N, ...) at the target, by weights that a network may choose from values (N, F) that it sees."""
+        if not self.settings.learned:
+            return near(values)
+        net: Interpolation = getattr(self, way)
+        return near(values, net(seen, source, target, near.ids))
+
+    def _own(self, state: State) -> Tensor:
+        """What nodes know but for the fields: attributes and kinds (N, ...)."""
+        return torch.cat([state.attributes[state.graph.owner], state.graph.kinds], 1)
+
+    def normalised(self, values: Tensor) -> Tensor:
+        """Values (..., F) with the training data's mean and size taken off."""
+        return (values - self.mean.to(values)) / self.std.to(values)
+
+    def physical(self, values: Tensor) -> Tensor:
+        """The inverse of `normalised`."""
+        return values * self.std.to(values) + self.mean.to(values)
+
+    def moving_on(self, mesh: CellMesh) -> Moving:
+        """The mover of a mesh, with this model's monitor."""
+        return Moving(mesh, self.monitor, self.mover)
+
+    def save_pretrained(self, path: str | Path) -> Path:
+        """Write settings, monitor, mover and weights to a .safetensors file; returns its path.
+
+        Raises
+        ------
+        WeightsError
+            The mover is an object, not a name.
+        """
+        path = Path(path)
+        path = path if path.suffix == ".safetensors" else path.with_suffix(".safetensors")
+        if not isinstance(self.mover, str):
+            raise WeightsError(f"Expected a mover by its name, to be written with the weights (got {self.mover!r})")
+        known = asdict(self.settings) | {"monitor": asdict(self.monitor), "mover": self.mover}
+        known["seen"] = None if self.seen is None else self.seen.as_json()
+        return write_weights(path, KIND, known, self.state_dict())
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path = "burgers") -> Self:
+        """A model from the name of a shipped one, "burgers", "burgers-still" (of one branch) or "cylinder", or from a
+        .safetensors file.
+
+        Raises
+        ------
+        WeightsError
+            The file is missing, truncated, altered, or of another kind.
+        """
+        settings, tensors = read_weights(name_or_path, KIND, FOLDER)
+        named: dict[str, Any] = dict(settings)
+        try:
+            monitor, mover, seen = named.pop("monitor"), named.pop("mover"), named.pop("seen", None)
+            with torch.random.fork_rng():  # weights are drawn, to be replaced
+                model = cls(Settings(**_with_tuples(named)))
+            model.load_state_dict(tensors)
+            model.monitor, model.mover = Monitor(**_with_tuples(monitor)), mover
+            model.seen = None if seen is None else Seen.from_json(seen)
+        except KeyError as error:
+            raise WeightsError(f"Expected the setting {error} in {name_or_path}: train the model again") from error
+        except (AttributeError, TypeError, RuntimeError, ValueError) as error:
+            raise WeightsError(f"Expected the weights of an MMPDE in {name_or_path} (got others: {error})") from error
+        return model.eval()
+
+
+def _with_tuples(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists, which JSON makes of tuples, as tuples again."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in named.items()}

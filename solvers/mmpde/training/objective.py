@@ -1,0 +1,84 @@
+"""The loss: relative errors of bundles that follow each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from meshmove.solvers.mmpde.graph import Graph
+from meshmove.solvers.mmpde.network import TwoBranches
+from meshmove.solvers.mmpde.state import State
+
+from .samples import Batch
+
+__all__ = ["Objective", "unrolled_errors"]
+
+#: weight, in the loss, of values at nodes that learned interpolation brings back: it has no other gradient
+RETURNED = 0.3
+
+
+class Objective(nn.Module):
+    def __init__(self, model: TwoBranches, noise: float, half: bool) -> None:
+        super().__init__()
+        self.model, self._noise, self._half = model, noise, half
+
+    def forward(self, batch: Batch, generator: Any = None) -> Tensor:
+        kind = batch.targets[0].device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self._half and kind == "cuda"):
+            return unrolled_errors(self.model, batch, self._noise, generator, RETURNED)[-1].mean()
+
+
+def unrolled_errors(
+    model: TwoBranches, batch: Batch, noise: float = 0.0, generator: Any = None, returned: float = 0.0
+) -> list[Tensor]:
+    """Relative L2 errors (n_meshes,) of each bundle; each starts where the last one ended, without a gradient."""
+    errors: list[Tensor] = []
+    ends: tuple[Tensor, Tensor | None] | None = None
+    for k, state in enumerate(batch.states):
+        if ends is not None:
+            state = _gone_on(model, state, *ends)
+        elif noise:
+            state = _kicked(model, state, noise, generator)
+        last = k == len(batch.states) - 1
+        grad = last and torch.is_grad_enabled()
+        with torch.set_grad_enabled(grad and state.moved is None):
+            out = model.predicted(state)
+        if state.moved is None:
+            errors.append(_relative(state.graph, out, batch.targets[k]))
+            ends = out[:, -1], None
+            continue
+        with torch.set_grad_enabled(grad):
+            there = model.evolved(state, out)
+            error = _relative(replace(state.graph, weight=state.moved.weight), there, batch.moved[k])
+            if not last or model.settings.learned:
+                at_nodes = model.returned(state, there[:, -1:])[:, 0]
+                ends = at_nodes, there[:, -1]
+                if returned and model.settings.learned:
+                    error = error + returned * _relative(state.graph, at_nodes, batch.targets[k][:, -1])
+        errors.append(error)
+    return errors
+
+
+def _gone_on(model: TwoBranches, state: State, values: Tensor, there: Tensor | None) -> State:
+    """The state with values (N, F) at the nodes, and `there` at the moved nodes of the bundle before."""
+    moved = state.moved
+    if moved is not None:
+        assert there is not None
+        moved = replace(moved, values=model.taken_over(moved, there))
+    return replace(state, values=values, moved=moved)
+
+
+def _kicked(model: TwoBranches, state: State, noise: float, generator: Any) -> State:
+    kick = noise * torch.randn(state.values.shape, generator=generator).to(state.values)
+    moved = state.moved
+    if moved is not None:
+        with torch.no_grad():
+            moved = replace(moved, values=moved.values + model.taken_there(state, kick))
+    return replace(state, values=state.values + kick, moved=moved)
+
+
+def _relative(graph: Graph, values: Tensor, target: Tensor) -> Tensor:
+    return graph.norm(values.float() - target) / graph.norm(target).clamp_min(1e-6)

@@ -1,0 +1,56 @@
+r"""Rows of the boundary conditions and what they weigh against the equation.
+
+The residual of the equation is measured in L2 over the domain. Resolved at length h, Dirichlet rows weigh a h^(-3/2)
+and rows of first derivatives a h^(-1/2), a the size of the second-order coefficients: the norms of the boundary data
+that an elliptic problem is stable in, H^(3/2) and H^(1/2), at the finest wave that the features hold (Bochev &
+Gunzburger, Least-Squares Finite Element Methods, Springer 2009). Lower orders have the powers of h of their scaling.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry.arrays import Array
+from meshmove.solvers.pde import UnitProblem
+
+__all__ = ["Conditions", "conditions"]
+
+
+class Conditions(NamedTuple):
+    """Weighted rows ``(coefficients * jets).sum(0) = values``: points (2, n), coefficients (5 or 6, n), values (n,).
+
+    `weights` (n,) are those that coefficients and values have been multiplied by. Absolute residuals of the weighted
+    rows times `lengths` (n,) sum to integrals over the boundary, of what is missed of u where `slopes` (n,) is False,
+    of what is missed of its derivative in unit coordinates where it is True.
+    """
+
+    points: Array
+    coefficients: Array
+    values: Array
+    weights: Array
+    lengths: Array
+    slopes: NDArray[np.bool_]
+
+    def missed(self, residual: Array) -> tuple[float, float]:
+        """Integrals over the boundary of what u, and of what its derivative, misses: weighted residuals (n,)."""
+        parts = np.abs(residual) * self.lengths
+        return float(parts[~self.slopes].sum()), float(parts[self.slopes].sum())
+
+
+def conditions(unit: UnitProblem, magnitude: Array, h: float, spacing: float, seed: int = 0) -> Conditions:
+    """Rows about `spacing` apart for features of length h.
+
+    `magnitude` (5,) or (6,) are the root mean squares of the operator's coefficients.
+    """
+    rows = unit.boundary(max(int(unit.perimeter / spacing), 8), seed)
+    a, b, c = magnitude[3:].max(), magnitude[1:3].max(), magnitude[0]
+    value, slope = max(a * h**-1.5, b * h**-0.5, c * h**0.5), max(a * h**-0.5, b * h**0.5)
+    size = np.hypot(rows.coefficients[1], rows.coefficients[2])
+    slopes = rows.kinds > 0
+    strength, root = np.where(slopes, slope, value), np.sqrt(rows.weights)
+    weights = strength * root / np.where(slopes, size, 1)
+    both = np.concatenate([rows.coefficients, np.zeros((len(magnitude) - 3, len(weights)))])
+    return Conditions(rows.points, both * weights, rows.values * weights, weights, root / strength, slopes)

@@ -1,0 +1,121 @@
+"""Projection: the solution of a linear problem as the best combination of features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral
+from typing import Any, overload
+
+import numpy as np
+
+from meshmove.solvers.pde import LinearPDE, ProblemError, several_of
+from meshmove.solvers.pde.functions import is_number
+from meshmove.solvers.projection.doubts import doubts
+from meshmove.solvers.projection.field import Emission
+from meshmove.solvers.projection.grids import Feature, project_unit
+from meshmove.solvers.projection.random_tanh import Tanh
+
+from .solution import Solution
+
+__all__ = ["project"]
+
+
+@overload
+def project(
+    pde: LinearPDE,
+    emitted: Any = None,
+    *,
+    random: int = 0,
+    tolerance: float = 3e-5,
+    effort: float = 1.0,
+    seed: int = 0,
+) -> Solution: ...
+
+
+@overload
+def project(
+    pde: Iterable[LinearPDE],
+    emitted: Any = None,
+    *,
+    random: int = 0,
+    tolerance: float = 3e-5,
+    effort: float = 1.0,
+    seed: int = 0,
+) -> list[Solution]: ...
+
+
+def project(
+    pde: LinearPDE | Iterable[LinearPDE],
+    emitted: Any = None,
+    *,
+    random: int = 0,
+    tolerance: float = 3e-5,
+    effort: float = 1.0,
+    seed: int = 0,
+) -> Solution | list[Solution]:
+    """The combination of features that solves a problem best.
+
+    Parameters
+    ----------
+    pde
+        The problem, or several: then the answer is a list, of each by itself.
+    emitted
+        Optional features of emitted networks: an object with ``features(X)``, jets (5, size, n) in unit coordinates.
+    random
+        Number of random tanh features to add.
+    tolerance
+        Estimated relative L2 error at which grids stop growing.
+    effort
+        Budget of operations of the finest grid relative to the default, which takes one to two seconds on one core.
+    seed
+        Of the sample that judges and of the random features; the same seed gives the same solution.
+
+    Returns
+    -------
+    Solution
+        Its `history` are the `Level` of each grid.
+
+    Raises
+    ------
+    ProblemError
+        A number is out of range, or a function of the problem is not finite somewhere.
+
+    References
+    ----------
+    Hoellig, Finite Element Methods with B-Splines, SIAM 2003.
+
+    >>> from meshmove.geometry import Rectangle
+    >>> from meshmove.solvers.pde import Dirichlet
+    >>> exact = lambda x: np.exp(x[0]) * np.sin(x[1])
+    >>> pde = LinearPDE(Rectangle((0, 0), (2, 1), "all"), uxx=1, uyy=1, conditions={"all": Dirichlet(exact)})
+    >>> x = np.random.default_rng(0).uniform(0, 1, (2, 100))
+    >>> bool(np.abs(project(pde)(x) - exact(x)).max() < 1e-7)
+    True
+    """
+    counts = all(isinstance(n, Integral) and n >= 0 for n in (random, seed))
+    if not counts or not (is_number(tolerance) and is_number(effort) and tolerance >= 0 and 0 < effort < np.inf):
+        raise ProblemError(
+            "Expected whole numbers random >= 0, seed >= 0, numbers tolerance >= 0, effort > 0 "
+            f"(got {random!r}, {seed!r}, {tolerance!r}, {effort!r})"
+        )
+    if not isinstance(pde, LinearPDE):
+        several = several_of(pde)
+        if emitted is not None:
+            raise ProblemError(f"Expected one problem with emitted= (got {len(several)}): project them one by one")
+        return [project(p, random=random, tolerance=tolerance, effort=effort, seed=seed) for p in several]
+    if pde.mixed and (emitted is not None or random):
+        raise ProblemError(
+            "Expected neither emitted nor random features for an equation with uxy (got some): leave them out"
+        )
+    extra: list[Feature] = [Emission(emitted)] if emitted is not None else []
+    if random:
+        extra.append(Tanh(random, seed=seed))
+    found = project_unit(pde.unit, extra, tolerance=tolerance, effort=effort, seed=seed)
+    return Solution(
+        pde,
+        found.field,
+        history=found.levels,
+        estimate=found.error,
+        doubts=doubts(pde.unit, found),
+        how="projected",
+    )

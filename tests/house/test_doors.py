@@ -1,0 +1,69 @@
+"""How the rooms of the house hang together: no private doors, every room packed, nothing imported by a string."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ("geometry", "meshmove", "solvers", "plugins")
+#: where modules are found by their names: the registry's entry points, optional packages, the lazy faces of packages
+BY_NAME = {
+    "meshmove/__init__.py",
+    "meshmove/optional.py",
+    "solvers/__init__.py",
+    "plugins/__init__.py",
+}
+
+
+def files(*folders):
+    return [p for folder in folders for p in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imports(path):
+    """(module, name) of every ``from module import name``, relative ones with dots."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield from ((node.level, node.module or "", alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("folders", [SOURCE, ("benchmarks", "examples")], ids=["source", "benchmarks"])
+def test_no_import_of_a_private_name(folders):
+    private = [
+        f"{path.relative_to(ROOT)}: {module}.{name}"
+        for path in files(*folders)
+        for _, module, name in imports(path)
+        if name.startswith("_") and not name.startswith("__")
+    ]
+    assert not private
+
+
+def test_modules_are_not_imported_by_a_string():
+    found = {str(p.relative_to(ROOT)) for p in files(*SOURCE) if "import_module(" in p.read_text()}
+    assert found - BY_NAME == {"meshmove/meshes/files/own_meshio.py"}  # h5py, which meshio may lack
+
+
+def test_every_folder_is_packed():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {p.parent.relative_to(ROOT) for p in files(*SOURCE)}
+    names = {".".join(f.parts) if f.parts[0] == "meshmove" else ".".join(("meshmove", *f.parts)) for f in folders}
+    assert set(listed) == names and all((ROOT / f / "__init__.py").is_file() for f in folders)
+
+
+def test_one_upward_import_breaks_the_contract(tmp_path):
+    """The check of layers is no ornament: a copy with one arrow up, hidden in a function, is refused."""
+    import shutil
+
+    package = tmp_path / "meshmove"
+    shutil.copytree(ROOT / "meshmove", package, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    for folder in ("geometry", "solvers", "plugins"):
+        shutil.copytree(ROOT / folder, package / folder, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    check = [sys.executable, str(ROOT / ".ci" / "layers.py"), str(tmp_path)]
+    assert subprocess.run(check, capture_output=True).returncode == 0
+    with (package / "movers" / "smooth.py").open("a") as file:
+        file.write("\n\ndef _up():\n    from meshmove.adaptation import adapt\n\n    return adapt\n")
+    broken = subprocess.run(check, capture_output=True, text=True)
+    assert broken.returncode != 0 and "meshmove.movers.smooth -> meshmove.adaptation" in broken.stdout
