@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from meshmove.adaptation.following import MONITOR
-from meshmove.learning.run import Run, fabric_of, matrices_apart
+from meshmove.learning.optimizers import fabric_of, matrices_apart
+from meshmove.learning.run import Run
 from meshmove.solvers.data import TrajectoryDataset
 from meshmove.solvers.mmpde import MMPDE, Config, Settings
 from meshmove.solvers.mmpde.graph import Graph

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,34 +20,14 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from meshmove.whole_files import whole
 
 from .checkpoint import load_checkpoint, save_checkpoint
+from .config import RunConfig
+from .optimizers import schedule
 
-__all__ = ["Run", "RunConfig", "fabric_of", "matrices_apart", "schedule", "seeded", "start_from", "write_row"]
+__all__ = ["Run", "seeded", "start_from", "write_row"]
 
 
 #: a checkpoint is written between validations once this many times as long as that takes has passed
 RARELY = 50
-
-
-class RunConfig(Protocol):
-    """What the loop itself wants to know of a configuration.
-
-    `batch`: samples a step in all, whatever the number of devices; `average`: decay of the weights' running average;
-    `patience`: validations without improvement before the run stops early.
-    """
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def batch(self) -> int: ...
-    @property
-    def clip(self) -> float: ...
-    @property
-    def average(self) -> float: ...
-    @property
-    def validate_every(self) -> int: ...
-    @property
-    def patience(self) -> int: ...
-    def as_json(self) -> str: ...
 
 
 class Run(ABC):
@@ -253,26 +233,6 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def fabric_of(devices: int, accelerator: str, strategy: str | None) -> Any:
-    """Launched processes that share the work.
-
-    Raises
-    ------
-    ImportError
-        Without lightning-fabric.
-    """
-    try:
-        from lightning.fabric import Fabric
-    except ImportError:
-        try:
-            from lightning_fabric import Fabric
-        except ImportError as error:
-            raise ImportError("Training needs lightning-fabric: pip install 'meshmove[train]'") from error
-    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy or ("ddp" if devices > 1 else "auto"))
-    fabric.launch()
-    return fabric
-
-
 def start_from(model: nn.Module, other: nn.Module) -> None:
     """Take the weights of another model of the same sizes over.
 
@@ -285,36 +245,6 @@ def start_from(model: nn.Module, other: nn.Module) -> None:
         model.load_state_dict(other.state_dict())
     except RuntimeError as error:
         raise ValueError(f"Expected to start from a model with weights of the same sizes: {error}") from error
-
-
-def matrices_apart(
-    model: nn.Module, learning_rate: float, matrices: float, decay: float
-) -> tuple[torch.optim.Optimizer, ...]:
-    """AdamW for a model's weights; if `matrices` is not 0, Muon with that rate for its weight matrices of 8 rows and
-    columns at least.
-
-    Steps of Muon are orthogonal matrices: all directions are learned at once, not the strongest ones first.
-
-    References
-    ----------
-    Jordan and others, Muon: an optimizer for hidden layers in neural networks (2024).
-    """
-    weights = list(model.parameters())
-    apart = [p for p in weights if matrices and p.ndim == 2 and min(p.shape) >= 8]
-    ids = {id(p) for p in apart}
-    rest = [p for p in weights if id(p) not in ids]
-    adam = (torch.optim.AdamW(rest, learning_rate, weight_decay=decay, fused=True),) if rest else ()
-    return (*adam, torch.optim.Muon(apart, matrices, weight_decay=0.0)) if apart else adam
-
-
-def schedule(t: float) -> float:
-    """Learning rate at the fraction t of the run: a short rise, then half a cosine down to a hundredth.
-
-    >>> [round(schedule(t), 2) for t in (0.03, 1.0)]
-    [1.0, 0.01]
-    """
-    rise = 0.03
-    return t / rise + 0.01 if t < rise else 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (t - rise) / (1 - rise)))
 
 
 def write_row(log: Path, row: Mapping[str, object]) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from meshmove.learning.run import Run, fabric_of, seeded, start_from
+from meshmove.learning.config import RunConfig
+from meshmove.learning.optimizers import fabric_of
+from meshmove.learning.run import Run, seeded, start_from
 from meshmove.neural.dmm import DMM, Settings
 
 from .objective import Objective
@@ -21,7 +22,7 @@ __all__ = ["CONFIGS", "Config", "Progress", "fit"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(RunConfig):
     """A training run. `batch` meshes a step in all, whatever the number of devices; `patience`: validations without
     improvement before the run stops early."""
 
@@ -37,9 +38,6 @@ class Config:
     validate_every: int = 100
     validation: int = 48
     patience: int = 12
-
-    def as_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
 
 
 #: by dimension and name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
+from meshmove.learning.config import RunConfig
 from meshmove.solvers.hypino.network import Settings
 
 from .objective import Weights
@@ -13,7 +13,7 @@ __all__ = ["CONFIGS", "Config"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(RunConfig):
     """A training run.
 
     `batch` problems a step in all, whatever the number of devices, a share of `unlabelled` of them without a solution,
@@ -39,9 +39,6 @@ class Config:
     validate_every: int = 150
     validation: int = 256
     patience: int = 12
-
-    def as_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
 
 
 #: `full` has the published encoder: pictures of 224 pixels, depths 2, 2, 10, 2, width 128, windows of 7

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshmove.learning.run import Run, fabric_of, seeded, start_from
+from meshmove.learning.optimizers import fabric_of
+from meshmove.learning.run import Run, seeded, start_from
 from meshmove.solvers.hypino.hypino import HyPINO
 
 from .config import CONFIGS, Config

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
+from meshmove.learning.config import RunConfig
 from meshmove.solvers.data import TrajectoryDataset
 from meshmove.solvers.mmpde.network import Settings
 
@@ -12,7 +12,7 @@ __all__ = ["CONFIGS", "Config"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(RunConfig):
     """A training run.
 
     The names in `settings` are those of the data. `ahead`: share of the steps in which the branch on the mesh learns;
@@ -41,9 +41,6 @@ class Config:
     validate_every: int = 1000
     validation: int = 40
     patience: int = 20
-
-    def as_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
 
     def of(self, data: TrajectoryDataset) -> Config:
         """The configuration with the names and the dimension of a data set."""

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from meshmove.adaptation.following import MONITOR, Moving
-from meshmove.learning.run import Run, fabric_of, matrices_apart, seeded
+from meshmove.learning.optimizers import fabric_of, matrices_apart
+from meshmove.learning.run import Run, seeded
 from meshmove.monitors import Monitor
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 from meshmove.solvers.mmpde.network import TwoBranches
