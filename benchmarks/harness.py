@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -25,6 +26,8 @@ __all__ = ["CPU", "imbalance", "inverted", "main", "ring", "row", "square", "tab
 
 Array = NDArray[np.float64]
 CPU = time.process_time
+#: what was measured where; README's figures are made from it (`python -m benchmarks.readme`)
+RESULTS = Path(__file__).parent / "results"
 Rows = list[dict[str, object]]
 
 _A, _B = (6 - 15**0.5) / 21, (6 + 15**0.5) / 21  # Radon's rule with seven points, degree 5
@@ -139,13 +142,37 @@ def has(module: str) -> bool:
 
 
 def main(run: Callable[[bool], Rows]) -> None:
-    """Command line of a benchmark file: ``python -m benchmarks.NAME [--quick] [--json FILE]``."""
+    """Command line of a benchmark file: ``python -m benchmarks.NAME [--quick] [--json FILE] [--record]``."""
     doc = sys.modules[run.__module__].__doc__
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer cases")
     parser.add_argument("--json", metavar="FILE", help="write the rows to this file as well")
+    parser.add_argument("--record", action="store_true", help="keep the rows in benchmarks/results, by processor")
     args = parser.parse_args()
     rows = run(args.quick)
     print(table(rows), flush=True)
+    found = {"machine": machine(), "rows": rows}
     if args.json:
-        Path(args.json).write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, default=str) + "\n")
+        Path(args.json).write_text(json.dumps(found, indent=1, default=str) + "\n")
+    if args.record:
+        record(Path(sys.modules[run.__module__].__file__ or ""), found)
+
+
+def record(module: Path, found: Mapping[str, object]) -> Path:
+    """Keep what a benchmark found in the file of this processor, with the day; what others found there stays."""
+    file = RESULTS / f"{processor()}.json"
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    called = f"benchmarks.{module.parent.name}.{module.stem}"
+    known[called] = {"day": time.strftime("%Y-%m-%d"), **found}
+    RESULTS.mkdir(exist_ok=True)
+    file.write_text(json.dumps(known, indent=1, default=str, sort_keys=True) + "\n")
+    return file
+
+
+def processor() -> str:
+    """The processor's name, as a file may be called."""
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").is_file():
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        name = found[1] if found else name
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(\w+\)|@.*|CPU", "", name).lower()).strip("-")

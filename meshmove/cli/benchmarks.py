@@ -108,8 +108,10 @@ def named(names: Sequence[str]) -> dict[str, Benchmark]:
     return {name: there[name] for name in today}
 
 
-def run(name: str, quick: bool = False) -> list[dict[str, Any]]:
+def run(name: str, quick: bool = False, record: bool = False) -> list[dict[str, Any]]:
     """Run a benchmark in a fresh interpreter; its table goes to standard output, its rows come back.
+
+    `record`: its rows are kept in ``benchmarks/results`` too, in the file of this processor.
 
     Raises
     ------
@@ -121,7 +123,15 @@ def run(name: str, quick: bool = False) -> list[dict[str, Any]]:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "rows.json"
-        command = [sys.executable, "-m", benchmark.module, "--json", str(out), *["--quick"] * quick]
+        command = [
+            sys.executable,
+            "-m",
+            benchmark.module,
+            "--json",
+            str(out),
+            *["--quick"] * quick,
+            *["--record"] * record,
+        ]
         done = subprocess.run(command, cwd=root, env={**os.environ, **threads})
         if done.returncode or not out.is_file():
             raise BenchmarkError(f"Expected the benchmark {name!r} to finish (it stopped with code {done.returncode})")

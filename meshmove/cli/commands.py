@@ -133,6 +133,7 @@ def bench(
     peers: Annotated[bool, typer.Option("--peers", help="Also run MMG, MFEM's TMOP and Movement.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes, fewer cases.")] = False,
     file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all rows as JSON.")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Keep the rows in benchmarks/results.")] = False,
     show: Annotated[bool, typer.Option("--list", help="Say which there are, and run none.")] = False,
 ) -> None:
     """Run the benchmarks of the repository, among them fem, ring, suite, dmm and hypino; --list names all."""
@@ -147,7 +148,7 @@ def bench(
         results = {}
         for name, benchmark in wanted.items():
             say(f"\n{name}: {benchmark.title}")
-            results[name] = benchmarks.run(name, quick)
+            results[name] = benchmarks.run(name, quick, record)
         if file is not None:
             with whole(file) as part:
                 part.write_text(json.dumps(results, indent=1) + "\n")
