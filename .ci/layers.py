@@ -21,7 +21,7 @@ LAYERS = """
     neural
     procedural : transfer
     learning : meshes : monitors : movers
-    optional : options : progress : whole_files
+    optional : options : outcomes : progress : whole_files
     geometry
 """
 

@@ -23,6 +23,7 @@ _WHERE = {
     "MoverError": "meshmove.geometry.errors",
     "MovingMesh": "meshmove.adaptation.loop",
     "Neural": "meshmove.neural",
+    "Outcome": "meshmove.outcomes",
     "Report": "meshmove.adaptation.result",
     "Smooth": "meshmove.movers",
     "TangledMeshError": "meshmove.geometry.errors",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from meshmove.neural import MeshBatch as MeshBatch
     from meshmove.neural import Neural as Neural
     from meshmove.neural import WeightsError as WeightsError
+    from meshmove.outcomes import Outcome as Outcome
 
 
 def __getattr__(name: str) -> object:

@@ -18,6 +18,7 @@ from meshmove.meshes.source import Fields, Source, read_fields
 from meshmove.monitors import Monitor
 from meshmove.movers import Mover
 from meshmove.options import check_names, number, shown
+from meshmove.outcomes import Outcome
 from meshmove.transfer.carrier import Carrier
 
 from .movers_by_name import mover_of
@@ -200,7 +201,7 @@ class _Numbers:
                 "the monitor is too steep for these cells, or too many nodes are held. Smooth or bound the monitor, "
                 "refine the mesh, or raise the effort"
             )
-        return (f"the imbalance {went}: {advice}",)
+        return (Outcome.TOO_STEEP.told(f"the imbalance {went}: {advice}"),)
 
 
 def _no_worse(source: Source, stage: Stage, result: Result) -> tuple[Settled, _Numbers]:
@@ -221,7 +222,7 @@ def _no_worse(source: Source, stage: Stage, result: Result) -> tuple[Settled, _N
     if not numbers.worse(result):
         return settled, numbers
     stayed, at_rest = judged(stage.current.points)
-    why = "what was left of the step would have made the mesh worse: it stays as it is"
+    why = Outcome.STAYED.told("what was left of the step would have made the mesh worse: it stays as it is")
     return replace(stayed, warnings=(*settled.warnings, why)), at_rest
 
 

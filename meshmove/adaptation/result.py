@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
+from meshmove.outcomes import Outcome, Told
 
 __all__ = ["Adaptation", "Report"]
 
@@ -50,6 +51,11 @@ class Report:
     predicted_for: str = ""
     regions: tuple[str, ...] = ()
     objective: str = "equidistribution"
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What the warnings tell of, by name: see `meshmove.Outcome` for causes and remedies."""
+        return tuple(dict.fromkeys(w.outcome for w in self.warnings if isinstance(w, Told)))
 
     def __str__(self) -> str:
         rows = [

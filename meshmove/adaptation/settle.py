@@ -18,6 +18,7 @@ from meshmove.geometry import CellMesh, Facets, Validity
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.curved import MidNodes
 from meshmove.meshes.source import Source
+from meshmove.outcomes import Outcome
 
 from .unit_mesh import Stage
 
@@ -163,7 +164,7 @@ class _Settling:
                 precision = self.source.converter.dtype(self.source.mesh)
                 why = f"cells would have folded in the precision of the mesh, {precision}"
             out.append(f"{why}: {many} went less than their whole step, {100 * kept:.2g} % of it at the least")
-        return tuple(out)
+        return tuple(map(Outcome.STEP_SHORTENED.told, out))
 
 
 def _on_facets(facets: Facets, ends: Ids) -> NDArray[np.bool_]:

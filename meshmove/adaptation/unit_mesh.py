@@ -26,6 +26,7 @@ from meshmove.meshes.source import Fields, Source, fixed_vertices, same_topology
 from meshmove.monitors import CallableDensity, Monitor, NodalDensity, Recovery
 from meshmove.movers import Align, Alignment, Move, Mover, Problem, moved_by
 from meshmove.movers.volumes import VOLUME
+from meshmove.outcomes import Outcome
 
 from .choice import Chosen, Trials, choose, transport
 from .prediction import BothNorms, Predictor
@@ -37,7 +38,7 @@ __all__ = ["Result", "Stage"]
 OFF = 0.01
 #: intensity of the one move that is made where nothing can be predicted
 UNJUDGED = 1.0
-NO_GAIN = "no move is predicted to lower the error: the mesh stays as it is"
+NO_GAIN = Outcome.NO_GAIN.told("no move is predicted to lower the error: the mesh stays as it is")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +118,11 @@ class Stage:
             return ()
         worst = change[bad[np.abs(change[bad]).argmax()]]
         what, way = ("area", "volume")[self.base.dim - 2], "more" if worst > 0 else "less"
-        return (
+        text = (
             f"a curved boundary encloses {100 * abs(worst):.2g} % {way} {what} than before, where {100 * VOLUME:.2g} % "
-            'is what movers keep to: hold it with boundary="fixed", or refine it',
+            'is what movers keep to: hold it with boundary="fixed", or refine it'
         )
+        return (Outcome.SHAPE_LOST.told(text),)
 
     def problem(
         self,
@@ -214,7 +216,8 @@ class Stage:
         if np.ptp(values) == 0:
             return self._rest(density, values, monitor.kind, "the field shows nothing to move to", mover, effort)
         move = moved_by(mover, self.problem(density, self.start, effort))
-        return Result(density, values, replace(move, warnings=(*move.warnings, why)), _name(monitor))
+        told = (*move.warnings, Outcome.UNJUDGED.told(why))
+        return Result(density, values, replace(move, warnings=told), _name(monitor))
 
     def _judged(self, out: Chosen, predict: Predictor | BothNorms, element: str, automatic: bool) -> Result:
         move = out.move
@@ -233,7 +236,7 @@ class Stage:
     def _rest(self, density: Any, values: Array, name: str, why: str, mover: Mover, effort: float) -> Result:
         """Where a constant monitor takes the mesh: to the reference, unless nodes are held elsewhere."""
         if np.array_equal(self.slide.home, self.base.points):
-            return Result(density, values, Move(self.base.points, 0, (why,)), name)
+            return Result(density, values, Move(self.base.points, 0, (Outcome.NOTHING_TO_MEET.told(why),)), name)
         return Result(density, values, moved_by(mover, self.problem(density, self.start, effort)), name)
 
 

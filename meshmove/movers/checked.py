@@ -10,6 +10,7 @@ import numpy as np
 
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import MoverError, first_ids
+from meshmove.outcomes import Outcome
 
 from .problem import Move, Mover, Problem
 
@@ -54,25 +55,26 @@ def checked(move: Any, problem: Problem, name: str) -> Move:
     back = problem.slide.retract(points)
     off = np.flatnonzero(np.abs(back - points).max(axis=1) > allowed)
     if len(off):
-        warnings.append(
+        text = (
             f"the mover {name!r} left {len(off)} nodes off their boundary or moved ones that are fixed (vertices "
             f"{first_ids(off)}): they were brought back"
         )
+        warnings.append(Outcome.BROUGHT_BACK.told(text))
         points = back
     elif move.points.dtype == np.float32:
         points = back  # the rounding of single precision is put right without a word
     if not problem.admissible(points):
         points, share = problem.drawn_back(points)
         how = f"{share:.0%} of the way was gone" if share else "the mesh stays as it was"
-        warnings.append(f"the mover {name!r} left inverted cells or cut off a curved boundary: {how}")
+        text = f"the mover {name!r} left inverted cells or cut off a curved boundary: {how}"
+        warnings.append(Outcome.BROUGHT_BACK.told(text))
     as_judged = move.judged is True and len(warnings) == len(move.warnings)
     if not as_judged and not np.array_equal(points, problem.start):
         before, after = problem.merit(problem.start), problem.merit(points)
         if not after <= before * (1 + WORSE):
             what = "imbalance" if problem.predict is None else "predicted error"
-            warnings.append(
-                f"the mover {name!r} raised the {what} from {before:.3g} to {after:.3g}: the mesh stays as it was"
-            )
+            text = f"the mover {name!r} raised the {what} from {before:.3g} to {after:.3g}: the mesh stays as it was"
+            warnings.append(Outcome.MADE_WORSE.told(text))
             points = problem.start
     return replace(move, points=points, warnings=tuple(warnings))
 

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 
 from meshmove.geometry.arrays import Array
 from meshmove.options import count, number
+from meshmove.outcomes import Outcome
 
 from .density import Power
 from .descent import minimise
@@ -181,7 +182,8 @@ class _Run:
             points = self.continued()
         if points is None:
             points = self.best
-            warnings.append("the relaxation left inverted cells that could not be untangled; went on from rest")
+            text = "the relaxation left inverted cells that could not be untangled; went on from rest"
+            warnings.append(Outcome.NOT_UNTANGLED.told(text))
         self.consider(points)
         self.descend(points, self.hard)
         return Move(self.best, self.iterations, tuple(warnings), judged=True)

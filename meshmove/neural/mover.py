@@ -16,6 +16,7 @@ from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem, unt
 from meshmove.movers.descent import minimise
 from meshmove.movers.gauss_newton import gauss_newton
 from meshmove.options import count, number
+from meshmove.outcomes import Outcome
 
 from .batch import MeshBatch
 from .coarse import coarse_start
@@ -148,7 +149,7 @@ class Neural:
 
     def _classical(self, problem: Problem, why: str) -> Move:
         move = MongeAmpere(distortion=self.distortion)(problem)
-        return replace(move, warnings=(why, *move.warnings))
+        return replace(move, warnings=(Outcome.CLASSICAL_INSTEAD.told(why), *move.warnings))
 
     def _proposal(self, model: DMM, problem: Problem, forward_rounds: int | None) -> tuple[Array, float, int] | None:
         """Positions, the share of a step that was let through at worst, and the number of rounds; None for a start

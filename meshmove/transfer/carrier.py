@@ -12,6 +12,7 @@ from meshmove.geometry import CellMesh, Location, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Fields, Source, is_pair
 from meshmove.options import as_numbers
+from meshmove.outcomes import Outcome
 
 from . import conservative
 from .second_order import SecondOrder
@@ -135,9 +136,8 @@ class Carrier:
             return ()
         if converter.keeps_integrals(self._source.mesh, fields.pair):
             return ()
-        return (
-            "the field's integral is not kept: 'conservative' is for values at vertices, other dofs are interpolated",
-        )
+        text = "the field's integral is not kept: 'conservative' is for values at vertices, other dofs are interpolated"
+        return (Outcome.INTEGRAL_NOT_KEPT.told(text),)
 
     def _at_nodes(self, vertex: NDArray) -> NDArray:
         lift = self._source.cells.lift

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.errors import FieldError
 from meshmove.options import as_numbers
+from meshmove.outcomes import Outcome
 
 if TYPE_CHECKING:
     import skfem
@@ -92,10 +93,11 @@ def check_pair(mesh: skfem.Mesh, field: Any) -> tuple[str, ...]:
     if not elements:
         return ()
     names = ", ".join(dict.fromkeys(type(elem).__name__ for elem in elements))
-    return (
+    text = (
         f"{names} remembers the first mesh that it is used on: on the moved mesh use a new element, or "
-        "meshmove.plugins.skfem.basis_on(out.mesh, basis)",
+        "meshmove.plugins.skfem.basis_on(out.mesh, basis)"
     )
+    return (Outcome.ELEMENT_REMEMBERS.told(text),)
 
 
 def _check_memory(basis: Any, elem: Any) -> None:

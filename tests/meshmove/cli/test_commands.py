@@ -205,7 +205,7 @@ def test_bench_writes_json(run, tmp_path, monkeypatch):
         {"name": "bad", "measured": 3.0, "target": "<= 2", "met": False},
         {"name": "free", "measured": 3.0, "target": None, "met": None},
     ]
-    monkeypatch.setattr(_bench, "run", lambda name, quick: rows)
+    monkeypatch.setattr(_bench, "run", lambda name, quick, record: rows)
     text = run("bench", "ring", "--quick", "--json", tmp_path / "all.json").stdout
     assert "1 of 2 targets met\nring: bad (3.0, target <= 2)" in text
     assert json.loads((tmp_path / "all.json").read_text()) == {"ring": rows}

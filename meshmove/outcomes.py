@@ -1,0 +1,98 @@
+"""What may come of a move beside a better mesh: each outcome has a name, a cause and a remedy.
+
+A warning of a report is a string that knows its `Outcome`, so that scripts can react to it::
+
+    if Outcome.TOO_STEEP in out.report.outcomes:
+        out = meshmove.adapt(mesh, monitor=gentler)
+
+The form follows lineax's enumeration of results (Rader, Lyons & Kidger, arXiv:2311.17283).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["Outcome", "Told"]
+
+
+class Told(str):
+    """A warning in words, and the `outcome` that it tells of."""
+
+    outcome: Outcome
+
+    def __new__(cls, text: str, outcome: Outcome) -> Told:
+        told = super().__new__(cls, text)
+        told.outcome = outcome
+        return told
+
+    def __getnewargs__(self) -> tuple[str, Outcome]:  # type: ignore[override]
+        return str(self), self.outcome
+
+
+class Outcome(Enum):
+    """Names of what a report's warnings say; `cause` and `remedy` in general words.
+
+    >>> warning = Outcome.NO_GAIN.told("no move is predicted to lower the error: the mesh stays as it is")
+    >>> warning.outcome.name, warning.startswith("no move")
+    ('NO_GAIN', True)
+    """
+
+    NO_GAIN = (
+        "No move is predicted to lower the error; the mesh stays as it is.",
+        "Nothing needs to be done. If you know better, give a monitor: monitor=Monitor(intensity=...) or a function.",
+    )
+    NOTHING_TO_MEET = (
+        "The monitor is constant, or the field is linear or constant as far as the mesh shows it.",
+        "Check that the field is the one that you meant, and that the mesh resolves its features.",
+    )
+    UNJUDGED = (
+        "No error can be predicted for this element, so nothing judges the move.",
+        "Compare errors yourself, or adapt to a linear field (P1 values at the vertices).",
+    )
+    TOO_STEEP = (
+        "The monitor is far from being met: too steep for these cells, or too many nodes are held.",
+        "Smooth or bound the monitor, refine the mesh, let boundaries slide, or raise the effort.",
+    )
+    NOT_UNTANGLED = (
+        "The relaxation left inverted cells that could not be untangled; the move went on from rest.",
+        "Lower the monitor's contrast or raise the distortion; the mesh that came back is valid.",
+    )
+    STEP_SHORTENED = (
+        "Second-order cells would have folded, or cells in the precision of the mesh; some vertices went less far.",
+        "Use double precision points, or straighter cells where the mesh is coarse.",
+    )
+    STAYED = (
+        "What was left of the step would have made the mesh worse, so it stays as it is.",
+        "Refine the mesh, or free nodes that are held.",
+    )
+    SHAPE_LOST = (
+        "A curved boundary encloses another volume than before, by more than movers keep to.",
+        'Hold that boundary with boundary={"name": "fixed"}, or refine it.',
+    )
+    BROUGHT_BACK = (
+        "A mover left nodes off their boundary, moved fixed ones or inverted cells; this was put right.",
+        "If the mover is yours, end it with problem.slide.retract and problem.drawn_back.",
+    )
+    MADE_WORSE = (
+        "A mover raised the imbalance or the predicted error; the mesh stays as it was.",
+        "Use another mover, or a gentler monitor.",
+    )
+    CLASSICAL_INSTEAD = (
+        "The network was not used, or found nothing better; the classical mover moved the mesh.",
+        "Nothing needs to be done; the problem lies outside of what the network was trained on.",
+    )
+    INTEGRAL_NOT_KEPT = (
+        "The transfer that was asked for does not keep this field's integral.",
+        "Carry values at vertices, or project the field onto the new space yourself.",
+    )
+    ELEMENT_REMEMBERS = (
+        "The element of the basis remembers the first mesh that it is used on.",
+        "Make a new element for the moved mesh, or use meshmove.plugins.skfem.basis_on(out.mesh, basis).",
+    )
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        self.cause, self.remedy = cause, remedy
+
+    def told(self, text: str) -> Told:
+        """A warning of this outcome, with what happened in this case."""
+        return Told(text, self)
