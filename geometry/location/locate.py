@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,7 @@ from ..errors import FieldError, InvalidMeshError, first_ids
 from ..mesh import CellMesh
 from .celltable import CellTable
 from .inverse import reference_weights
+from .outline import Outline
 
 __all__ = ["Location", "PointLocator"]
 
@@ -86,6 +88,23 @@ class PointLocator:
         FieldError
             Points of another shape or not finite; a guess of another length or with unknown cells.
         """
+        return self._located(points, guess, beside=False)
+
+    def follow(self, points: ArrayLike, guess: ArrayLike) -> Location:
+        """Locate points that were in the cells `guess` (m,) a moment ago, as `find` does but where they leave the mesh.
+
+        A point just outside has the closest point of the boundary around the cell through which it left. That is the
+        closest of all unless another part of the boundary is closer still, as across a thin gap; it is much quicker
+        found, and it changes continuously while the point moves along.
+
+        Raises
+        ------
+        FieldError
+            As `find`.
+        """
+        return self._located(points, guess, beside=self._table.simplicial)
+
+    def _located(self, points: ArrayLike, guess: ArrayLike | None, beside: bool) -> Location:
         table = self._table
         x = table.normalised(_checked_points(points, self.mesh.dim).T)
         m, v = len(x), table.nodes.shape[1]
@@ -98,8 +117,12 @@ class PointLocator:
             order, start = None, table.ranks[_checked_guess(guess, m, self.mesh.n_cells)]
         for begin in range(0, m, _CHUNK):
             rows = slice(begin, begin + _CHUNK) if order is None else order[begin : begin + _CHUNK]
-            cells[rows], weights[rows], outside[rows] = self._find(x[rows], start[rows], guess is not None)
+            cells[rows], weights[rows], outside[rows] = self._find(x[rows], start[rows], guess is not None, beside)
         return Location(table.order[cells], weights, table.nodes[cells], outside)
+
+    @cached_property
+    def _outline(self) -> Outline:
+        return Outline(self._table)
 
     def interpolate(self, values: ArrayLike, points: ArrayLike, guess: ArrayLike | None = None) -> NDArray:
         """Vertex values (n,) or (n, k) at points (dim, m): (m,) or (m, k).
@@ -137,16 +160,21 @@ class PointLocator:
             start[rows] = best
         return start
 
-    def _find(self, x: Array, start: Ids, guessed: bool) -> tuple[Ids, Array, NDArray[np.bool_]]:
+    def _find(self, x: Array, start: Ids, guessed: bool, beside: bool) -> tuple[Ids, Array, NDArray[np.bool_]]:
         cell, weights, lost = self._walk(x, start, 16 if guessed else 64)
+        outside, least = np.zeros(len(x), bool), max(_OUTSIDE, 2 * self._table.rounding)
+        if beside and len(lost):
+            cell[lost], weights[lost], squared, astray = self._outline.settle(x[lost], cell[lost])
+            outside[lost] = squared > least**2
+            lost = lost[astray]
+            outside[lost] = False
         if guessed and len(lost):
             again = self._seed(x[lost], self._table.curve(x[lost]), np.arange(len(lost)))
             cell[lost], weights[lost], still = self._walk(x[lost], again, 64)
             lost = lost[still]
-        outside = np.zeros(len(x), bool)
         if len(lost):
             cell[lost], weights[lost], gap = self._closest(x[lost], cell[lost])
-            outside[lost] = gap > max(_OUTSIDE, 2 * self._table.rounding)
+            outside[lost] = gap > least
         return cell, weights, outside
 
     def _walk(self, x: Array, start: Ids, steps: int) -> tuple[Ids, Array, Ids]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.sides import Places
 from meshmove.monitors import NodalHessians, Recovery, quadratic_solution_error, solution_error, third_derivatives
 from meshmove.monitors.standard import Standard
 from meshmove.movers import Alignment
@@ -28,6 +29,7 @@ class Predictor:
         self, mesh: CellMesh, recovery: Recovery, fields: Array, locator: PointLocator, degree: int = 1
     ) -> None:
         self._locator, self._sides = locator, recovery.sides
+        self._places: Places | None = None
         self._error = {1: solution_error, 2: quadratic_solution_error}[degree]
         standard = [Standard.of(u) for u in fields.T]
         derivatives = [recovery.sided.hessian(f.values[self._sides.vertex]) for f in standard]
@@ -56,7 +58,8 @@ class Predictor:
             return 0.0
         sides, shape = self._sides, self._derivatives[0].shape[:-1]
         every = np.concatenate([d.reshape(-1, d.shape[-1]) for d in self._derivatives]).T
-        at = sides.interpolate(every, points, self._locator).T.reshape(-1, *shape, len(sides.vertex))
+        self._places = sides.locate(points, self._locator, self._places)
+        at = sides.interpolate(every, self._places).T.reshape(-1, *shape, len(sides.vertex))
         return self._norm(np.array([self._error(sides.mesh, d, points[sides.vertex]) for d in at]))
 
 
