@@ -53,21 +53,23 @@ class Outline:
         """The boundary's points close to points (m, dim) that left the mesh through a facet of `cell` (m,).
 
         Closest cells, weights (m, dim+1) there, squared distances; and the rows that are nowhere near the boundary
-        around their cell, of which the others mean nothing.
+        around their cell, which keep the cell.
         """
+        cell = cell.copy()
+        weights, squared = np.zeros((len(x), self._table.width)), np.full(len(x), np.inf)
         beyond = self._table.facet_functions(x, cell)
         beyond[self._facet[cell] < 0] = np.inf
         side = beyond.argmin(1)
-        facet = self._facet[cell, side]
-        astray = beyond[np.arange(len(x)), side] >= 0
-        facet[astray] = 0
-        columns = np.ascontiguousarray(x.T)
-        facet, inner, squared = self._descended(columns, facet)
-        astray |= squared > _BESIDE**2 * self._square[facet]
-        weights = np.zeros((len(x), self._table.width))
-        of_facet = np.stack([1 - sum(inner), *inner], axis=1)
-        np.put_along_axis(weights, self.local[facet], of_facet, 1)
-        return self.cell[facet], weights, squared, np.flatnonzero(astray)
+        rows = np.flatnonzero(beyond[np.arange(len(x)), side] < 0)
+        if len(rows):
+            facet = self._facet[cell[rows], side[rows]]
+            facet, inner, gap = self._descended(np.ascontiguousarray(x[rows].T), facet)
+            near = gap <= _BESIDE**2 * self._square[facet]
+            of_facet = np.stack([1 - np.add.reduce(inner), *inner], axis=1)
+            rows, facet, of_facet, gap = rows[near], facet[near], of_facet[near], gap[near]
+            cell[rows], squared[rows] = self.cell[facet], gap
+            weights[rows[:, None], self.local[facet]] = of_facet
+        return cell, weights, squared, np.flatnonzero(np.isinf(squared))
 
     def _descended(self, x: Array, facet: Ids) -> tuple[Ids, list[Array], Array]:
         """Facets on which points (dim, m) have locally closest points, their coordinates, and squared distances."""

@@ -16,6 +16,8 @@ __all__ = ["BothNorms", "Predictor"]
 
 #: a predicted error of this share of the field's spread is a rounding error of whoever computed the field
 ROUNDING = 1e-12
+#: positions whose error is remembered: movers, their guard and the choice among moves all ask for the same few
+REMEMBERED = 4
 
 
 class Predictor:
@@ -30,6 +32,7 @@ class Predictor:
     ) -> None:
         self._locator, self._sides = locator, recovery.sides
         self._places: Places | None = None
+        self._known: list[tuple[Array, float]] = []
         self._error = {1: solution_error, 2: quadratic_solution_error}[degree]
         standard = [Standard.of(u) for u in fields.T]
         derivatives = [recovery.sided.hessian(f.values[self._sides.vertex]) for f in standard]
@@ -54,6 +57,15 @@ class Predictor:
         return NodalHessians(self._sides, self._locator, np.stack(self._derivatives))
 
     def __call__(self, points: Array) -> float:
+        """The error at node positions (n, dim); the last few that were asked for are remembered."""
+        for there, error in self._known:
+            if np.array_equal(there, points):
+                return error
+        error = self._predicted(points)
+        self._known = [*self._known, (points.copy(), error)][-REMEMBERED:]
+        return error
+
+    def _predicted(self, points: Array) -> float:
         if not self._derivatives:
             return 0.0
         sides, shape = self._sides, self._derivatives[0].shape[:-1]
