@@ -108,13 +108,16 @@ class PointLocator:
         table = self._table
         x = table.normalised(_checked_points(points, self.mesh.dim).T)
         m, v = len(x), table.nodes.shape[1]
-        cells, weights, outside = np.empty(m, np.int64), np.zeros((m, v)), np.zeros(m, bool)
         if guess is None:
             codes = table.curve(x)
             order = np.argsort(codes)
             start = self._seed(x, codes, order)
         else:
             order, start = None, table.ranks[_checked_guess(guess, m, self.mesh.n_cells)]
+            if m <= _CHUNK:
+                cells, weights, outside = self._find(x, start, True, beside)
+                return Location(table.order[cells], weights, table.nodes[cells], outside)
+        cells, weights, outside = np.empty(m, np.int64), np.zeros((m, v)), np.zeros(m, bool)
         for begin in range(0, m, _CHUNK):
             rows = slice(begin, begin + _CHUNK) if order is None else order[begin : begin + _CHUNK]
             cells[rows], weights[rows], outside[rows] = self._find(x[rows], start[rows], guess is not None, beside)
@@ -185,18 +188,22 @@ class PointLocator:
         active, cell, y = np.arange(m), start, x
         lost = []
         for _ in range(steps):
-            record = table.record[cell]
-            shift = y - record[:, -dim - 1 : -1]
+            columns = np.ascontiguousarray(table.record[cell].T)
+            shift = [y[:, d] - columns[d - dim - 1] for d in range(dim)]
             value = np.empty((width, len(y)))  # a row a facet: reductions over facets run along memory
-            columns, shift = record.T, shift.T
             for f in range(width):
-                value[f] = 1 + shift[0] * columns[f * dim]
+                np.multiply(shift[0], columns[f * dim], out=value[f])
                 for d in range(1, dim):
                     value[f] += shift[d] * columns[f * dim + d]
-            arrived = value.min(0) >= -columns[-1]
+            value += 1
+            arrived = np.minimum.reduce(value) >= -columns[-1]
             if table.simplicial:
-                inside = np.maximum(value[:, arrived], 0)
-                weights[active[arrived]] = (inside / inside.sum(0)).T
+                inside = np.maximum(value, 0)
+                inside /= np.add.reduce(inside)
+                if len(active) == m:
+                    weights[...] = inside.T
+                else:
+                    weights[active] = inside.T
             elif arrived.any():
                 rows = np.flatnonzero(arrived)
                 weights[active[rows]], inverted, arrived[rows] = table.invert(y[rows], cell[rows])
@@ -264,8 +271,8 @@ def _checked_points(points: ArrayLike, dim: int) -> Array:
     if x.ndim != 2 or len(x) != dim:
         hint = "; transpose a node array" if x.ndim == 2 and x.shape[1] == dim else ""
         raise FieldError(f"Expected points of shape ({dim}, m) (got {x.shape}){hint}")
-    bad = np.flatnonzero(~np.isfinite(x).all(0))
-    if len(bad):
+    if not np.isfinite(x).all():
+        bad = np.flatnonzero(~np.isfinite(x).all(0))
         raise FieldError(f"Expected finite points (got NaN or infinity at points {first_ids(bad)})")
     return x
 

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meshmove.geometry.arrays import Array, Ids
+
 from .celltable import CellTable
 
 __all__ = ["Outline"]
 
-Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 #: facets that a point may pass in one go
 _STEPS = 16
