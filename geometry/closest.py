@@ -12,8 +12,7 @@ __all__ = ["closest_on_triangles"]
 def closest_on_triangles(x: Array, a: Array, b: Array, c: Array) -> Array:
     """Closest point (m, dim) to x (m, dim) on the triangle a b c of each row."""
     u, v, w = b - a, c - a, x - a
-    uu, uv, vv = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
-    wu, wv = (w * u).sum(1), (w * v).sum(1)
+    uu, uv, vv, wu, wv = _dot(u, u), _dot(u, v), _dot(v, v), _dot(w, u), _dot(w, v)
     det = np.maximum(uu * vv - uv * uv, 1e-300)
     s, t = (vv * wu - uv * wv) / det, (uu * wv - uv * wu) / det
     inside = (s >= 0) & (t >= 0) & (s + t <= 1)
@@ -24,9 +23,14 @@ def closest_on_triangles(x: Array, a: Array, b: Array, c: Array) -> Array:
         for p, q in ((a, b), (b, c), (c, a)):
             p, q = p[out], q[out]
             along = q - p
-            r = np.clip(((x[out] - p) * along).sum(1) / np.maximum((along * along).sum(1), 1e-300), 0, 1)[:, None]
+            r = np.clip(_dot(x[out] - p, along) / np.maximum(_dot(along, along), 1e-300), 0, 1)[:, None]
             on = p + r * along
-            d = ((on - x[out]) ** 2).sum(1)
+            off = on - x[out]
+            d = _dot(off, off)
             better = d < distance
             best[out[better]], distance[better] = on[better], d[better]
     return best
+
+
+def _dot(a: Array, b: Array) -> Array:
+    return np.einsum("md,md->m", a, b)

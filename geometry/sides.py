@@ -12,10 +12,24 @@ from meshmove.geometry.arrays import Array, Ids
 
 from .cells import CellKind, kind_of
 from .facets import Facets, facets_of
-from .location import PointLocator
+from .location import Location, PointLocator
 from .mesh import CellBlock, CellMesh
 
-__all__ = ["Sides"]
+__all__ = ["Places", "Sides"]
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where moved vertices lie in the mesh, each side (s,) of them within its own part.
+
+    `simplices` (s,), of `Sides.simplices`; their vertices (s, v), and the weights (s, v) of these; `cells` (n,): those
+    of the locator.
+    """
+
+    simplices: Ids
+    vertices: Ids
+    weights: Array
+    cells: Ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,33 +96,28 @@ class Sides:
         count = np.bincount(self.vertex)[self.vertex]
         return csr_matrix(self.copying.T.multiply(1 / count))
 
-    def interpolate(self, values: Array, points: Array, locator: PointLocator) -> Array:
-        """Values (s, k) at moved positions (n, dim) of the original vertices: each side's (s, k) from its own part.
-
-        `locator`: of the original mesh, split into simplices (see `simplicial`) unless it is whole.
-        """
-        if self.whole:
-            return locator.find(points.T).interpolate(values)
-        simplices, weights, _ = self.locate(points, locator)
-        return np.einsum("sv,sv...->s...", weights, values[self.simplices[simplices]])
-
-    def locate(self, points: Array, locator: PointLocator, guess: Ids | None = None) -> tuple[Ids, Array, Ids]:
+    def locate(self, points: Array, locator: PointLocator, last: Places | None = None) -> Places:
         """Where moved positions (n, dim) of the original vertices are, each side within its own part.
 
-        The simplex (s,) of `simplices`, the weights (s, dim+1) of its vertices, and the cells (n,) to guess next time.
-        `locator`: of the original mesh, split into simplices.
+        `locator`: of the original mesh, split into simplices (see `simplicial`) unless it is whole. `last`: where they
+        were a moment ago; see `PointLocator.follow`.
         """
-        where = locator.find(points.T, guess)
+        where = _found(locator, points.T, None if last is None else last.cells)
         if self.whole:
-            return where.cells, where.weights, where.cells
+            return Places(where.cells, where.nodes, where.weights, where.cells)
         cells, weights = where.cells[self.vertex], where.weights[self.vertex]
         astray = np.flatnonzero((self.part[self.simplices[cells, 0]] != self.part) & (self.part >= 0))
         order = astray[np.argsort(self.part[astray], kind="stable")]
         for rows in np.split(order, np.flatnonzero(np.diff(self.part[order])) + 1) if len(order) else []:
             ids, own = self._locators[int(self.part[rows[0]])]
-            found = own.find(points[self.vertex[rows]].T)
+            guess = None if last is None else np.searchsorted(ids, last.simplices[rows])
+            found = _found(own, points[self.vertex[rows]].T, guess)
             cells[rows], weights[rows] = ids[found.cells], found.weights
-        return cells, weights, where.cells
+        return Places(cells, self.simplices[cells], weights, where.cells)
+
+    def interpolate(self, values: Array, places: Places) -> Array:
+        """Values of the sides (s, ...) interpolated to where these have moved, each from its own part: (s, ...)."""
+        return np.einsum("sv,sv...->s...", places.weights, values[places.vertices])
 
     @cached_property
     def simplices(self) -> Ids:
@@ -127,3 +136,7 @@ class Sides:
             mesh = CellMesh.single(self.mesh.points[ids], local.reshape(-1, self.mesh.dim + 1), kind.name)
             out[int(owner[rows[0]])] = rows, PointLocator(mesh)
         return out
+
+
+def _found(locator: PointLocator, x: Array, guess: Ids | None) -> Location:
+    return locator.find(x) if guess is None else locator.follow(x, guess)

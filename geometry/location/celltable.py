@@ -144,6 +144,12 @@ class CellTable:
             low[rows], high[rows] = np.minimum.reduce(columns), np.maximum.reduce(columns)
         return BoxTree(low, high)
 
+    def facet_functions(self, x: Array, cell: Ids) -> Array:
+        """1 + g.(x - centre) of every facet (m, f), negative beyond it."""
+        record, dim = self.record[cell], self.dim
+        slope = record[:, : self.width * dim].reshape(len(x), self.width, dim)
+        return 1 + np.einsum("mfd,md->mf", slope, x - record[:, -dim - 1 : -1])
+
     def invert(self, x: Array, cell: Ids) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Weights, facet functions and whether the points are inside, for cells that are no simplices."""
         weights, inside = np.zeros((len(x), self.nodes.shape[1])), np.zeros(len(x), bool)

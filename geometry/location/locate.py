@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,7 @@ from ..errors import FieldError, InvalidMeshError, first_ids
 from ..mesh import CellMesh
 from .celltable import CellTable
 from .inverse import reference_weights
+from .outline import Outline
 
 __all__ = ["Location", "PointLocator"]
 
@@ -86,20 +88,44 @@ class PointLocator:
         FieldError
             Points of another shape or not finite; a guess of another length or with unknown cells.
         """
+        return self._located(points, guess, beside=False)
+
+    def follow(self, points: ArrayLike, guess: ArrayLike) -> Location:
+        """Locate points that were in the cells `guess` (m,) a moment ago, as `find` does but where they leave the mesh.
+
+        A point just outside has the closest point of the boundary around the cell through which it left. That is the
+        closest of all unless another part of the boundary is closer still, as across a thin gap; it is much quicker
+        found, and it changes continuously while the point moves along.
+
+        Raises
+        ------
+        FieldError
+            As `find`.
+        """
+        return self._located(points, guess, beside=self._table.simplicial)
+
+    def _located(self, points: ArrayLike, guess: ArrayLike | None, beside: bool) -> Location:
         table = self._table
         x = table.normalised(_checked_points(points, self.mesh.dim).T)
         m, v = len(x), table.nodes.shape[1]
-        cells, weights, outside = np.empty(m, np.int64), np.zeros((m, v)), np.zeros(m, bool)
         if guess is None:
             codes = table.curve(x)
             order = np.argsort(codes)
             start = self._seed(x, codes, order)
         else:
             order, start = None, table.ranks[_checked_guess(guess, m, self.mesh.n_cells)]
+            if m <= _CHUNK:
+                cells, weights, outside = self._find(x, start, True, beside)
+                return Location(table.order[cells], weights, table.nodes[cells], outside)
+        cells, weights, outside = np.empty(m, np.int64), np.zeros((m, v)), np.zeros(m, bool)
         for begin in range(0, m, _CHUNK):
             rows = slice(begin, begin + _CHUNK) if order is None else order[begin : begin + _CHUNK]
-            cells[rows], weights[rows], outside[rows] = self._find(x[rows], start[rows], guess is not None)
+            cells[rows], weights[rows], outside[rows] = self._find(x[rows], start[rows], guess is not None, beside)
         return Location(table.order[cells], weights, table.nodes[cells], outside)
+
+    @cached_property
+    def _outline(self) -> Outline:
+        return Outline(self._table)
 
     def interpolate(self, values: ArrayLike, points: ArrayLike, guess: ArrayLike | None = None) -> NDArray:
         """Vertex values (n,) or (n, k) at points (dim, m): (m,) or (m, k).
@@ -137,16 +163,21 @@ class PointLocator:
             start[rows] = best
         return start
 
-    def _find(self, x: Array, start: Ids, guessed: bool) -> tuple[Ids, Array, NDArray[np.bool_]]:
+    def _find(self, x: Array, start: Ids, guessed: bool, beside: bool) -> tuple[Ids, Array, NDArray[np.bool_]]:
         cell, weights, lost = self._walk(x, start, 16 if guessed else 64)
+        outside, least = np.zeros(len(x), bool), max(_OUTSIDE, 2 * self._table.rounding)
+        if beside and len(lost):
+            cell[lost], weights[lost], squared, astray = self._outline.settle(x[lost], cell[lost])
+            outside[lost] = squared > least**2
+            lost = lost[astray]
+            outside[lost] = False
         if guessed and len(lost):
             again = self._seed(x[lost], self._table.curve(x[lost]), np.arange(len(lost)))
             cell[lost], weights[lost], still = self._walk(x[lost], again, 64)
             lost = lost[still]
-        outside = np.zeros(len(x), bool)
         if len(lost):
             cell[lost], weights[lost], gap = self._closest(x[lost], cell[lost])
-            outside[lost] = gap > max(_OUTSIDE, 2 * self._table.rounding)
+            outside[lost] = gap > least
         return cell, weights, outside
 
     def _walk(self, x: Array, start: Ids, steps: int) -> tuple[Ids, Array, Ids]:
@@ -157,18 +188,22 @@ class PointLocator:
         active, cell, y = np.arange(m), start, x
         lost = []
         for _ in range(steps):
-            record = table.record[cell]
-            shift = y - record[:, -dim - 1 : -1]
+            columns = np.ascontiguousarray(table.record[cell].T)
+            shift = [y[:, d] - columns[d - dim - 1] for d in range(dim)]
             value = np.empty((width, len(y)))  # a row a facet: reductions over facets run along memory
-            columns, shift = record.T, shift.T
             for f in range(width):
-                value[f] = 1 + shift[0] * columns[f * dim]
+                np.multiply(shift[0], columns[f * dim], out=value[f])
                 for d in range(1, dim):
                     value[f] += shift[d] * columns[f * dim + d]
-            arrived = value.min(0) >= -columns[-1]
+            value += 1
+            arrived = np.minimum.reduce(value) >= -columns[-1]
             if table.simplicial:
-                inside = np.maximum(value[:, arrived], 0)
-                weights[active[arrived]] = (inside / inside.sum(0)).T
+                inside = np.maximum(value, 0)
+                inside /= np.add.reduce(inside)
+                if len(active) == m:
+                    weights[...] = inside.T
+                else:
+                    weights[active] = inside.T
             elif arrived.any():
                 rows = np.flatnonzero(arrived)
                 weights[active[rows]], inverted, arrived[rows] = table.invert(y[rows], cell[rows])
@@ -236,8 +271,8 @@ def _checked_points(points: ArrayLike, dim: int) -> Array:
     if x.ndim != 2 or len(x) != dim:
         hint = "; transpose a node array" if x.ndim == 2 and x.shape[1] == dim else ""
         raise FieldError(f"Expected points of shape ({dim}, m) (got {x.shape}){hint}")
-    bad = np.flatnonzero(~np.isfinite(x).all(0))
-    if len(bad):
+    if not np.isfinite(x).all():
+        bad = np.flatnonzero(~np.isfinite(x).all(0))
         raise FieldError(f"Expected finite points (got NaN or infinity at points {first_ids(bad)})")
     return x
 

@@ -26,6 +26,10 @@ NEWTON = 10
 SETTLED = 1e-9
 
 
+def _dot(a: Array, b: Array) -> Array:
+    return np.einsum("md,md->m", a, b)
+
+
 class Patches:
     """Quadratic triangles, each with the label of the surface that it is part of.
 
@@ -117,7 +121,7 @@ class Patches:
         """The same on flat triangles."""
         u, v = self._u[patch], self._v[patch]
         on = closest_on_triangles(x, *(self._vertices[patch, k] for k in range(3))) - self._origin[patch]
-        uu, uv, vv, pu, pv = ((p * q).sum(1) for p, q in ((u, u), (u, v), (v, v), (on, u), (on, v)))
+        uu, uv, vv, pu, pv = _dot(u, u), _dot(u, v), _dot(v, v), _dot(on, u), _dot(on, v)
         det = np.maximum(uu * vv - uv * uv, 1e-300)
         return np.stack([(vv * pu - uv * pv) / det, (uu * pv - uv * pu) / det], axis=1)
 
@@ -126,10 +130,10 @@ class Patches:
         by_s, by_t = self.tangents(patch, st)
         off = self.at(patch, st) - x
         b = self._bulge[patch]
-        first = [(off * by_s).sum(1), (off * by_t).sum(1)]
-        gauss = [(p * q).sum(1) for p, q in ((by_s, by_s), (by_s, by_t), (by_t, by_t))]
+        first = [_dot(off, by_s), _dot(off, by_t)]
+        gauss = [_dot(by_s, by_s), _dot(by_s, by_t), _dot(by_t, by_t)]
         bend = [-8 * b[:, 0], 4 * (b[:, 1] - b[:, 0] - b[:, 2]), -8 * b[:, 2]]
-        whole = [g + (off * p).sum(1) for g, p in zip(gauss, bend, strict=True)]
+        whole = [g + _dot(off, p) for g, p in zip(gauss, bend, strict=True)]
         convex = (whole[0] > 0.1 * gauss[0]) & (
             whole[0] * whole[2] - whole[1] ** 2 > 0.1 * (gauss[0] * gauss[2] - gauss[1] ** 2)
         )

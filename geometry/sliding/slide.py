@@ -202,6 +202,19 @@ class Slide:
         locked[self._slaves] = True  # they follow their master
         return locked
 
+    def held_back(self, frame: Array | None = None) -> Array:
+        """How much of each component (n, dim) in a frame is normal to the boundary on which a node glides: 0 to 1.
+
+        On curved boundaries the same for all components, so that nothing depends on the frame.
+        """
+        n, d = self.origin.shape
+        out = np.zeros((n, d))
+        free = self._flat_projector if frame is None else frame.T @ self._flat_projector @ frame
+        out[self._flat_node] = 1 - np.einsum("nii->ni", free)
+        out[self._curve_node] = (d - 1) / d
+        out[self._surface_node] = 1 / d
+        return out
+
     @property
     def tied(self) -> tuple[Ids, Ids]:
         """Periodic slaves, and the master of each."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.sides import Places
 from meshmove.monitors import NodalHessians, Recovery, quadratic_solution_error, solution_error, third_derivatives
 from meshmove.monitors.standard import Standard
 from meshmove.movers import Alignment
@@ -15,6 +16,8 @@ __all__ = ["BothNorms", "Predictor"]
 
 #: a predicted error of this share of the field's spread is a rounding error of whoever computed the field
 ROUNDING = 1e-12
+#: positions whose error is remembered: movers, their guard and the choice among moves all ask for the same few
+REMEMBERED = 4
 
 
 class Predictor:
@@ -28,6 +31,8 @@ class Predictor:
         self, mesh: CellMesh, recovery: Recovery, fields: Array, locator: PointLocator, degree: int = 1
     ) -> None:
         self._locator, self._sides = locator, recovery.sides
+        self._places: Places | None = None
+        self._known: list[tuple[Array, float]] = []
         self._error = {1: solution_error, 2: quadratic_solution_error}[degree]
         standard = [Standard.of(u) for u in fields.T]
         derivatives = [recovery.sided.hessian(f.values[self._sides.vertex]) for f in standard]
@@ -52,11 +57,21 @@ class Predictor:
         return NodalHessians(self._sides, self._locator, np.stack(self._derivatives))
 
     def __call__(self, points: Array) -> float:
+        """The error at node positions (n, dim); the last few that were asked for are remembered."""
+        for there, error in self._known:
+            if np.array_equal(there, points):
+                return error
+        error = self._predicted(points)
+        self._known = [*self._known, (points.copy(), error)][-REMEMBERED:]
+        return error
+
+    def _predicted(self, points: Array) -> float:
         if not self._derivatives:
             return 0.0
         sides, shape = self._sides, self._derivatives[0].shape[:-1]
         every = np.concatenate([d.reshape(-1, d.shape[-1]) for d in self._derivatives]).T
-        at = sides.interpolate(every, points, self._locator).T.reshape(-1, *shape, len(sides.vertex))
+        self._places = sides.locate(points, self._locator, self._places)
+        at = sides.interpolate(every, self._places).T.reshape(-1, *shape, len(sides.vertex))
         return self._norm(np.array([self._error(sides.mesh, d, points[sides.vertex]) for d in at]))
 
 

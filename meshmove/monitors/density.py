@@ -130,6 +130,7 @@ class NodalDensity:
         return where.interpolate(self._values), self._slope[:, where.cells]
 
     def _find(self, x: Array) -> Location:
-        where = self._locator.find(x, guess=self._guess.get(x.shape[1]))
+        guess = self._guess.get(x.shape[1])
+        where = self._locator.find(x) if guess is None else self._locator.follow(x, guess)
         self._guess[x.shape[1]] = where.cells
         return where

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import PointLocator, Sides
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.sides import Places
 
 __all__ = ["NodalHessians"]
 
@@ -31,7 +32,7 @@ class NodalHessians:
         self._sides, self._locator = sides, locator
         pairs = [(a, b) for a in range(dim) for b in range(a, dim)]
         self._components = np.stack([hessians[:, a, b] for a, b in pairs], axis=1)  # (f, p, s)
-        self._guess: NDArray[np.int64] | None = None
+        self._places: Places | None = None
         corner = sides.simplices.T
         x, h = sides.mesh.points.T[:, corner], self._components[:, :, corner]
         edges, rise = (x[:, 1:] - x[:, :1]).T, h[:, :, 1:] - h[:, :, :1]  # (m, k, dim), (f, p, k, m)
@@ -46,16 +47,16 @@ class NodalHessians:
         return self._sides.vertex
 
     def value(self, points: Array) -> Array:
-        return self._at(*self._find(points))
+        return self._at(self._find(points))
 
     def value_and_slope(self, points: Array) -> tuple[Array, Array]:
-        simplices, weights = self._find(points)
-        return self._at(simplices, weights), self._slope[..., simplices]
+        places = self._find(points)
+        return self._at(places), self._slope[..., places.simplices]
 
-    def _find(self, points: Array) -> tuple[NDArray[np.int64], Array]:
-        simplices, weights, self._guess = self._sides.locate(points, self._locator, self._guess)
-        return simplices, weights
+    def _find(self, points: Array) -> Places:
+        self._places = self._sides.locate(points, self._locator, self._places)
+        return self._places
 
-    def _at(self, simplices: NDArray[np.int64], weights: Array) -> Array:
-        corner = self._sides.simplices[simplices].T
-        return sum(self._components[:, :, nodes] * w for nodes, w in zip(corner, weights.T, strict=True))
+    def _at(self, places: Places) -> Array:
+        corners = zip(places.vertices.T, places.weights.T, strict=True)
+        return sum(self._components[:, :, nodes] * w for nodes, w in corners)

@@ -15,9 +15,11 @@ on to fall while the solution gets worse, and little enough to accept the sliver
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
-from meshmove.geometry import CellMesh, kind_of
+from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 
 from .interpolation_error import interpolation_error
@@ -54,21 +56,27 @@ def dual_error(mesh: CellMesh, hessian: Array, points: Array | None = None) -> f
 
 
 def unit_dual(x: Array, gradients: Array) -> Array:
-    """rho^2 (s,) of simplices x (dim, dim+1, s), centred, with gradients of their barycentric coordinates."""
+    """rho^2 (s,) of simplices x (dim, dim+1, s) with gradients of their barycentric coordinates."""
     d = len(x)
     return _mean_square(x, gradients, np.broadcast_to(np.eye(d)[:, :, None], (d, d, x.shape[2])))
 
 
 def _mean_square(x: Array, gradients: Array, h: Array) -> Array:
-    """Mean (s,) over the simplex of |grad(u - Iu)|^2 for u with Hessians h (dim, dim, s)."""
-    d = len(x)
-    rule = kind_of("triangle" if d == 2 else "tetra").quadrature(2)[0]
-    y = np.einsum("aks,kq->aqs", x, np.concatenate([1 - rule.sum(axis=0, keepdims=True), rule]))
-    bend = np.stack([sum(h[a, b] * x[b] for b in range(d)) for a in range(d)])
-    nodal = 0.5 * (x * bend).sum(axis=0)
-    interpolated = np.einsum("aks,ks->as", gradients, nodal)
-    error = np.stack([sum(h[a, b] * y[b] for b in range(d)) - interpolated[a] for a in range(d)])
-    return (error**2).sum(axis=0).mean(axis=0)
+    """Mean (s,) over the simplex of |grad(u - Iu)|^2 for u with Hessians h (dim, dim, s), as in `Alignment`."""
+    d, v = gradients.shape[:2]
+    edge = {}
+    for i, j in combinations(range(v), 2):
+        e = x[:, j] - x[:, i]
+        edge[i, j] = edge[j, i] = sum(e[a] * sum(h[a, b] * e[b] for b in range(d)) for a in range(d))
+    square = np.zeros(x.shape[2])
+    for c in range(d):
+        total = np.zeros_like(square)
+        for i in range(v):
+            part = sum(edge[i, j] * gradients[c, j] for j in range(v) if j != i)
+            square += part * part
+            total += part
+        square += total * total
+    return square / (4 * (d + 1) * (d + 2))
 
 
 def barycentric(x: Array) -> tuple[Array, Array]:

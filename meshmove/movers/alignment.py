@@ -26,6 +26,9 @@ posteriori error estimates, SIAM J. Numer. Anal. 34, 1997, descend it node by no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
+from operator import add
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +46,8 @@ __all__ = ["Alignment", "Hessians"]
 
 #: J below this share of its value at rest is zero
 NOTHING = 1e-16
+#: cells that are worked on at a time, so that their arrays stay in the cache
+CHUNK = 2_000
 
 
 class Hessians(Protocol):
@@ -114,8 +119,8 @@ class Alignment(Distortion):
         cof = _with_first(cof)
         out = []
         for h in self._hessians.value(points):
-            q = sum(self._square(h[:, nodes], e, cof)[0] for nodes in self._corner)
-            out.append(self._factor * float((q / det).sum()))
+            square = self._square(h[:, self._corner], e, cof)[0]
+            out.append(self._factor * float((square.sum(axis=0) / det).sum()))
         return np.array(out)
 
     def error(self, points: Array) -> float:
@@ -129,17 +134,18 @@ class Alignment(Distortion):
         return {(0, j): e[j - 1] for j in range(1, v)} | apart
 
     def _square(self, h: Array, e: list[list[Array]], cof: list[list[Array]]) -> tuple[Array, ...]:
-        """det^2 (sum |A_i|^2 + |sum A_i|^2) for Hessians h (p, s), half its slope by A det, D, and H e of each edge."""
+        """det^2 (sum |A_i|^2 + |sum A_i|^2) for Hessians h (p, dim+1, s), half its slope by A det, D, and H e of each
+        edge, all (dim+1, s)."""
         d, v = self.dim, self.dim + 1
         full = {(a, b): h[k] for k, (a, b) in enumerate(self._pairs)}
         full |= {(b, a): x for (a, b), x in full.items()}
         between = self._between(e)
-        bend = {ij: [sum(full[a, b] * x[b] for b in range(d)) for a in range(d)] for ij, x in between.items()}
-        edge = {ij: sum(between[ij][a] * y[a] for a in range(d)) for ij, y in bend.items()}
+        bend = {ij: [_sum(full[a, b] * x[b] for b in range(d)) for a in range(d)] for ij, x in between.items()}
+        edge = {ij: _sum(between[ij][a] * y[a] for a in range(d)) for ij, y in bend.items()}
         edge |= {(j, i): x for (i, j), x in edge.items()}
-        a = [[sum(edge[i, j] * cof[j][c] for j in range(v) if j != i) for c in range(d)] for i in range(v)]
-        total = [sum(row[c] for row in a) for c in range(d)]
-        square = sum(x * x for row in a for x in row) + sum(x * x for x in total)
+        a = [[_sum(edge[i, j] * cof[j][c] for j in range(v) if j != i) for c in range(d)] for i in range(v)]
+        total = [_sum(row[c] for row in a) for c in range(d)]
+        square = _sum(x * x for row in (*a, total) for x in row)
         half = [[a[i][c] + total[c] for c in range(d)] for i in range(v)]
         return square, half, edge, bend
 
@@ -178,34 +184,51 @@ class Alignment(Distortion):
         determinant of the edges from vertex 0, and by the nodes (n, dim) through the Hessians there."""
         d, v = self.dim, self.dim + 1
         values, slopes = self._hessians.value_and_slope(points)
-        size, sign = np.abs(det), np.sign(det)
-        cof = _with_first(cof)
-        between = self._between(e)
-        by_vertex = np.zeros((d, v, len(det)))
-        to_cof = [[np.zeros(len(det)) for _ in range(d)] for _ in range(v)]
-        to_size = np.zeros(len(det))
-        to_hessian = np.zeros_like(values)
+        by_vertex, to_cof = np.zeros((d, v, len(det))), np.zeros((v, d, len(det)))
+        to_size, to_hessian = np.zeros(len(det)), np.zeros_like(values)
         total = NOTHING * len(self._fields)
-        for f in self._fields:
-            weight = self._factor / self._scale[f] / size
-            flat = np.zeros(values.shape[1:])
-            for nodes in self._corner:
-                square, half, edge, bend = self._square(values[f][:, nodes], e, cof)
-                share = weight * square
-                total += float(share.sum())
-                to_size -= share / size
-                twice = [[2 * weight * x for x in row] for row in half]
-                for j in range(v):
-                    for c in range(d):
-                        to_cof[j][c] += sum(twice[i][c] * edge[i, j] for i in range(v) if i != j)
-                self._by_edges(between, cof, twice, bend, by_vertex, nodes, flat)
-            to_hessian[f] = flat
+        for start in range(0, len(det), CHUNK):
+            cells = slice(start, start + CHUNK)
+            here, there = ([[x[cells] for x in row] for row in rows] for rows in (e, cof))
+            slots = by_vertex[:, :, cells], to_cof[:, :, cells], to_size[cells]
+            total += self._of_cells(cells, here, there, np.abs(det[cells]), values, slots, to_hessian)
         by_node = np.einsum("fps,fpcs->sc", to_hessian, slopes)
         at = self._hessians.vertex
         by_node = np.stack([np.bincount(at, column, self.n_points) for column in by_node.T], axis=1)
         k = 0.5 / total
         own = [[k * (row[c] - to_cof[0][c]) for c in range(d)] for row in to_cof[1:]]
-        return 0.5 * np.log(total), k * by_vertex, own, k * to_size * sign, k * by_node
+        return 0.5 * np.log(total), k * by_vertex, own, k * to_size * np.sign(det), k * by_node
+
+    def _of_cells(
+        self,
+        cells: slice,
+        e: list[list[Array]],
+        cof: list[list[Array]],
+        size: Array,
+        values: Array,
+        slots: tuple[Array, Array, Array],
+        to_hessian: Array,
+    ) -> float:
+        """sum J over some cells of determinants `size`; its slopes are added to those by the vertices, the cofactors
+        and the sizes, `slots`, and by the Hessians (f, p, vertices)."""
+        d, v = self.dim, self.dim + 1
+        by_vertex, to_cof, to_size = slots
+        cof, between, corner = _with_first(cof), self._between(e), self._corner[:, cells]
+        total = 0.0
+        for f in self._fields:
+            weight = self._factor / self._scale[f] / size
+            square, half, edge, bend = self._square(values[f][:, corner], e, cof)
+            share = weight * square.sum(axis=0)
+            total += float(share.sum())
+            to_size -= share / size
+            twice = [[(2 * weight) * x for x in row] for row in half]
+            for j in range(v):
+                for c in range(d):
+                    to_cof[j, c] += _sum(_over_corners(twice[i][c], edge[i, j]) for i in range(v) if i != j)
+            to_h = self._by_edges(between, cof, twice, bend, by_vertex)
+            for k, x in enumerate(to_h):
+                to_hessian[f, k] += np.bincount(corner.ravel(), x.ravel(), to_hessian.shape[2])
+        return total
 
     def _by_edges(
         self,
@@ -214,22 +237,19 @@ class Alignment(Distortion):
         twice: list[list[Array]],
         bend: dict[tuple[int, int], list[Array]],
         by_vertex: Array,
-        nodes: NDArray[np.int64],
-        flat: Array,
-    ) -> None:
-        """Add the slopes by D_ij through the edges to `by_vertex`, and through the Hessians at `nodes` to `flat`."""
+    ) -> list[Array]:
+        """Add the slopes by D_ij through the edges to `by_vertex`; those through each component of the Hessians."""
         d = self.dim
         to_h: list[Any] = [0.0] * len(self._pairs)
         for (i, j), edge in between.items():
-            w = sum(twice[i][c] * cof[j][c] + twice[j][c] * cof[i][c] for c in range(d))
+            w = _sum(twice[i][c] * cof[j][c] + twice[j][c] * cof[i][c] for c in range(d))
             for c in range(d):
-                pull = 2 * w * bend[i, j][c]
+                pull = 2 * _over_corners(w, bend[i, j][c])
                 by_vertex[c, j] += pull
                 by_vertex[c, i] -= pull
             for k, (a, b) in enumerate(self._pairs):
-                to_h[k] = to_h[k] + (1 if a == b else 2) * w * edge[a] * edge[b]
-        for k, x in enumerate(to_h):
-            flat[k] += np.bincount(nodes, x, flat.shape[1])
+                to_h[k] = to_h[k] + w * ((1 if a == b else 2) * edge[a] * edge[b])
+        return to_h
 
     def _through_cofactors(self, e: list[list[Array]], to_cof: list[list[Array]]) -> list[list[Array]]:
         """The slopes by the edges e[k] of what is sloped by their cofactors."""
@@ -251,3 +271,12 @@ class Alignment(Distortion):
 def _with_first(cof: list[list[Array]]) -> list[list[Array]]:
     """det grad N of every vertex, from those of all but the first: they add up to zero."""
     return [[-np.add.reduce(columns) for columns in zip(*cof, strict=True)], *cof]
+
+
+def _sum(terms: Iterable[Array]) -> Array:
+    return reduce(add, terms)
+
+
+def _over_corners(a: Array, b: Array) -> Array:
+    """Sum (s,) of products (dim+1, s) over corners."""
+    return np.einsum("vs,vs->s", a, b)

@@ -41,10 +41,12 @@ def minimise(
     opening: float = 0.3,
     absolute: bool = False,
 ) -> Minimum:
-    """Nocedal's two-loop recursion with K^-1 per component as the initial inverse Hessian.
+    """Nocedal's two-loop recursion with the linear map `lift`, K^-1 per component, as the initial inverse Hessian.
 
-    `scaled`: rescale the initial inverse Hessian by the last step, at the price of one more lift; not needed where the
-    lift is a model of the Hessian in size, too.
+    Gradients are lifted once each: what else is needed of K^-1 is linear in lifted gradients.
+
+    `scaled`: rescale the initial inverse Hessian by the last step; not needed where the lift is a model of the Hessian
+    in size, too.
     `reach`: how far a step (points, step) may go before a cell is (nearly) inverted, instead of halvings.
     `opening`: length at which the first step is tried. `short`: stop after a step of less than this length.
     Descent ends where a step lowers the energy by less than the share `tolerance` of it, or, with `absolute`, by less
@@ -59,23 +61,26 @@ def minimise(
         raise ValueError("Expected a start without inverted cells")
     slide.refresh(points)
     gradient = slide.gather(gradient)
-    past: list[tuple[Array, Array, float, float]] = []
+    lifted = lift(gradient)
+    past: list[tuple[Array, Array, Array, float]] = []  # steps, changes of the gradient, those lifted, s . y
     k = 0
     for k in range(1, steps + 1):  # noqa: B007
-        direction, coefficients = gradient.copy(), []
-        for s, y, sy, _ in reversed(past):
-            a = np.vdot(s, direction) / sy
+        rest, direction, coefficients = gradient.copy(), lifted.copy(), []
+        for s, y, up, sy in reversed(past):
+            a = np.vdot(s, rest) / sy
             coefficients.append(a)
-            direction -= a * y
-        direction = slide.spread(lift(direction))
+            rest -= a * y
+            direction -= a * up
+        direction = slide.spread(direction)
         if past and scaled:
-            direction *= past[-1][2] / past[-1][3]
-        for (s, y, sy, _), a in zip(past, reversed(coefficients), strict=True):
+            _, y, up, sy = past[-1]
+            direction *= sy / np.vdot(y, up)
+        for (s, y, _, sy), a in zip(past, reversed(coefficients), strict=True):
             direction += s * (a - np.vdot(y, direction) / sy)
         slope = float(np.vdot(gradient, direction))
         if not slope > 0:
             past = []
-            direction = slide.spread(lift(gradient))
+            direction = slide.spread(lifted)
             slope = float(np.vdot(gradient, direction))
             if not slope > 0:
                 break
@@ -103,15 +108,16 @@ def minimise(
             continue
         slide.refresh(trial)
         force = slide.gather(force)
-        s, y = trial - points, force - gradient
+        raised = lift(force)
+        s, y, up = trial - points, force - gradient, raised - lifted
         if len(slide.tied[0]):
             s = s.copy()
             s[slide.tied[0]] = 0
         sy = float(np.vdot(s, y))
         if sy > 1e-14 * np.sqrt(np.vdot(s, s) * np.vdot(y, y)):
-            past = [*past, (s, y, sy, float(np.vdot(y, lift(y))) if scaled else 1.0)][-memory:]
+            past = [*past, (s, y, up, sy)][-memory:]
         drop = value - new
-        points, value, gradient = trial, new, force
+        points, value, gradient, lifted = trial, new, force, raised
         if length < short:
             return Minimum(points, value, k, evaluations, stale=True)
         if drop < tolerance * (1.0 if absolute else max(value, 1e-8)):

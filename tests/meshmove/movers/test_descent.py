@@ -66,6 +66,24 @@ def thin(x):
     return 1 + 20 * np.exp(-((np.hypot(x[0] - 0.5, x[1] - 0.5) - 0.3) ** 2) / 0.02**2)
 
 
+@pytest.mark.parametrize("scaled", [True, False])
+def test_each_gradient_is_lifted_once(scaled):
+    """And descent goes as it does where every direction is lifted for itself, the lift being linear."""
+    mesh = box("triangle", 6, jitter=0.3)
+    slide = Slide(mesh, facets_of(mesh))
+    e = functional(mesh, m=lambda x: 1 + 30 * np.exp(-200 * ((x[0] - 0.5) ** 2 + (x[1] - 0.5) ** 2)))
+    lifts = []
+
+    def lift(g):
+        lifts.append(g)
+        return 0.3 * g
+
+    out = minimise(e, lift, slide, mesh.points, steps=12, tolerance=0.0, scaled=scaled)
+    assert out.iterations == 12
+    assert len(lifts) == 13
+    assert out.energy < 0.7 * e(mesh.points)[0]
+
+
 def test_a_monitor_that_hides_between_sample_points_is_sampled_more_finely():
     """With few points E sees a small imbalance where there is a large one."""
     mesh = box("triangle", 10, jitter=0.3)
