@@ -25,7 +25,7 @@ class Lift:
     back, as by springs: or else a force on a domain with round sides only would carry all of it away.
 
     Components are taken in the frame of the domain's sides (`Slide.frame`), not of its coordinates: a turned mesh is
-    moved as the mesh itself. Sides oblique to that frame are left to the projections of `Slide`.
+    moved as the mesh itself. That nodes stay on sides oblique to it, `Slide` sees to.
     """
 
     def __init__(self, mesh: CellMesh, slide: Slide) -> None:
