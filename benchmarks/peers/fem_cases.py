@@ -16,7 +16,7 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 from skfem.models.poisson import laplace
 
 from meshmove.geometry import Disk, Rectangle
-from meshmove.solvers.poisson import PROBLEMS
+from meshmove.solvers.fem.manufactured import PROBLEMS
 
 __all__ = ["CASES", "Case", "poisson", "published_task"]
 

@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import PointLocator
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import EnergyError
+from meshmove.meshes.source import Source, fixed_vertices, read_fields
+from meshmove.monitors import NodalDensity
+from meshmove.movers import Ritz, moved_by
+from meshmove.movers.lift import Lift
 
-from ._adapt import Options, adapt, finish, read_options
-from .adaptation import Adaptation
+from .adapt import Options, adapt, finish, read_options
 from .energy import EnergyOfMesh, Examined
-from .inputs import Source, fixed_vertices, read_fields
-from .monitors import NodalDensity, simplicial
-from .movers import Ritz, moved_by
-from .movers.lift import Lift
+from .result import Adaptation
 from .settle import Placing
-from .stage import Result, Stage
+from .unit_mesh import Result, Stage
 
 __all__ = ["descended", "rounds"]
 
-Array = NDArray[np.float64]
 Solve = Callable[[Any], Any]
 
 #: derivatives that a difference contradicts by more than this share of it are of something else
@@ -79,13 +79,13 @@ def descended(
     fields = read_fields(source, field)
     pinned = fixed_vertices(source, choice.get("fixed"))
     examined = energy.examined(mesh, field, _at_nodes(source, pinned))
-    pinned |= examined.held[source.vertex_nodes]
+    pinned |= examined.held[source.cells.vertex_nodes]
     boundary = choice.get("boundary", "slide")
-    stage = Stage(source, source.vertex_nodes[pinned], boundary, first)
+    stage = Stage(source, source.cells.vertex_nodes[pinned], boundary, first)
     curved = np.unique(stage.slide.curved_edges)
     if not pinned[curved].all():
         pinned[curved] = True
-        stage = Stage(source, source.vertex_nodes[pinned], boundary, first)
+        stage = Stage(source, source.cells.vertex_nodes[pinned], boundary, first)
     at = _Energy(source, stage, solve, energy, mesh, field)
     before, forces = at(stage.start)
     if forces is None:
@@ -104,7 +104,7 @@ def _read(adapt_options: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
 
 def _at_nodes(source: Source, vertices: NDArray[np.bool_]) -> NDArray[np.bool_]:
     out = np.zeros(source.cells.n_nodes, bool)
-    out[source.vertex_nodes[vertices]] = True
+    out[source.cells.vertex_nodes[vertices]] = True
     return out
 
 
@@ -139,7 +139,7 @@ class _Energy:
 
 
 def _moved(at: _Energy, stage: Stage, examined: Examined, effort: float, before: float) -> Result:
-    density = NodalDensity(np.ones(stage.current.n_points), PointLocator(simplicial(stage.current)))
+    density = NodalDensity(np.ones(stage.current.n_points), PointLocator(stage.current.simplicial()))
     problem = stage.problem(density, stage.start, effort, predict=lambda points: at(points)[0])
     move = moved_by(Ritz(at, examined.gap), problem)
     after = at(move.points)[0]

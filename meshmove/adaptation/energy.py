@@ -10,14 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import EnergyError
-
-from .inputs import Source
-from .options import as_numbers
+from meshmove.meshes.source import Source
+from meshmove.options import as_numbers
 
 __all__ = ["EnergyOfMesh", "Examined", "energy_of"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

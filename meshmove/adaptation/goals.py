@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ._adapt import adapted, read_options
-from .adaptation import Adaptation
-from .inputs import Source
+from meshmove.meshes.source import Source
+
+from .adapt import adapted, read_options
+from .result import Adaptation
 
 __all__ = ["rounds"]
 

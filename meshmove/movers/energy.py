@@ -27,13 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
-from meshmove.geometry.boundary import Shells
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.sliding import Shells
 
 from .distortion import Distortion
 
 __all__ = ["Energy", "EnergyFunctional"]
 
-Array = NDArray[np.float64]
 #: J and its derivatives (n, dim) at node positions (n, dim); (inf, None) where there is no solution
 Energy = Callable[[Array], tuple[float, Array | None]]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
+
+from .descent import minimise
 from .energy import Energy, EnergyFunctional
 from .lift import Lift
-from .minimise import minimise
 from .problem import Move, Problem
 
 __all__ = ["Ritz"]
 
-Array = NDArray[np.float64]
 
 #: a step that lowers the functional, half a logarithm of a squared error, by less than this ends the descent
 TOLERANCE = 1e-5

@@ -8,7 +8,8 @@ import numpy as np
 import skfem
 from numpy.typing import NDArray
 
-from meshmove.energy import Examined
+from meshmove.adaptation.energy import Examined
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import EnergyError, first_ids
 
 from .bases import pair_of
@@ -16,7 +17,6 @@ from .energy import Integral, integrals, is_form, terms_of
 
 __all__ = ["SkfemEnergy", "energy_of_forms"]
 
-Array = NDArray[np.float64]
 
 #: a derivative by a degree of freedom of this share of what adds up to it is not zero: a source that is integrated by
 #: another rule than the energy's leaves more, a solver's tolerance of 1e-5 less
@@ -35,7 +35,7 @@ def energy_of_forms(energy: Any) -> SkfemEnergy | None:
 
 
 class SkfemEnergy:
-    """The sum of some forms of a solution; see `meshmove.energy.EnergyOfMesh`."""
+    """The sum of some forms of a solution; see `meshmove.adaptation.energy.EnergyOfMesh`."""
 
     def __init__(self, energy: Any) -> None:
         self._terms = terms_of(energy)

@@ -29,17 +29,16 @@ from typing import Any
 
 import numpy as np
 import skfem
-from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 from skfem.assembly.form.form import Form, FormExtraParams
 from skfem.element import DiscreteField, ElementH1, ElementVector
 
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import FieldError
 
 __all__ = ["Integral", "Term", "integrals", "is_form", "terms_of"]
 
-Array = NDArray[np.float64]
 
 #: of central differences, in parts of what is varied: the cube root of the rounding error
 STEP = float(np.finfo(float).eps ** (1 / 3))

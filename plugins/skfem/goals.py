@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import skfem
-from numpy.typing import NDArray
 from scipy.sparse.linalg import MatrixRankWarning
 
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import GoalError
 from meshmove.options import as_numbers, shown
 
@@ -19,7 +19,6 @@ from .energy import integrals, is_form, terms_of
 
 __all__ = ["SkfemGoal", "goal_of"]
 
-Array = NDArray[np.float64]
 
 #: an adjoint solution that varies by less than this share of its size is a constant that the equation leaves open
 VARIES = 1e-7

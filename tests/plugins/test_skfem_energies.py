@@ -9,9 +9,9 @@ from skfem.helpers import ddot, dot, grad
 from skfem.models.poisson import laplace
 
 from meshmove.geometry.errors import EnergyError, FieldError
-from meshmove.plugins._skfem_energies import SkfemEnergy, energy_of_forms
-from meshmove.plugins._skfem_energy import integrals, terms_of
 from meshmove.plugins.skfem import converter
+from meshmove.plugins.skfem.energies import SkfemEnergy, energy_of_forms
+from meshmove.plugins.skfem.energy import integrals, terms_of
 
 
 @skfem.Functional

@@ -12,8 +12,8 @@ from skfem.models.poisson import laplace, unit_load
 
 from meshmove import EnergyError, adapt_loop
 from meshmove.geometry import inverted_cells
-from meshmove.inputs import Source
-from meshmove.plugins._skfem_energies import SkfemEnergy
+from meshmove.meshes.source import Source
+from meshmove.plugins.skfem.energies import SkfemEnergy
 
 
 @skfem.Functional
