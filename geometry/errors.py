@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 __all__ = [
     "DomainError",
+    "EnergyError",
     "FieldError",
+    "GoalError",
     "InvalidMeshError",
     "MeshmoveError",
     "MonitorError",
@@ -38,6 +40,14 @@ class UnsupportedMeshError(MeshmoveError, TypeError):
 
 class FieldError(MeshmoveError, ValueError):
     """A field has the wrong length, an unknown name, or values that are not finite."""
+
+
+class EnergyError(MeshmoveError, ValueError):
+    """An energy has no finite value, derivatives of another shape, or is not stationary at the solution."""
+
+
+class GoalError(MeshmoveError, ValueError):
+    """A goal that does not depend on the solution, or whose adjoint problem has no unique solution."""
 
 
 class MonitorError(MeshmoveError, ValueError):

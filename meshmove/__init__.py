@@ -10,7 +10,9 @@ __version__ = "0.1.0"
 _WHERE = {
     "Adaptation": "meshmove.adaptation.result",
     "DMM": "meshmove.neural",
+    "EnergyError": "meshmove.geometry.errors",
     "FieldError": "meshmove.geometry.errors",
+    "GoalError": "meshmove.geometry.errors",
     "InvalidMeshError": "meshmove.geometry.errors",
     "LoopResult": "meshmove.adaptation.loop",
     "MeshBatch": "meshmove.neural",
@@ -44,7 +46,9 @@ if TYPE_CHECKING:
     from meshmove.adaptation.loop import adapt_loop as adapt_loop
     from meshmove.adaptation.result import Adaptation as Adaptation
     from meshmove.adaptation.result import Report as Report
+    from meshmove.geometry.errors import EnergyError as EnergyError
     from meshmove.geometry.errors import FieldError as FieldError
+    from meshmove.geometry.errors import GoalError as GoalError
     from meshmove.geometry.errors import InvalidMeshError as InvalidMeshError
     from meshmove.geometry.errors import MeshmoveError as MeshmoveError
     from meshmove.geometry.errors import MonitorError as MonitorError

@@ -48,14 +48,21 @@ def _areas(p: Array, t: NDArray) -> Array:
     return 0.5 * np.abs(a[0] * b[1] - a[1] * b[0])
 
 
+def _absolute(hessian: Array) -> Array:
+    """|H| (n, 2, 2) of Hessians (2, 2, n)."""
+    values, vectors = np.linalg.eigh(np.moveaxis(hessian, -1, 0))
+    return np.einsum("nik,nk,njk->nij", vectors, np.abs(values), vectors)
+
+
 def _tensor(p: Array, t: NDArray, f: Callable[[Array], Array], metric: str) -> tuple[Array, Array, Array]:
     if metric == "monitor":
         m = f(p)
         return m, 0 * m, m
     cells = Source.of(skfem.MeshTri(np.ascontiguousarray(p), np.ascontiguousarray(t))).cells
-    h = Recovery(cells).hessian(f(p))
-    values, vectors = np.linalg.eigh(np.moveaxis(h, -1, 0))
-    values = np.abs(values)
+    recovery = Recovery(cells)
+    # of several fields the sum of the absolute Hessians
+    total = sum(_absolute(recovery.hessian(field)) for field in np.atleast_2d(f(p)))
+    values, vectors = np.linalg.eigh(total)
     # a floor, so that no cell is asked to be larger than the domain allows
     values = np.maximum(values, 0.01 * values.mean())
     if metric == "isotropic":

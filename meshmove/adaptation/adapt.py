@@ -26,7 +26,7 @@ from .result import Adaptation, Report
 from .settle import Settled, settle
 from .unit_mesh import Result, Stage
 
-__all__ = ["adapt", "check_options", "lasting", "read_options"]
+__all__ = ["Options", "adapt", "check_options", "finish", "lasting", "read_options"]
 
 
 OBJECTIVES = ("alignment", "equidistribution")
@@ -113,18 +113,40 @@ def adapt(
     >>> out.report.predicted_error_after < 0.5 * out.report.predicted_error_before
     True
     """
-    began = time.perf_counter()
     options = read_options(monitor, mover, effort, transfer, device, objective)
-    monitor, chosen_mover, effort = options.monitor, options.mover, options.effort
+    return adapted(mesh, field, options, boundary=boundary, fixed=fixed, reference=reference, regions=regions)
+
+
+def adapted(
+    mesh: Any,
+    field: Any,
+    options: Options,
+    *,
+    boundary: Any = "slide",
+    fixed: Any = None,
+    reference: Any = None,
+    regions: Any = "auto",
+    dual: Any = None,
+) -> Adaptation:
+    """What `adapt` does. `dual`: the adjoint solution of a goal, in the same form as the field."""
+    began = time.perf_counter()
     source = Source.of(mesh, regions)
     check_cells(source.cells)
     fields = read_fields(source, field)
-    if isinstance(monitor, Monitor) and fields.values is None:
+    if isinstance(options.monitor, Monitor) and fields.values is None:
         names = ", ".join(map(repr, fields.nodal)) or "none"
         raise ValueError(f"Expected a field, or a monitor function m(x) (got neither; point data: {names})")
+    if dual is not None:
+        fields = _with_dual(fields, read_fields(source, dual))
     stage = Stage(source, fixed, boundary, reference)
-    result = stage.move(fields, monitor, chosen_mover, effort)
-    return _finish(source, stage, fields, result, transfer, chosen_mover, began)
+    result = stage.move(fields, options.monitor, options.mover, options.effort)
+    return finish(source, stage, fields, result, options.transfer, options.mover.name, began)
+
+
+def _with_dual(fields: Fields, dual: Fields) -> Fields:
+    assert fields.values is not None and dual.values is not None
+    values = np.concatenate([fields.values, dual.values], axis=1)
+    return replace(fields, values=values, dual=dual.values.shape[1])
 
 
 @dataclass(frozen=True)
@@ -226,8 +248,16 @@ def _no_worse(source: Source, stage: Stage, result: Result) -> tuple[Settled, _N
     return replace(stayed, warnings=(*settled.warnings, why)), at_rest
 
 
-def _finish(
-    source: Source, stage: Stage, fields: Fields, result: Result, transfer: str | None, mover: Mover, began: float
+def _energy(result: Result, numbers: _Numbers) -> float | None:
+    """That on the mesh that comes back, of a descent of an energy."""
+    if result.energies is None or numbers.error is None:
+        return None
+    before, scale = result.energies
+    return before + scale * (numbers.error - 1)
+
+
+def finish(
+    source: Source, stage: Stage, fields: Fields, result: Result, transfer: str | None, mover: str, began: float
 ) -> Adaptation:
     """Write the mesh, check it once more as it was written, carry the fields, and report."""
     move = result.move
@@ -243,7 +273,7 @@ def _finish(
     told = (*notes, *move.warnings, *settled.warnings, *numbers.complaints(result), *stage.lost_shape(moved))
     warnings = dict.fromkeys(told)
     report = Report(
-        mover=mover.name,
+        mover=mover,
         iterations=move.iterations,
         inverted_cells=0,
         imbalance_before=numbers.imbalance_before,
@@ -252,14 +282,17 @@ def _finish(
         max_displacement=float(np.sqrt((displacement**2).sum(axis=1)).max()),
         seconds=time.perf_counter() - began,
         monitor=result.name,
-        predicted_error_before=result.error_before,
-        predicted_error_after=numbers.error,
+        predicted_error_before=None if result.energies is not None else result.error_before,
+        predicted_error_after=None if result.energies is not None else numbers.error,
         predicted_for=result.element,
         objective=result.objective,
         warnings=tuple(warnings),
         step_cut=move.step_cut,
         polish=move.polish,
         regions=source.cells.region_names,
+        energy_before=None if result.energies is None else result.energies[0],
+        energy_after=_energy(result, numbers),
+        solves=result.solves,
     )
     return Adaptation(
         mesh=mesh,

@@ -12,7 +12,9 @@ from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
 from meshmove.options import count, number
 
+from . import descent, goals
 from .adapt import adapt, check_options, lasting
+from .energy import energy_of
 from .result import Adaptation, Report
 
 __all__ = ["LoopResult", "MovingMesh", "adapt_loop"]
@@ -49,6 +51,9 @@ def adapt_loop(
     solve: Callable[[Any], Any],
     *,
     steps: int = 3,
+    energy: Any = None,
+    goal: Any = None,
+    adjoint: Callable[[Any, Array], Any] | None = None,
     progress: Callable[[int, Report], None] | None = None,
     **adapt_options: Any,
 ) -> LoopResult:
@@ -63,7 +68,21 @@ def adapt_loop(
     solve
         solve(mesh) -> field, in any form that `adapt` takes.
     steps
-        Number of rounds; solve is called once in each.
+        Number of rounds; without an energy solve is called once in each.
+    energy
+        What the solution minimises, if there is such: the mesh then also moves such that it falls ("Ritz descent"),
+        and with it the error in the norm of the energy. For scikit-fem a `skfem.Functional` of ``w["u"]`` and ``w.x``,
+        or a list of such and of pairs (Functional, name of a boundary or subdomain), for solutions that `solve` returns
+        as (basis, dofs). For any library a function energy(mesh, field) that returns the value and its derivatives
+        (n_nodes, dim) by the positions of the nodes. The first of several rounds moves the mesh to the field, as
+        without an energy; those after it take up to 20 steps of descent each, at effort 1, and call solve in every
+        step. Nodes on curved boundaries stay in these, and those between which prescribed values change.
+    goal
+        A number that is wanted of the solution, and that the mesh is to be good for: for scikit-fem, a
+        `skfem.Functional` of ``w["u"]`` and ``w.x``, a list as for an energy, or a function goal(basis, dofs) that
+        returns the value and its derivatives (N,) by the degrees of freedom. `solve` returns (basis, dofs).
+    adjoint
+        Goes with a goal: adjoint(basis, load) solves the transposed problem, with zeros where values are prescribed.
     progress
         Called with the number of the round, from 1, and its report.
     adapt_options
@@ -73,6 +92,10 @@ def adapt_loop(
     ------
     ValueError
         Steps that are no whole number from 1 on, no function, or an option that `adapt` does not know or take.
+    GoalError
+        A goal that does not depend on the solution, or whose adjoint problem is singular.
+    EnergyError
+        An energy that is not stationary at the solution, not finite, or whose derivatives are not its own.
 
     Examples
     --------
@@ -90,14 +113,28 @@ def adapt_loop(
     check_options(adapt_options)
     first = Source.of(mesh).mesh
     adapt_options = {"reference": first, **lasting(adapt_options)}
-    current, history = first, []
-    for k in range(1, steps + 1):
-        out = adapt(current, solve(current), **adapt_options)
-        current = out.mesh
+    if energy is not None and goal is not None:
+        raise ValueError("Expected an energy or a goal (got both): a mesh is moved for one of them")
+    if goal is not None or adjoint is not None:
+        rounds = goals.rounds(first, solve, goal, adjoint, steps, adapt_options)
+    elif energy is None:
+        rounds = _rounds(first, solve, steps, adapt_options)
+    else:
+        rounds = descent.rounds(first, solve, energy_of(Source.of(first), energy), steps, adapt_options)
+    history = []
+    for k, out in enumerate(rounds, start=1):
         history.append(out.report)
         if progress is not None:
             progress(k, out.report)
     return LoopResult(out, tuple(history))
+
+
+def _rounds(first: Any, solve: Callable[[Any], Any], steps: int, adapt_options: dict[str, Any]) -> Iterator[Adaptation]:
+    current = first
+    for _ in range(steps):
+        out = adapt(current, solve(current), **adapt_options)
+        current = out.mesh
+        yield out
 
 
 class MovingMesh:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from meshmove.geometry import CellMesh, PointLocator
@@ -11,7 +13,7 @@ from meshmove.monitors import NodalHessians, Recovery, quadratic_solution_error,
 from meshmove.monitors.standard import Standard
 from meshmove.movers import Alignment
 
-__all__ = ["BothNorms", "Predictor"]
+__all__ = ["BothNorms", "Predictor", "weighted"]
 
 
 #: a predicted error of this share of the field's spread is a rounding error of whoever computed the field
@@ -23,12 +25,19 @@ REMEMBERED = 4
 class Predictor:
     """Predicted L2 error of finite elements of degree 1 or 2 for fields (n, k), on the same cells elsewhere.
 
-    Several fields count alike: each error is taken relative to that at rest. Where interfaces are, every cell sees the
-    derivatives of its own side.
+    Several fields count alike: each error is taken relative to that at rest. Of the last `dual` fields, the adjoint
+    solution of a goal, and the others each counts by what the other is (see `weighted`). Where interfaces are, every
+    cell sees the derivatives of its own side.
     """
 
     def __init__(
-        self, mesh: CellMesh, recovery: Recovery, fields: Array, locator: PointLocator, degree: int = 1
+        self,
+        mesh: CellMesh,
+        recovery: Recovery,
+        fields: Array,
+        locator: PointLocator,
+        degree: int = 1,
+        dual: int = 0,
     ) -> None:
         self._locator, self._sides = locator, recovery.sides
         self._places: Places | None = None
@@ -38,6 +47,8 @@ class Predictor:
         derivatives = [recovery.sided.hessian(f.values[self._sides.vertex]) for f in standard]
         if degree == 2:
             derivatives = [third_derivatives(recovery, h) for h in derivatives]
+        if dual:
+            derivatives = [*weighted(derivatives[:-dual], derivatives[-dual:])]
         rest = np.array([self._error(self._sides.mesh, d) for d in derivatives])
         size = np.sqrt(np.abs(mesh.extent) ** mesh.dim)
         noise = np.array([ROUNDING + 16 * np.finfo(float).eps * f.magnitude for f in standard])
@@ -73,6 +84,19 @@ class Predictor:
         self._places = sides.locate(points, self._locator, self._places)
         at = sides.interpolate(every, self._places).T.reshape(-1, *shape, len(sides.vertex))
         return self._norm(np.array([self._error(sides.mesh, d, points[sides.vertex]) for d in at]))
+
+
+def weighted(fields: Sequence[Array], dual: Sequence[Array]) -> tuple[Array, ...]:
+    """Derivatives (..., s) of fields and of an adjoint solution, of the same size at every point: the geometric mean.
+
+    The error of a goal is at most the sum over cells of |u - Iu|_K |z - Iz|_K in the norm of the energy (Becker &
+    Rannacher, Acta Numerica 10, 2001). Of derivatives scaled so, both squared errors of a cell are about that product,
+    while each keeps its own directions.
+    """
+    sizes = [np.sqrt(sum((d**2).reshape(-1, d.shape[-1]).sum(axis=0) for d in part)) for part in (fields, dual)]
+    both = np.sqrt(sizes[0] * sizes[1])
+    scales = [np.divide(both, size, out=np.zeros_like(both), where=size > 0) for size in sizes]
+    return tuple(d * scale for part, scale in zip((fields, dual), scales, strict=True) for d in part)
 
 
 class BothNorms:

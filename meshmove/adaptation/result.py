@@ -31,7 +31,9 @@ class Report:
     `min_volume_ratio` is the smallest corner volume after the move over that before, `max_displacement` the longest
     step of a node in the mesh's unit of length. Of a neural mover `step_cut` is the share of a proposed step that the
     guard let through at worst (1: it never had to shorten one), and `polish` the number of classical steps afterwards;
-    None for others. `regions`: the cell data and cell sets whose interfaces were kept.
+    None for others. `regions`: the cell data and cell sets whose interfaces were kept. Of Ritz descent, whose objective
+    is "energy": the energy on the mesh that came, that on the one that went, and how many times `solve` was called.
+    `goal`: the value of the goal on the mesh that came, where there is one.
     """
 
     mover: str
@@ -51,6 +53,10 @@ class Report:
     predicted_for: str = ""
     regions: tuple[str, ...] = ()
     objective: str = "equidistribution"
+    energy_before: float | None = None
+    energy_after: float | None = None
+    solves: int | None = None
+    goal: float | None = None
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -58,17 +64,20 @@ class Report:
         return tuple(dict.fromkeys(w.outcome for w in self.warnings if isinstance(w, Told)))
 
     def __str__(self) -> str:
-        rows = [
-            ("mover", f"{self.mover}, {self.iterations} iterations, {self.seconds:.3g} s"),
-            ("monitor", self.monitor),
-            ("imbalance", f"{self.imbalance_before:.3g} -> {self.imbalance_after:.3g}"),
-        ]
+        rows = [("mover", f"{self.mover}, {self.iterations} iterations, {self.seconds:.3g} s")]
+        if self.energy_before is not None and self.energy_after is not None:
+            rows.append(("energy", f"{self.energy_before:.9g} -> {self.energy_after:.9g}, {self.solves} solves"))
+        else:
+            rows.append(("monitor", self.monitor))
+            rows.append(("imbalance", f"{self.imbalance_before:.3g} -> {self.imbalance_after:.3g}"))
         if self.predicted_error_before is not None and self.predicted_error_after is not None:
             before, after = self.predicted_error_before, self.predicted_error_after
             gain = f" ({before / after:.3g} times less)" if 0 < after < before else ""
             of = f" of {self.predicted_for}" if self.predicted_for else ""
             rows.append(("objective", self.objective))
             rows.append(("predicted error", f"{before:.3g} -> {after:.3g}{gain}{of}"))
+        if self.goal is not None:
+            rows.append(("goal before the move", f"{self.goal:.9g}"))
         rows += [
             ("inverted cells", str(self.inverted_cells)),
             ("smallest volume ratio", f"{self.min_volume_ratio:.3g}"),

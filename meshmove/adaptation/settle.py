@@ -22,7 +22,7 @@ from meshmove.outcomes import Outcome
 
 from .unit_mesh import Stage
 
-__all__ = ["Settled", "settle"]
+__all__ = ["Placing", "Settled", "settle"]
 
 
 ROUNDS = 40
@@ -47,6 +47,17 @@ def settle(source: Source, stage: Stage, points: Array) -> Settled:
     return _Settling(source, stage, points).done()
 
 
+class Placing:
+    """The user's mesh with vertices here and there, again and again, as it is before anything is mended."""
+
+    def __init__(self, source: Source, stage: Stage) -> None:
+        self._settling = _Settling(source, stage, stage.current.points)
+
+    def __call__(self, points: Array) -> Any | None:
+        """The mesh with vertices at `points` (n, dim), in the stage's coordinates; None where a curved cell folds."""
+        return self._settling.placed(points)
+
+
 class _Settling:
     def __init__(self, source: Source, stage: Stage, points: Array) -> None:
         self.source, self.stage, self.points = source, stage, points
@@ -57,10 +68,22 @@ class _Settling:
         self.bend = np.ones(len(self.middle.ids))
         self.rounding = False
 
+    def placed(self, points: Array) -> Any | None:
+        self.points = points
+        step, displacement = self._displaced()
+        if self.middle.curved and self.cells.nodes is not None:
+            if len(self.validity.lost(self.cells.points + step, self.cells.nodes + displacement)):
+                return None
+        return self.source.converter.write(self.source.mesh, displacement)
+
+    def _displaced(self) -> tuple[Array, Array]:
+        """What vertices move by (n, dim), and all nodes (n_nodes, dim)."""
+        step = self._step()
+        return step, self.middle.displacement(step, self.bend, self._bulges(step))
+
     def done(self) -> Settled:
         for _ in range(ROUNDS):
-            step = self._step()
-            displacement = self.middle.displacement(step, self.bend, self._bulges(step))
+            step, displacement = self._displaced()
             nodes = None if self.cells.nodes is None else self.cells.nodes + displacement
             lost = self.validity.lost(self.cells.points + step, nodes)
             if not len(lost):

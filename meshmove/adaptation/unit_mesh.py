@@ -46,7 +46,8 @@ class Result:
     """A move, the monitor that it was made for, and the predicted error where a field is known.
 
     `predict`: the predicted error at other positions. `automatic`: the monitor's intensity was chosen, not given.
-    `element`: of which the error is predicted. `objective`: "alignment" or "equidistribution".
+    `element`: of which the error is predicted. `objective`: "alignment", "equidistribution" or "energy"; of the last,
+    `energies` are that at the start and the change of it by which the error is one less, `solves` how many it took.
     """
 
     density: Any
@@ -59,6 +60,8 @@ class Result:
     automatic: bool = False
     element: str = ""
     objective: str = "equidistribution"
+    energies: tuple[float, float] | None = None
+    solves: int | None = None
 
 
 class Stage:
@@ -153,11 +156,11 @@ class Stage:
 
         assert fields.values is not None
         recovery = Recovery(self.current, Sides.of(self.current, self.facets))
-        indicator = monitor.indicator(recovery, fields.values)
+        indicator = _indicator(monitor, recovery, fields)
         locator = PointLocator(self.current.simplicial())
         if fields.degree is None:
             return self._unjudged(fields, monitor, indicator, locator, mover, effort)
-        predict = Predictor(self.current, recovery, fields.values, locator, fields.degree)
+        predict = Predictor(self.current, recovery, fields.values, locator, fields.degree, fields.dual)
         if predict.rest == 0.0:
             density = NodalDensity(np.ones(self.current.n_points), locator)
             polynomial = {1: "linear", 2: "quadratic"}[fields.degree]
@@ -238,6 +241,14 @@ class Stage:
         if np.array_equal(self.slide.home, self.base.points):
             return Result(density, values, Move(self.base.points, 0, (Outcome.NOTHING_TO_MEET.told(why),)), name)
         return Result(density, values, moved_by(mover, self.problem(density, self.start, effort)), name)
+
+
+def _indicator(monitor: Monitor, recovery: Recovery, fields: Fields) -> Array:
+    assert fields.values is not None
+    if not fields.dual:
+        return monitor.indicator(recovery, fields.values)
+    u, z = fields.values[:, : -fields.dual], fields.values[:, -fields.dual :]
+    return np.sqrt(monitor.indicator(recovery, u) * monitor.indicator(recovery, z))
 
 
 def _name(monitor: Monitor) -> str:

@@ -142,7 +142,7 @@ def bench(
             for name, benchmark in benchmarks.found().items():
                 say(f"{name}: {benchmark.title}{'' if benchmark.by_default else ' (only when named)'}")
             return
-        wanted = benchmarks.named(names or []) | (benchmarks.named(["peers"]) if peers else {})
+        wanted = benchmarks.named(names or []) | (benchmarks.named(["peers", "peers-fem"]) if peers else {})
         if file is not None:
             check_folder(file)
         results = {}

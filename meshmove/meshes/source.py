@@ -104,7 +104,7 @@ class Fields:
     node. `function`: the field as a callable, to be evaluated again on the moved mesh. `pair`: the field in the
     library's own form, which it is carried in. `warnings`: what is to be known about it. `element`: of which the errors
     are to be predicted, by the library's name where one is known; `degree`: 1 or 2, None for elements of which nothing
-    can be predicted.
+    can be predicted. `dual`: so many of the last columns of `values` are the adjoint solution of a goal.
     """
 
     values: Array | None
@@ -114,6 +114,7 @@ class Fields:
     warnings: tuple[str, ...] = ()
     element: str = "linear elements"
     degree: int | None = 1
+    dual: int = 0
 
 
 def is_pair(source: Source, field: Any) -> bool:

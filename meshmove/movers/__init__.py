@@ -4,21 +4,25 @@ from .align import Align
 from .alignment import Alignment
 from .checked import moved_by
 from .density import Density
+from .energy import EnergyFunctional
 from .functional import Functional
 from .imbalance import cell_mass, imbalance
 from .monge_ampere import MongeAmpere, untangled
 from .problem import Move, Mover, Problem
+from .ritz import Ritz
 from .smooth import Smooth
 
 __all__ = [
     "Align",
     "Alignment",
     "Density",
+    "EnergyFunctional",
     "Functional",
     "MongeAmpere",
     "Move",
     "Mover",
     "Problem",
+    "Ritz",
     "Smooth",
     "cell_mass",
     "imbalance",

@@ -24,6 +24,8 @@ from .bases import basis_on, check_pair, fresh, pair_of
 from .carry import HEX as _HEX
 from .carry import carried, is_linear
 from .elements import degree_of, element_of
+from .energies import energy_of_forms
+from .goals import goal_of
 from .periodic import is_periodic, unfolded
 
 if TYPE_CHECKING:
@@ -181,6 +183,8 @@ class SkfemConverter:
     def keeps_integrals(self, mesh: skfem.Mesh, field: Any) -> bool:
         """Whether `carried` makes use of `linear` for such a pair."""
         return is_linear(pair_of(mesh, field)[0])
+
+    energy, goal = staticmethod(energy_of_forms), staticmethod(goal_of)
 
     def vertex_numbers(self, mesh: skfem.Mesh) -> NDArray[np.int64] | None:
         """Of a periodic mesh, the number in `mesh.t` of each vertex of `read`: images share theirs."""

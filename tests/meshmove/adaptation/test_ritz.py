@@ -1,0 +1,179 @@
+"""Ritz descent: the mesh moves such that the energy of the user's problem falls."""
+
+import dataclasses
+
+import meshio
+import numpy as np
+import pytest
+import skfem
+from skfem.helpers import ddot, dot, grad, sym_grad, trace
+from skfem.models.elasticity import lame_parameters, linear_elasticity
+from skfem.models.poisson import laplace, unit_load
+
+from meshmove import EnergyError, adapt_loop
+from meshmove.geometry import inverted_cells
+from meshmove.meshes.source import Source
+from meshmove.plugins.skfem.energies import SkfemEnergy
+
+
+@skfem.Functional
+def membrane(w):
+    return 0.5 * dot(grad(w["u"]), grad(w["u"])) - w["u"]
+
+
+def l_shape(cls=skfem.MeshTri, n=3):
+    return skfem.MeshTri.init_lshaped().refined(n)
+
+
+def solver(element, calls=None):
+    def solve(mesh):
+        if calls is not None:
+            calls.append(mesh)
+        basis = skfem.Basis(mesh, element)
+        return basis, skfem.solve(
+            *skfem.condense(laplace.assemble(basis), unit_load.assemble(basis), D=basis.get_dofs())
+        )
+
+    return solve
+
+
+#: of the membrane on the L: quadratic elements on a mesh graded towards the corner
+LEAST = -0.107047
+
+
+@pytest.mark.parametrize(("element", "gain"), [(skfem.ElementTriP1(), 1.25), (skfem.ElementTriP2(), 2.0)])
+def test_the_energy_and_with_it_the_error_falls(element, gain):
+    mesh, calls = l_shape(), []
+    solve = solver(element, calls)
+    energy = SkfemEnergy(membrane)
+
+    def error(m):
+        return np.sqrt(energy(m, solver(element)(m))[0] - LEAST)
+
+    out, history = adapt_loop(mesh, solve, energy=membrane)
+    assert error(out.mesh) * gain < error(mesh)
+    assert np.array_equal(out.mesh.t, mesh.t) and not len(inverted_cells(Source.of(mesh).cells, out.mesh.p.T))
+    report = out.report
+    assert report.objective == "energy" and report.mover == "ritz" and report.predicted_error_after is None
+    assert report.energy_after < report.energy_before and "energy" in str(report)
+    assert report.energy_after == pytest.approx(energy(out.mesh, solve(out.mesh))[0], rel=1e-12)
+    assert [r.objective == "energy" for r in history] == [False] + [True] * (len(history) - 1)
+    # all sides glide, none is left
+    y = out.mesh.p
+    rim = mesh.boundary_nodes()
+    sides = (np.abs(np.abs(y[:, rim]) - 1) < 1e-12).any(axis=0) | (np.abs(y[:, rim]) < 1e-12).any(axis=0)
+    assert sides.all() and np.abs(y - mesh.p)[:, rim].max() > 0.01
+
+
+def test_one_round_is_descent_alone_and_effort_is_its_number_of_steps():
+    mesh, calls = l_shape(), []
+    out, history = adapt_loop(mesh, solver(skfem.ElementTriP1(), calls), energy=membrane, steps=1, effort=0.25)
+    assert len(history) == 1 and history[0].iterations == 5 and history[0].solves == len(calls) - 1
+    assert calls[0] is mesh and history[0].energy_after < history[0].energy_before
+
+
+def test_pins_and_nodes_between_changing_values_stay():
+    mesh = skfem.MeshTri().refined(3)
+
+    def solve(m):
+        basis = skfem.Basis(m, skfem.ElementTriP1())
+        rim = basis.get_dofs()
+        x = basis.zeros()
+        x[rim] = np.exp(3 * m.p[0, rim.nodal["u"]])
+        return basis, skfem.solve(*skfem.condense(laplace.assemble(basis), x=x, D=rim))
+
+    pin = int(np.argmin(((mesh.p.T - (0.5, 0.5)) ** 2).sum(axis=1)))
+    energy = skfem.Functional(lambda w: 0.5 * dot(grad(w["u"]), grad(w["u"])))
+    out = adapt_loop(mesh, solve, energy=energy, steps=1, fixed=[pin]).adaptation
+    went = np.abs(out.mesh.p - mesh.p).max(axis=0)
+    assert went[pin] == 0 and went.max() > 0.005
+    changing = mesh.boundary_nodes()[mesh.p[1, mesh.boundary_nodes()] % 1 == 0]
+    assert went[changing].max() == 0
+    assert went[mesh.p[0] == 1].max() > 1e-4  # along which the value is the same
+
+
+def test_elasticity_with_a_traction():
+    lam, mu = lame_parameters(1.0, 0.3)
+    mesh = l_shape(n=2).with_boundaries({"clamp": lambda x: x[0] < -1 + 1e-9, "load": lambda x: x[0] > 1 - 1e-9})
+
+    def solve(m):
+        basis = skfem.Basis(m, skfem.ElementVector(skfem.ElementTriP1()))
+        load = skfem.LinearForm(lambda v, w: -v[1]).assemble(basis.boundary("load"))
+        return basis, skfem.solve(
+            *skfem.condense(linear_elasticity(lam, mu).assemble(basis), load, D=basis.get_dofs("clamp"))
+        )
+
+    @skfem.Functional
+    def strain(w):
+        e = sym_grad(w["u"])
+        return 0.5 * lam * trace(e) ** 2 + mu * ddot(e, e)
+
+    work = skfem.Functional(lambda w: w["u"][1])
+    out = adapt_loop(mesh, solve, energy=[strain, (work, "load")], steps=1).report
+    fine = mesh.refined(2)
+    least = SkfemEnergy([strain, (work, "load")])(fine, solve(fine))[0]
+    # squared error of the energy norm, the finer mesh taken as exact
+    assert out.energy_after - least < 0.75 * (out.energy_before - least)
+
+
+def test_any_library_with_a_function_for_the_energy():
+    """The same descent, stated for meshio by hand."""
+    mesh = l_shape(n=2)
+    by_form = adapt_loop(mesh, solver(skfem.ElementTriP1()), energy=membrane, steps=1)
+    plain = meshio.Mesh(mesh.p.T.copy(), [("triangle", mesh.t.T.copy())])
+
+    def back(m):
+        return dataclasses.replace(mesh, doflocs=np.ascontiguousarray(m.points.T))
+
+    solve = solver(skfem.ElementTriP1())
+    energy = SkfemEnergy(membrane)
+    out = adapt_loop(
+        plain, lambda m: solve(back(m))[1], energy=lambda m, u: energy(back(m), (solve(back(m))[0], u)), steps=1
+    )
+    assert out.report.energy_before == pytest.approx(by_form.report.energy_before, rel=1e-12)
+    assert out.report.energy_after < out.report.energy_before - 0.5 * (
+        by_form.report.energy_before - by_form.report.energy_after
+    )
+
+
+def test_derivatives_that_are_not_those_of_the_energy_are_refused():
+    mesh, solve, energy = l_shape(n=2), solver(skfem.ElementTriP1()), SkfemEnergy(membrane)
+
+    def doubled(m, field):
+        value, slope = energy(m, field)
+        return value, 2 * slope
+
+    with pytest.raises(EnergyError, match="along the steepest descent they say"):
+        adapt_loop(mesh, solve, energy=doubled, steps=1)
+    halved = skfem.Functional(lambda w: dot(grad(w["u"]), grad(w["u"])) - w["u"])
+    with pytest.raises(EnergyError, match="stationary at the solution"):
+        adapt_loop(mesh, solve, energy=halved)
+
+
+@pytest.mark.parametrize(
+    ("energy", "why"),
+    [
+        (lambda m, u: 3.0, "to return its value and its derivatives by the nodes"),
+        (lambda m, u: (np.nan, m.p.T), "finite energy"),
+        (lambda m, u: (1.0, np.zeros((3, 2))), r"derivatives of shape \(3, 2\)"),
+        (lambda m, u: ("high", m.p.T), "got str for the value"),
+    ],
+)
+def test_what_a_function_returns_is_checked(energy, why):
+    with pytest.raises(EnergyError, match=why):
+        adapt_loop(l_shape(n=1), solver(skfem.ElementTriP1()), energy=energy)
+
+
+def test_what_is_no_energy_is_refused():
+    mesh = l_shape(n=1)
+    with pytest.raises(ValueError, match="Expected an energy as a form.*got int"):
+        adapt_loop(mesh, solver(skfem.ElementTriP1()), energy=3)
+    with pytest.raises(ValueError, match="Functional of w"):
+        adapt_loop(mesh, solver(skfem.ElementTriP1()), energy=laplace)
+
+
+def test_a_solution_on_another_mesh_is_refused():
+    mesh = l_shape(n=1)
+    still = solver(skfem.ElementTriP1())(mesh)
+    with pytest.raises(ValueError, match="basis on the mesh that is moved"):
+        adapt_loop(mesh, lambda m: still, energy=membrane, steps=1)
