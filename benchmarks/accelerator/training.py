@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,11 +11,17 @@ from typing import Any
 
 from benchmarks.harness import row
 from meshmove import DMM
+from meshmove.learning.weights import WeightsError
+from meshmove.neural.aligning import fit as aligning
+from meshmove.neural.aligning.network import Aligner
+from meshmove.neural.aligning.samples import make_meshes, read_meshes
 from meshmove.neural.training import fit as mover
 from meshmove.solvers import HyPINO
 from meshmove.solvers.hypino import training as hypino
 
-__all__ = ["MODELS", "train"]
+from .aligning import aligning as measured
+
+__all__ = ["ALIGNER", "MODELS", "train", "train_aligner"]
 
 #: steps that tell how many there is time for, and the first of them, which load kernels and do not count
 PROBE, FIRST = 12, 4
@@ -69,3 +76,38 @@ def train(
 def _measures(progress: Any) -> dict[str, float]:
     """What a validation measured, without where the run is."""
     return {k: v for k, v in vars(progress).items() if k not in ("step", "steps", "seconds", "best")}
+
+
+#: the network that aligns, which `train_aligner` trains
+ALIGNER = "aligner-2d"
+
+
+def train_aligner(
+    seconds: float, folder: Path, accelerator: str, nodes: int, start: Path | None, meshes: Path | None, tiny: bool
+) -> Iterator[dict[str, object]]:
+    """Train the network that aligns for so long, with about so many nodes a step; the best weights stay in `folder`.
+
+    `start`: weights to start from, the shipped ones by default; `meshes`: a file of `write_meshes`, or made now.
+    """
+    began = time.perf_counter()
+    try:
+        model = Aligner.from_pretrained(start or ALIGNER)
+    except WeightsError:
+        if start is not None:
+            raise
+        model = Aligner()
+    config = aligning.CONFIGS["full"]
+    config = replace(
+        config, settings=model.settings, batch=nodes, seed=5, steps=10**6, validation=256, validate_every=250
+    )
+    if tiny:
+        config = replace(config, steps=2, validate_every=2, validation=2, fields=2, batch=500)
+    pool = list(make_meshes(6, (60, 120), 3)) if tiny else None
+    pool = pool if meshes is None else read_meshes(meshes)
+    workers = 1 if accelerator == "cpu" else os.cpu_count() or 1
+    yield from measured(model, accelerator, tiny)
+    left = seconds - (time.perf_counter() - began) - 10
+    config = replace(config, minutes=None if tiny else left / 60)
+    for r in aligning.fit(config, folder / ALIGNER, accelerator=accelerator, start=model, meshes=pool, workers=workers):
+        what = f"{ALIGNER} trained on, step {r.step}, {time.perf_counter() - began:.0f} s"
+        yield row(what, ", ".join(f"{k} {v:.4g}" for k, v in _measures(r).items()) + (", best" if r.best else ""))

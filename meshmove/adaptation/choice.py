@@ -80,6 +80,12 @@ class Trials:
             self.best = Chosen(monitor, density, values, move, error)
         return error
 
+    def unmoved(self, monitor: Monitor) -> Chosen:
+        """The monitor of the first transport, for a mover that lowers the predicted error by itself."""
+        monitor = replace(monitor, intensity=TRANSPORT[0])
+        values = monitor.values(self._mesh, self._indicator, self._smooth)
+        return Chosen(monitor, NodalDensity(values, self._locator), values, None, self._predict.rest)
+
     def along_intensity(self, monitor: Monitor) -> None:
         """From the middle of the list up while it gets better, else down."""
         errors = {FIRST: self.trial(replace(monitor, intensity=INTENSITIES[FIRST]))}

@@ -7,7 +7,8 @@ mover, with more weight on the cells' shapes where the monitor is made from a fi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import is_dataclass, replace
+from typing import Any, cast
 
 from meshmove.movers import Align, MongeAmpere, Mover, Smooth
 from meshmove.options import shown
@@ -18,24 +19,22 @@ __all__ = ["MOVERS", "NAMES", "mover_of"]
 FIELD_DISTORTION = 0.05
 
 
-def _neural(device: str | None) -> Mover:
+def _neural(device: str | None, objective: str) -> Mover:
     from meshmove.neural import Neural  # torch, only where it is asked for
 
-    return Neural(device=device)
+    return Neural(device=device, objective=objective)
 
 
-#: name -> the mover for a device
-MOVERS: dict[str, Callable[[str | None], Mover]] = {
-    "smooth": lambda device: _on_cpu(Smooth(), device),
+#: name -> the mover for a device and an objective
+MOVERS: dict[str, Callable[[str | None, str], Mover]] = {
+    "smooth": lambda device, _: _on_cpu(Smooth(), device),
     "dmm": _neural,
-    "monge-ampere": lambda device: _on_cpu(MongeAmpere(), device),
+    "monge-ampere": lambda device, _: _on_cpu(MongeAmpere(), device),
 }
 NAMES = ("auto", "dmm", "monge-ampere", "smooth")
 
 
-def mover_of(
-    mover: Any, device: str | None = None, for_field: bool = False, objective: str = "equidistribution"
-) -> Mover:
+def mover_of(mover: Any, device: str | None = None, for_field: bool = False, objective: str = "alignment") -> Mover:
     """The mover of a name, or a `Mover` itself.
 
     Parameters
@@ -58,7 +57,7 @@ def mover_of(
     --------
     >>> mover_of("monge-ampere") == MongeAmpere()
     True
-    >>> mover_of("auto", for_field=True).name
+    >>> mover_of("auto", for_field=True, objective="equidistribution").name
     'monge-ampere, distortion 0.05'
     """
     if not isinstance(mover, str):
@@ -66,6 +65,8 @@ def mover_of(
         if isinstance(mover, type) or not callable(mover) or not named:
             kind = f"the class {mover.__name__}, not one of its objects" if isinstance(mover, type) else None
             raise ValueError(f"Expected a mover by name, or a Mover (got {kind or type(mover).__name__})")
+        if objective == "equidistribution" and is_dataclass(mover) and hasattr(mover, "objective"):
+            mover = replace(cast(Any, mover), objective=objective)
         return _on_cpu(mover, device)
     if mover == "auto":
         name = f"{MongeAmpere.name}, distortion {FIELD_DISTORTION:g}"
@@ -75,7 +76,7 @@ def mover_of(
         return _on_cpu(chosen, device)
     if mover not in MOVERS:
         raise ValueError(f"Expected a mover of {', '.join(map(repr, NAMES))}, or a Mover (got {shown(mover)})")
-    return MOVERS[mover](device)
+    return MOVERS[mover](device, objective)
 
 
 def _on_cpu(mover: Mover, device: Any) -> Mover:

@@ -39,6 +39,8 @@ OFF = 0.01
 #: intensity of the one move that is made where nothing can be predicted
 UNJUDGED = 1.0
 NO_GAIN = Outcome.NO_GAIN.told("no move is predicted to lower the error: the mesh stays as it is")
+#: weight of the cells' shapes beside the logarithm of the predicted error, as `Align` has it
+SHAPES = Align.distortion
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +173,7 @@ class Stage:
         if monitor.intensity is None:
             carrier = mover.transport if isinstance(mover, Align) else mover
             trials = Trials(indicator, self.current, locator, predict, self.problem, carrier, self.start, effort)
-            if isinstance(mover, Align):
+            if isinstance(mover, Align) or (aligned and _aligns(mover, self.base)):
                 return self._aligned(fields.element, monitor, trials, predict, mover, effort)
             out = choose(monitor, trials, self.current.dim)
         else:
@@ -185,13 +187,14 @@ class Stage:
         return fields.degree == 1 and all(b.kind.is_simplex for b in self.base.blocks)
 
     def _aligned(
-        self, element: str, monitor: Monitor, trials: Trials, fields: Predictor, mover: Align, effort: float
+        self, element: str, monitor: Monitor, trials: Trials, fields: Predictor, mover: Mover, effort: float
     ) -> Result:
-        """Transport to the monitor, then descent of the predicted H1 error."""
+        """Transport to the monitor, then descent of the predicted H1 error; or a mover that lowers it by itself."""
         slide, rest = self.slide, self.current.points
-        objective = Alignment(self.base, fields.hessians, rest, mover.distortion, slide.curved_edges, slide.shells)
+        distortion = mover.distortion if isinstance(mover, Align) else SHAPES
+        objective = Alignment(self.base, fields.hessians, rest, distortion, slide.curved_edges, slide.shells)
         predict = BothNorms(fields, objective, rest)
-        carried = transport(monitor, trials)
+        carried = transport(monitor, trials) if isinstance(mover, Align) else trials.unmoved(monitor)
         start, before = self.start, 0
         if carried.move is not None and predict(carried.move.points) < predict.rest:
             start, before = carried.move.points, carried.move.iterations
@@ -249,6 +252,12 @@ def _indicator(monitor: Monitor, recovery: Recovery, fields: Fields) -> Array:
         return monitor.indicator(recovery, fields.values)
     u, z = fields.values[:, : -fields.dual], fields.values[:, -fields.dual :]
     return np.sqrt(monitor.indicator(recovery, u) * monitor.indicator(recovery, z))
+
+
+def _aligns(mover: Mover, mesh: CellMesh) -> bool:
+    """Whether a mover, other than `Align`, lowers the predicted error on such a mesh by itself, and says so."""
+    says = getattr(mover, "aligns", None)
+    return callable(says) and bool(says(mesh))
 
 
 def _name(monitor: Monitor) -> str:

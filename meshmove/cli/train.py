@@ -60,6 +60,24 @@ def mover(
 
 
 @app.command()
+def aligner(
+    config: ConfigName = "small",
+    out: Out = Path("checkpoints/aligner"),
+    accelerator: Accelerator = "auto",
+    steps: Steps = None,
+    seed: Seed = None,
+    start: Start = None,
+) -> None:
+    """Train the network that aligns; run the same command again to go on after an interruption."""
+    with errors():
+        from meshmove.neural import Aligner
+        from meshmove.neural.aligning import fit as fitting
+
+        changed, model = _started(_named(fitting, config, steps, seed), Aligner, start)
+        _watch(fitting, changed, model, out, 1, accelerator, _aligner_line)
+
+
+@app.command()
 def hypino(
     config: ConfigName = "small",
     out: Out = Path("checkpoints/hypino"),
@@ -146,6 +164,10 @@ def _started(config: Any, kind: Any, start: str | None) -> tuple[Any, Any]:
 
 def _mover_line(row: Any) -> str:
     return f"loss {row.loss:8.4f}  imbalance {row.imbalance:.4f}  steps cut by half {row.cut:.3f}"
+
+
+def _aligner_line(row: Any) -> str:
+    return f"loss {row.loss:8.4f}  H1 error {row.gain:.3f} times less  steps cut by half {row.cut:.3f}"
 
 
 def _hypino_line(row: Any) -> str:

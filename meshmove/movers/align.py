@@ -13,7 +13,7 @@ from .lift import Lift
 from .monge_ampere import MongeAmpere
 from .problem import Move, Mover, Problem
 
-__all__ = ["Align"]
+__all__ = ["Align", "descended"]
 
 
 #: steps between two looks at the mesh, and by how much of the error they have to lower it for more
@@ -61,7 +61,7 @@ class Align:
         if problem.mesh.n_points > LARGE:
             budget = min(budget, ROUND)
         while budget > iterations and problem.slide.moves:
-            points, spent = self._descended(problem, objective, points, min(ROUND, budget - iterations))
+            points, spent = descended(problem, objective, points, min(ROUND, budget - iterations))
             iterations += spent
             if not problem.admissible(points):
                 points = problem.drawn_back(points)[0]
@@ -72,20 +72,22 @@ class Align:
                 break
         return Move(best, iterations, judged=True)
 
-    def _descended(self, problem: Problem, objective: Alignment, points: Array, steps: int) -> tuple[Array, int]:
-        if "lift" not in problem.workspace:
-            problem.workspace["lift"] = Lift(problem.mesh, problem.slide)
-        lift = problem.workspace["lift"]
-        out = minimise(
-            objective,
-            lambda force: OPENING * lift(force),
-            problem.slide,
-            points,
-            steps=steps,
-            tolerance=TOLERANCE,
-            absolute=True,
-            memory=12,
-            reach=objective.reach,
-            opening=1.0,
-        )
-        return out.points, out.iterations
+
+def descended(problem: Problem, objective: Alignment, points: Array, steps: int) -> tuple[Array, int]:
+    """Positions after so many steps at most from valid ones, and how many they were."""
+    if "lift" not in problem.workspace:
+        problem.workspace["lift"] = Lift(problem.mesh, problem.slide)
+    lift = problem.workspace["lift"]
+    out = minimise(
+        objective,
+        lambda force: OPENING * lift(force),
+        problem.slide,
+        points,
+        steps=steps,
+        tolerance=TOLERANCE,
+        absolute=True,
+        memory=12,
+        reach=objective.reach,
+        opening=1.0,
+    )
+    return out.points, out.iterations

@@ -123,6 +123,15 @@ class Alignment(Distortion):
             out.append(self._factor * float((square.sum(axis=0) / det).sum()))
         return np.array(out)
 
+    @property
+    def cells(self) -> NDArray[np.int64]:
+        """Vertices (n_cells, dim+1) of the cells among those that the Hessians belong to."""
+        return self._hessians.cells
+
+    def relative_hessians(self, points: Array) -> Array:
+        """(f, p, s): of the fields that count, each relative to its error at rest, at node positions (n, dim)."""
+        return self._hessians.value(points)[self._fields] / np.sqrt(self._scale[self._fields])[:, None, None]
+
     def error(self, points: Array) -> float:
         """The square root of the sum of the fields' squares, each relative to that at rest."""
         return float(np.sqrt((self.squares(points) / self._scale)[self._fields].sum()))

@@ -1,9 +1,11 @@
-"""The neural mover: network, data-free loss, training, weights."""
+"""The neural mover: networks for monitors and for fields, data-free losses, training, weights."""
 
 from meshmove.learning.weights import WeightsError
 
+from .aligning.fields import FieldBatch
+from .aligning.network import Aligner
 from .batch import MeshBatch
 from .dmm import DMM, Settings, Trace
 from .mover import Neural
 
-__all__ = ["DMM", "MeshBatch", "Neural", "Settings", "Trace", "WeightsError"]
+__all__ = ["DMM", "Aligner", "FieldBatch", "MeshBatch", "Neural", "Settings", "Trace", "WeightsError"]

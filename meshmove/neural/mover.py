@@ -11,13 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem, untangled
 from meshmove.movers.descent import minimise
 from meshmove.movers.gauss_newton import gauss_newton
-from meshmove.options import count, number
+from meshmove.options import count, number, shown
 from meshmove.outcomes import Outcome
 
+from .aligning.network import Aligner
+from .aligning.single import aligned
+from .aligning.single import pretrained as pretrained_aligner
 from .batch import MeshBatch
 from .coarse import coarse_start
 from .dmm import DMM
@@ -46,16 +50,23 @@ class Neural:
     hand the best by `Problem.merit` is returned. For a monitor far outside the training range, or where the
     network does not help, the classical mover takes over, with a warning.
 
+    For a field on plane triangles another network, an `Aligner`, lowers the predicted error itself: rounds that each
+    cost one Laplacian lift, and then steps of classical alignment.
+
     Parameters
     ----------
     model
         None: the shipped model of the mesh's dimension.
     polish
-        Steps of classical descent of E afterwards, at effort 1.
+        Steps of classical descent of E afterwards, or of the predicted error, at effort 1; one alone is not taken.
     device
         Where the network runs: None or "cpu", "cuda", "cuda:1", ...
     distortion
         Weight of the cells' shape in E while polishing.
+    aligner
+        None: the shipped network that aligns.
+    objective
+        What is made of a field: "alignment", or "equidistribution" by the network for monitors.
 
     Raises
     ------
@@ -69,15 +80,29 @@ class Neural:
     device: str | None = None
     distortion: float = 0.002
     name: str = "dmm"
+    aligner: Aligner | None = None
+    objective: str = "alignment"
 
     def __post_init__(self) -> None:
         if self.model is not None and not isinstance(self.model, DMM):
             raise ValueError(f"Expected a DMM or None as the model (got {type(self.model).__name__})")
+        if self.aligner is not None and not isinstance(self.aligner, Aligner):
+            raise ValueError(f"Expected an Aligner or None as the aligner (got {type(self.aligner).__name__})")
+        if self.objective not in ("alignment", "equidistribution"):
+            raise ValueError(f"Expected objective 'alignment' or 'equidistribution' (got {shown(self.objective)})")
         count(self.polish, "polish")
         number(self.distortion, "a distortion of at least 0", open_low=False)
         check_device(self.device)
 
+    def aligns(self, mesh: CellMesh) -> bool:
+        """Whether it lowers the predicted error of a field on such a mesh; else it moves to the field's monitor."""
+        return self.objective == "alignment" and mesh.dim == 2 and all(b.kind.is_simplex for b in mesh.blocks)
+
     def __call__(self, problem: Problem) -> Move:
+        if problem.objective is not None and self.aligns(problem.mesh):
+            steps = round(self.polish * problem.effort)
+            model = pretrained_aligner() if self.aligner is None else self.aligner
+            return aligned(model, problem, steps if steps > 1 else 0)
         dim = problem.mesh.dim
         model = pretrained(dim) if self.model is None else self.model
         if model.settings.dim != dim:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 from scipy.sparse import coo_matrix, diags
 from scipy.spatial import Delaunay, cKDTree
 
 from meshmove.geometry.arrays import Array, Ids
 
 from .outlines import Loop
+
+if TYPE_CHECKING:
+    import shapely  # imported where meshes are made: training on ready ones does without
 
 __all__ = ["Unmeshable", "near", "triangulate"]
 
@@ -64,6 +67,8 @@ def triangulate(
     Unmeshable
         Gaps or corners too thin for this number of nodes.
     """
+    import shapely
+
     wanted: Size = (lambda x: np.ones(len(x))) if size is None else size
     h = _scale(loops, wanted, nodes, staggered)
     rims = [_resampled(loop, wanted, h) for loop in loops]
@@ -98,6 +103,8 @@ def triangulate(
 
 def _scale(loops: list[Loop], wanted: Size, nodes: int, staggered: bool) -> float:
     """Edge length h for so many nodes: of a size s they are about int 1/(hs)^2 dx + int 1/(2hs) ds."""
+    import shapely
+
     dense = [np.concatenate([piece[:-1] for piece in loop]) for loop in loops]
     outline = shapely.Polygon(dense[0], dense[1:])
     if not outline.is_valid:
@@ -134,6 +141,8 @@ def _lattice(
     rng: np.random.Generator, domain: shapely.Polygon, wanted: Size, h: float, jitter: float, staggered: bool
 ) -> Array:
     """Jittered lattice points in the domain, the lattice halved wherever the size asks for it."""
+    import shapely
+
     low, high = np.reshape(domain.bounds, (2, 2))
     corners = low + np.indices((9, 9)).reshape(2, -1).T / 8 * (high - low)
     spacing = h * wanted(corners).max()

@@ -10,6 +10,7 @@ import pytest
 import meshmove
 from meshmove.learning.weights import shipped
 from meshmove.neural import DMM, MeshBatch, Settings
+from meshmove.neural.aligning.network import Aligner
 from meshmove.neural.dmm import FOLDER
 from meshmove.neural.energy import imbalance, state
 from meshmove.neural.training.samples import Samples
@@ -18,7 +19,10 @@ MEGABYTES = 60
 
 
 def test_there_is_a_model_for_each_dimension_with_its_card():
-    assert shipped(FOLDER) == ["dmm-2d", "dmm-3d"]
+    assert shipped(FOLDER) == ["aligner-2d", "dmm-2d", "dmm-3d"]
+    aligner = (FOLDER / "aligner-2d.md").read_text()
+    assert Aligner.from_pretrained("aligner-2d").settings.rounds > 1
+    assert all(word in aligner for word in ("Data", "Loss", "Budget", "Figures", "Limits"))
     for name, dim in (("dmm-2d", 2), ("dmm-3d", 3)):
         assert DMM.from_pretrained(name).settings.dim == dim
         card = (FOLDER / f"{name}.md").read_text()

@@ -101,7 +101,7 @@ def test_other_kinds_and_versions_are_refused(tmp_path, monkeypatch):
     save_file({"a": torch.zeros(2)}, tmp_path / "plain.safetensors")
     with pytest.raises(WeightsError, match="no kind"):
         DMM.from_pretrained(tmp_path / "plain.safetensors")
-    monkeypatch.setattr(module, "VERSION", 99)
+    monkeypatch.setattr("meshmove.learning.weights.VERSION", 99)
     path = model_of().save_pretrained(tmp_path / "new.safetensors")
     monkeypatch.undo()
     with pytest.raises(WeightsError, match="version 1 .*got 99.*train again"):

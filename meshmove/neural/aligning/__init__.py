@@ -1,0 +1,1 @@
+"""The network that aligns: cells turned and stretched to a field, trained on what interpolation loses."""

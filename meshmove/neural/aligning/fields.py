@@ -1,0 +1,179 @@
+"""Many meshes with nodal fields at once: prepared once, moved any number of times, on a processor or an accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import block_diag, csr_matrix, vstack
+from torch import Tensor, nn
+
+from meshmove.geometry import CellMesh, FieldError, Slide, UnsupportedMeshError, facets_of
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.errors import first_ids
+from meshmove.monitors import Recovery
+
+from ..lift import Lift
+from .hessians import Walked, neighbours
+from .lift import DenseLift, sparse_lift
+from .triangles import Triangles
+
+__all__ = ["FieldBatch", "Part"]
+
+
+#: nodes of a mesh up to which its inverse Laplacian is kept dense, on an accelerator and on a processor
+DENSE, SMALL = 4096, 1300
+#: so many times the rounding of the values, second derivatives are none
+ROUNDING = 8.0
+
+
+@dataclass(eq=False)
+class Part:
+    """One mesh of size one about 0, the projectors (n, 2, 2) of its nodes, and what recovers Hessians on it.
+
+    `centre` (2,) and `scale` take it back to where it was. Nodes of curved boundaries are held.
+    """
+
+    mesh: CellMesh
+    slide: Slide
+    projector: Array
+    recovery: list[csr_matrix]
+    centre: Array
+    scale: float
+
+    @classmethod
+    def of(cls, mesh: CellMesh) -> Part:
+        """Raises
+        ------
+        UnsupportedMeshError
+            The mesh has other cells than triangles of the plane.
+        """
+        others = sorted({b.kind.name for b in mesh.blocks if b.kind.name != "triangle"})
+        if mesh.dim != 2 or others:
+            raise UnsupportedMeshError(
+                f"Expected triangles in the plane (got {', '.join(others) or 'triangles in space'}): move such meshes "
+                'one by one, by adapt(mesh, field, mover="dmm")'
+            )
+        low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
+        centre, scale = (low + high) / 2, float((high - low).max())
+        unit = mesh.moved((mesh.points - centre) / scale)
+        facets = facets_of(unit)
+        slide = Slide(unit, facets)
+        if len(slide.curved_edges):
+            slide = Slide(unit, facets, fixed=np.unique(slide.curved_edges))
+        eye = np.broadcast_to(np.eye(2)[:, None], (2, unit.n_points, 2))
+        projector = np.stack([slide.tangent(e) for e in eye], axis=2)
+        return cls(unit, slide, projector, Recovery(unit).hessian_matrices, centre, scale)
+
+
+class FieldBatch:
+    """Meshes of triangles side by side, on which fields are aligned.
+
+    Parameters
+    ----------
+    parts
+        The meshes, each prepared by itself.
+    device
+        On an accelerator the Laplacians are dense and solved together, on a processor they are sparse beyond
+        a few hundred nodes.
+    dtype
+        Of positions.
+
+    Raises
+    ------
+    UnsupportedMeshError
+        A mesh has other cells than triangles of the plane, or no mesh came.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        if not parts:
+            raise UnsupportedMeshError("Expected at least one mesh (got none)")
+        self.parts = list(parts)
+        meshes, projectors = [p.mesh for p in parts], [p.projector for p in parts]
+        self.sizes = [m.n_points for m in meshes]
+        self.batch = Triangles.of(meshes, projectors, self._lift(device, dtype), dtype).to(device)
+        entries = vstack([block_diag([p.recovery[k] for p in parts]) for k in range(3)]).tocoo()
+        self._rows, self._columns = (torch.from_numpy(i.astype(np.int64)).to(device) for i in entries.coords)
+        self._weights = torch.from_numpy(entries.data).to(device)
+        cells = self.batch.cells.cpu().numpy()
+        self._beside = torch.from_numpy(neighbours(cells)).to(device)
+        around = np.zeros(len(self.batch.points), np.int64)
+        around[cells.ravel()] = np.repeat(np.arange(len(cells)), 3)
+        self._around = torch.from_numpy(around).to(device)
+        first = np.repeat(np.cumsum([0, *self.sizes[:-1]]), self.sizes)
+        self._first = torch.from_numpy(first).to(device)
+        rows = self._weights.new_zeros(3 * len(first)).index_add(0, self._rows, self._weights.abs())
+        self._gain = self._most(rows.view(3, -1).amax(0))
+
+    def _lift(self, device: torch.device | str, dtype: torch.dtype) -> nn.Module | Lift:
+        meshes = [p.mesh for p in self.parts]
+        if max(self.sizes) <= (DENSE if torch.device(device).type != "cpu" else SMALL):
+            return DenseLift(meshes, [p.projector for p in self.parts], device, dtype)
+        each = [sparse_lift(p.mesh, p.slide, p.mesh.points) for p in self.parts]
+
+        def together(forces: Tensor) -> Tensor:
+            return torch.cat([lift(f) for lift, f in zip(each, forces.split(self.sizes), strict=True)])
+
+        return Lift(together)
+
+    @classmethod
+    def of(
+        cls, meshes: Sequence[CellMesh], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> FieldBatch:
+        """Prepare meshes."""
+        return cls([Part.of(m) for m in meshes], device, dtype)
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def __repr__(self) -> str:
+        points = self.batch.points
+        return f"FieldBatch({len(self)} meshes, {len(points)} nodes, {points.dtype}, {points.device})"
+
+    def joined(self, fields: Sequence[Array | Tensor]) -> Tensor:
+        """Nodal values (n_i,) of one field a mesh as one tensor (n,), through which derivatives pass.
+
+        Raises
+        ------
+        FieldError
+            Not one field for each mesh, not one value for each node, or values that are not finite.
+        """
+        if len(fields) != len(self):
+            raise FieldError(f"Expected {len(self)} fields, one for each mesh (got {len(fields)})")
+        points = self.batch.points
+        values = [torch.as_tensor(u).to(points.device) for u in fields]
+        values = [u if u.is_floating_point() else u.to(points.dtype) for u in values]
+        for k, (u, n) in enumerate(zip(values, self.sizes, strict=True)):
+            if u.shape != (n,):
+                raise FieldError(f"Expected {n} values of field {k} (got shape {tuple(u.shape)})")
+            bad = torch.nonzero(~torch.isfinite(u))[:, 0]
+            if len(bad):
+                raise FieldError(
+                    f"Expected finite values of field {k} (NaN or infinity at {first_ids(bad.cpu().numpy())})"
+                )
+        return torch.cat(values)
+
+    def hessians(self, u: Tensor) -> Walked:
+        """Recovered from nodal values (n,), as a function of moved positions."""
+        precision = torch.finfo(u.dtype).eps
+        u = u.double() - u.double().index_select(0, self._first)  # rows of the operators sum to zero up to rounding
+        h = u.new_zeros(3 * len(u)).index_add(0, self._rows, self._weights * u.index_select(0, self._columns))
+        h = h.view(3, -1).T
+        graph = self.batch.node_graph
+        noise = ROUNDING * precision * self._most(u.detach().abs()) * self._gain
+        told = self._most(h.detach().abs().amax(1)) > noise
+        h = torch.where(told[graph, None], h, 0.0).to(self.batch.points)
+        return Walked(self.batch, self._beside, h, self._around)
+
+    def _most(self, values: Tensor) -> Tensor:
+        """Largest of values (n,) in each mesh, (B,)."""
+        return values.new_zeros(len(self)).scatter_reduce(0, self.batch.node_graph, values, "amax")
+
+    def back(self, x: Tensor) -> list[Tensor]:
+        """Positions (n, 2) mesh by mesh, where the meshes were and of their size."""
+        parts = zip(self.parts, x.split(self.sizes), strict=True)
+        return [p.scale * y + torch.as_tensor(p.centre).to(y) for p, y in parts]

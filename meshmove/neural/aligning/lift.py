@@ -1,0 +1,96 @@
+"""The Laplacian lift that all rounds share: smooth displacements of least energy that heed the boundary.
+
+With the projector P onto the admissible directions of the nodes it is the inverse of P (L x I) P on its range, L the
+Laplacian of the mesh at rest: sides of any direction are heeded, not only those along the axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from meshmove.geometry import CellMesh, Slide
+from meshmove.geometry.arrays import Array
+from meshmove.movers.laplacian import inverse, per_component, stiffness
+
+__all__ = ["DenseLift", "sparse_lift"]
+
+
+#: a tiny multiple of the diagonal, which keeps meshes without a boundary condition solvable
+SHIFT = 1e-6
+#: numbers (of eight bytes) of the dense systems that are inverted together
+ROOM = 2**28
+
+
+def sparse_lift(mesh: CellMesh, slide: Slide, points: Array) -> Callable[[Tensor], Tensor]:
+    """For one mesh, its boundary's tangents taken at `points` (n, 2): factors of a sparse matrix, or multigrid."""
+    matrix, mass = stiffness(mesh)
+    slide.refresh(points)
+    basis = slide.basis()
+    reduced = (basis.T @ per_component(matrix, mesh.dim) @ basis).tocsr()
+    weights = basis.multiply(basis).T @ np.repeat(mass, mesh.dim)
+    solver = inverse(reduced, weights, mesh.dim) if reduced.shape[0] else None
+
+    def lift(forces: Tensor) -> Tensor:
+        if solver is None:
+            return torch.zeros_like(forces)
+        flat = forces.detach().cpu().double().numpy().ravel()
+        return torch.from_numpy((basis @ solver.solve(basis.T @ flat)).reshape(-1, mesh.dim)).to(forces)
+
+    return lift
+
+
+class DenseLift(nn.Module):
+    """For many small meshes at once, as dense inverses: exact, differentiable, and one product for all.
+
+    Parameters
+    ----------
+    meshes, projectors
+        With the projectors (n_i, 2, 2) of their nodes.
+    """
+
+    place: Tensor
+    inverse: Tensor
+
+    def __init__(
+        self,
+        meshes: Sequence[CellMesh],
+        projectors: Sequence[Array],
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        width = max(m.n_points for m in meshes)
+        systems = torch.zeros(len(meshes), width, width, dtype=torch.float64, device=device)
+        projector = torch.zeros(len(meshes), width, 2, 2, dtype=torch.float64, device=device)
+        place = []
+        for k, (mesh, own) in enumerate(zip(meshes, projectors, strict=True)):
+            n = mesh.n_points
+            systems[k, :n, :n] = torch.from_numpy(stiffness(mesh)[0].toarray()).to(device)
+            projector[k, :n] = torch.from_numpy(own).to(device)
+            place.append(k * width + np.arange(n))
+        each = max(1, ROOM // (2 * width) ** 2)
+        parts = zip(systems.split(each), projector.split(each), strict=True)
+        found = torch.cat([_inverses(*part).to(dtype) for part in parts])
+        self.register_buffer("inverse", found, persistent=False)
+        self.register_buffer("place", torch.from_numpy(np.concatenate(place)).to(device), persistent=False)
+
+    def forward(self, forces: Tensor) -> Tensor:
+        b, width = len(self.inverse), self.inverse.shape[1] // 2
+        padded = forces.new_zeros(b * width, 2).index_copy(0, self.place, forces).view(b, 2 * width, 1)
+        return (self.inverse.to(forces) @ padded).view(-1, 2).index_select(0, self.place)
+
+
+def _inverses(systems: Tensor, projector: Tensor) -> Tensor:
+    """(B, 2n, 2n), of P (L x I) P + (1 - P) on the range of P, zero elsewhere, for L (B, n, n) and P (B, n, 2, 2)."""
+    b, n, _ = systems.shape
+    systems = systems + torch.diag_embed(SHIFT * systems.diagonal(dim1=1, dim2=2))
+    blocks = torch.einsum("bmij,bmn,bnjk->bmink", projector, systems, projector)
+    rest = torch.eye(2).to(projector) - projector
+    node = torch.arange(n, device=systems.device)
+    blocks[:, node, :, node, :] += rest.transpose(0, 1)
+    whole = torch.linalg.inv(blocks.reshape(b, 2 * n, 2 * n)).view(b, n, 2, n, 2)
+    return torch.einsum("bmij,bmjnk->bmink", projector, whole).reshape(b, 2 * n, 2 * n)

@@ -1,0 +1,126 @@
+"""Triangle meshes side by side as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meshmove.geometry import CellMesh
+
+__all__ = ["Triangles"]
+
+
+@dataclass(eq=False)
+class Triangles:
+    """The disjoint union of B triangle meshes, each of about size one, with its boundary's freedom.
+
+    n nodes and c cells in all.
+
+    Attributes
+    ----------
+    points : (n, 2) reference positions
+    cells : (c, 3)
+    edges : (2, e) node pairs, both ways
+    node_graph, cell_graph : (n,), (c,) which mesh each belongs to
+    projector : (n, 2, 2) onto the admissible directions
+    rest : (c, 2, 2) inverse of the reference edge matrix
+    slopes : (c, 3, 2) reference gradients of the barycentric coordinates
+    area, sign : (c,) |K0|, and the orientation of its vertices
+    lift : forces (n, 2) to displacements (n, 2), the inverse Laplacian of each component
+    """
+
+    points: Tensor
+    cells: Tensor
+    edges: Tensor
+    node_graph: Tensor
+    cell_graph: Tensor
+    projector: Tensor
+    rest: Tensor
+    slopes: Tensor
+    area: Tensor
+    sign: Tensor
+    total: Tensor  # (B,) sum of |K0|
+    mean: Tensor  # (B,) mean of |K0|
+    lift: Callable[[Tensor], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.total)
+
+    @classmethod
+    def of(
+        cls,
+        meshes: Sequence[CellMesh],
+        projectors: Sequence[NDArray[np.float64]],
+        lift: Callable[[Tensor], Tensor],
+        dtype: torch.dtype = torch.float32,
+    ) -> Triangles:
+        """Join meshes of triangles with the projectors (n_i, 2, 2) of their nodes."""
+        first = np.cumsum([0, *(m.n_points for m in meshes)])
+        cells = np.concatenate([m.corners[0] + k for m, k in zip(meshes, first, strict=False)])
+        counts = [m.n_cells for m in meshes]
+        one_way = np.concatenate([m.edges + k for m, k in zip(meshes, first, strict=False)]).T
+        x = np.concatenate([m.points for m in meshes])
+        edge = np.swapaxes(x[cells[:, 1:]] - x[cells[:, :1]], 1, 2)
+        rest = np.linalg.inv(edge)
+        signed = 0.5 * np.linalg.det(edge)
+        graph = np.repeat(np.arange(len(meshes)), counts)
+        total = np.bincount(graph, np.abs(signed))
+        slopes = np.concatenate([-rest.sum(1, keepdims=True), rest], axis=1)
+        parts = {
+            "points": x,
+            "cells": cells,
+            "edges": np.concatenate([one_way, one_way[::-1]], axis=1),
+            "node_graph": np.repeat(np.arange(len(meshes)), np.diff(first)),
+            "cell_graph": graph,
+            "projector": np.concatenate(projectors),
+            "rest": rest,
+            "slopes": slopes,
+            "area": np.abs(signed),
+            "sign": np.sign(signed),
+            "total": total,
+            "mean": total / counts,
+        }
+        tensors = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in parts.items()}
+        tensors = {k: v.to(dtype) if v.is_floating_point() else v for k, v in tensors.items()}
+        return cls(lift=lift, **tensors)
+
+    def to(self, device: torch.device | str) -> Triangles:
+        """The same on another device, where the lift is a module that can be moved."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.to(device) for k, v in moved.items() if hasattr(v, "to")})
+
+    def corners(self, values: Tensor) -> Tensor:
+        """Nodal values (n, k) at the vertices of every cell, (c, 3, k)."""
+        return values.index_select(0, self.cells.reshape(-1)).view(-1, 3, values.shape[1])
+
+    def ratio(self, x: Tensor) -> Tensor:
+        """det J (c,) of the cells at x (n, 2), negative where they are inverted."""
+        corner = self.corners(x).permute(1, 2, 0)
+        (a, b), (c, d) = (corner[1] - corner[0]), (corner[2] - corner[0])
+        return 0.5 * (a * d - b * c) * self.sign / self.area
+
+    def project(self, vectors: Tensor) -> Tensor:
+        x, y = vectors[:, 0], vectors[:, 1]
+        p = self.projector
+        return torch.stack([p[:, 0, 0] * x + p[:, 0, 1] * y, p[:, 1, 0] * x + p[:, 1, 1] * y], 1)
+
+    def at_nodes(self, values: Tensor) -> Tensor:
+        """Sum of values (c, ...) over the cells around each node, (n, ...)."""
+        out = values.new_zeros(len(self.points), *values.shape[1:])
+        for k in range(3):
+            out = out.index_add(0, self.cells[:, k], values)
+        return out
+
+    def scatter(self, forces: Tensor) -> Tensor:
+        """Sum of forces (c, 3, k) on the vertices of cells, (n, k)."""
+        k = forces.shape[2]
+        return forces.new_zeros(len(self.points), k).index_add(0, self.cells.reshape(-1), forces.reshape(-1, k))
+
+    def per_mesh(self, values: Tensor) -> Tensor:
+        """Sum of cell values (c,) over each mesh."""
+        return values.new_zeros(len(self)).index_add(0, self.cell_graph, values)

@@ -1,0 +1,164 @@
+"""Laws of the network that aligns: what it does not depend on, and what it turns with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import meshmove
+from meshmove.geometry import CellMesh, Slide, facets_of
+from meshmove.learning.weights import WeightsError
+from meshmove.neural.aligning import fields
+from meshmove.neural.aligning.fields import FieldBatch, Part
+from meshmove.neural.aligning.lift import sparse_lift
+from meshmove.neural.aligning.network import Aligner, Settings
+from meshmove.neural.aligning.samples import Group, make_meshes, prepared
+
+MESHES = list(make_meshes(2, (60, 110), 3))
+
+
+def network(size: float = 0.3, **settings: int) -> Aligner:
+    """With random weights, in double precision."""
+    torch.manual_seed(0)
+    model = Aligner(Settings(width=12, layers=2, rounds=3) if not settings else Settings(**settings)).double()
+    torch.nn.init.normal_(model.head[-1].weight, 0, size)
+    return model
+
+
+def ramp(x: NDArray) -> NDArray:
+    return np.tanh(3 * (x @ [1.0, 0.3] + (x**2).sum(1)))
+
+
+def moved(model: Aligner, meshes: list[CellMesh], field=ramp) -> NDArray:
+    batch = FieldBatch.of(meshes, dtype=torch.float64)
+    with torch.no_grad():
+        return torch.cat(model.move(batch, [field(m.points) for m in meshes])).numpy()
+
+
+def test_an_untrained_network_moves_nothing():
+    assert np.array_equal(moved(network(0.0), MESHES[:1]), MESHES[0].points)
+
+
+def test_moves_turn_mirror_shift_and_scale_with_the_mesh_and_ignore_the_scale_of_the_field():
+    model, mesh = network(), MESHES[0]
+    plain = moved(model, [mesh])
+    assert np.abs(plain - mesh.points).max() > 1e-3
+    turn = np.array([[np.cos(0.7), np.sin(0.7)], [np.sin(0.7), -np.cos(0.7)]])
+    there = mesh.moved(3 * mesh.points @ turn.T + 0.5)
+    found = moved(model, [there], lambda x: 40 * ramp(((x - 0.5) / 3) @ turn) + 7)
+    assert np.allclose(found, 3 * plain @ turn.T + 0.5, atol=1e-8)
+
+
+def test_moves_do_not_depend_on_numbering():
+    model, mesh = network(), MESHES[1]
+    rng = np.random.default_rng(0)
+    order, cells = rng.permutation(mesh.n_points), rng.permutation(mesh.n_cells)
+    new = np.argsort(order)
+    turned = new[mesh.corners[0]][cells][:, [1, 2, 0]]
+    other = CellMesh.single(mesh.points[order], turned, "triangle")
+    assert np.allclose(moved(model, [other]), moved(model, [mesh])[order], atol=1e-9)
+
+
+def test_meshes_of_a_batch_move_as_they_do_alone():
+    model = network()
+    together = moved(model, MESHES)
+    assert np.allclose(together, np.concatenate([moved(model, [m]) for m in MESHES]), atol=1e-9)
+
+
+def test_the_lift_of_one_mesh_is_that_of_a_batch():
+    facets = [facets_of(m) for m in MESHES]
+    slides = [Slide(m, f) for m, f in zip(MESHES, facets, strict=True)]
+    slides = [Slide(m, f, fixed=np.unique(s.curved_edges)) for m, f, s in zip(MESHES, facets, slides, strict=True)]
+    batch = FieldBatch.of(MESHES, dtype=torch.float64).batch
+    force = batch.project(
+        torch.randn(batch.points.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    )
+    sizes = [m.n_points for m in MESHES]
+    for mesh, slide, f, z in zip(MESHES, slides, force.split(sizes), batch.lift(force).split(sizes), strict=True):
+        assert torch.allclose(sparse_lift(mesh, slide, mesh.points)(f), z, atol=1e-4 * float(z.abs().max()))
+
+
+def test_corners_stay_and_sides_are_not_left():
+    mesh = CellMesh.single(*_square(7), "triangle")
+    x = moved(network(), [mesh])
+    low = mesh.points == 0
+    assert np.array_equal(x[low], mesh.points[low]) and np.abs(x - mesh.points).max() > 1e-3
+
+
+def test_positions_are_differentiable_by_field_values_and_weights():
+    mesh = CellMesh.single(*_square(4), "triangle")
+    batch = FieldBatch.of([mesh], dtype=torch.float64)
+    model = network(0.05, width=6, layers=1, rounds=2)
+    u = torch.from_numpy(ramp(mesh.points - 0.4)).requires_grad_()
+    weight = model.head[-1].weight
+
+    def positions(u: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        rounds = torch.func.functional_call(model, {"head.3.weight": w}, (batch.batch, batch.hessians(u)))
+        return rounds[-1][0]
+
+    assert torch.autograd.gradcheck(
+        positions, (u, weight.detach().clone().requires_grad_()), atol=1e-6, nondet_tol=1e-12
+    )
+
+
+def test_large_meshes_of_a_batch_are_lifted_by_sparse_factors(monkeypatch):
+    model, dense = network(), moved(network(), MESHES)
+    monkeypatch.setattr(fields, "SMALL", 10)
+    assert np.allclose(moved(model, MESHES), dense, atol=1e-5)
+    batch = FieldBatch.of(MESHES, dtype=torch.float64)
+    values = [torch.from_numpy(ramp(m.points)).requires_grad_() for m in MESHES]
+    sum((x**2).sum() for x in model.move(batch, values)).backward()
+    assert all(bool(torch.isfinite(u.grad).all()) and bool(u.grad.any()) for u in values)
+
+
+def test_fields_without_second_derivatives_move_nothing():
+    model = network().float()
+    mesh = MESHES[0]
+    for field in (0 * mesh.points[:, 0], 3 + mesh.points @ [2.0, -1.0]):
+        (x,) = model.move([mesh], [field])
+        assert np.allclose(x.detach().numpy(), mesh.points, atol=1e-6)
+
+
+def test_what_a_batch_cannot_move_is_refused_by_name():
+    quad = CellMesh.single([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2, 3]], "quad")
+    model, mesh = network(), MESHES[0]
+    for meshes, values, why in (
+        ([quad], [[0, 1, 2, 3]], "quad"),
+        ([], [], "at least one mesh"),
+        ([mesh], [], "1 fields"),
+        ([mesh], [np.ones(3)], f"{mesh.n_points} values"),
+        ([mesh], [np.where(np.arange(mesh.n_points) == 7, np.nan, 1.0)], "7"),
+    ):
+        with pytest.raises(meshmove.MeshmoveError, match=why):
+            model.move(meshes, values)
+
+
+def test_weights_are_saved_and_read(tmp_path):
+    model = network(width=8, layers=1, rounds=2).float()
+    again = Aligner.from_pretrained(model.save_pretrained(tmp_path / "w.safetensors"))
+    assert again.settings == model.settings
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    with pytest.raises(WeightsError, match="'aligner'"):
+        Aligner.from_pretrained("dmm-2d")
+
+
+def test_a_group_recovers_what_the_product_recovers():
+    group = Group([prepared(m, [1], 1) for m in MESHES])
+    field = group.drawn(torch.Generator().manual_seed(0))
+    batch = group.batch
+    h = group.recovered(field).nodal(batch.points)
+    u = field.to(dtype=torch.float64).value(batch.points.double(), batch.node_graph).numpy()
+    first = 0
+    for mesh in MESHES:
+        exact = np.stack([r @ u[first : first + mesh.n_points] for r in Part.of(mesh).recovery], 1)
+        assert np.allclose(h[first : first + mesh.n_points], exact, atol=2e-4 * np.abs(exact).max())
+        first += mesh.n_points
+
+
+def _square(n: int) -> tuple[NDArray, NDArray]:
+    i, j = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
+    a = (i[:-1, :-1] * n + j[:-1, :-1]).ravel()
+    cells = np.concatenate([np.stack([a, a + n, a + n + 1], 1), np.stack([a, a + n + 1, a + 1], 1)])
+    return np.stack([i.ravel(), j.ravel()], 1) / (n - 1), cells
