@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import skfem
 
 import meshmove
 from meshmove.geometry import CellMesh, PointLocator, Sides
 from meshmove.monitors import NodalHessians, Recovery
 from meshmove.monitors.isoparametric import Isoparametric
 from meshmove.movers.alignment import Alignment
+from meshmove.plugins.skfem import converter
 from tests.shapes import ALL_KINDS, box, centres
 
 simplices = pytest.mark.parametrize("kind", ["triangle", "tetra"])
@@ -226,3 +228,21 @@ def test_an_aligned_mesh_is_not_made_worse():
     again = meshmove.adapt(once.moved, front, reference=mesh)
     assert h1_error(mesh, again.moved.points, front) < 1.05 * h1_error(mesh, once.moved.points, front)
     assert again.report.predicted_error_after <= again.report.predicted_error_before
+
+
+def test_a_mesh_that_was_refined_here_and_there_is_improved():
+    mesh = skfem.MeshTri.init_tensor(*[np.linspace(-1, 1, 9)] * 2)
+    mesh = mesh.remove_elements(np.flatnonzero((mesh.p[:, mesh.t].mean(axis=1) > 0).all(axis=0)))
+    for k in range(8):  # towards the corner
+        centre = mesh.p[:, mesh.t].mean(axis=1)
+        mesh = mesh.refined(np.flatnonzero(np.hypot(*centre) < 0.7 * 0.6**k))
+
+    def singular(x):
+        return np.hypot(*x) ** (2 / 3)
+
+    plain = converter.read(mesh)
+    errors = [h1_error(plain, p.T, singular) for p in (mesh.p, mesh.smoothed().p)]
+    for objective in ("equidistribution", "alignment"):
+        out = meshmove.adapt(mesh, singular, objective=objective)
+        errors.append(h1_error(plain, out.mesh.p.T, singular))
+    assert errors[3] < 0.93 * errors[0] and errors[3] < errors[1] and errors[3] <= errors[2]
