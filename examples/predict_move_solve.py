@@ -5,9 +5,9 @@ On the square (-1, 1)^2 without its upper right quarter,
     -Laplace(u) = exp(-|x - c|^2 / (2 w^2)) / w^2,    w = 0.04,    u = 0 on the boundary:
 
 the source is sharp, and the corner makes the solution singular. `adapt_loop` finds its mesh by solving on it, three
-times, and solves once more. Here a prediction of u without any mesh is the field of `adapt`, and one solve on the moved
-mesh is all that follows. The errors are those of linear elements on the same cells, against elements of degree 4 on a
-fine mesh.
+times, and solves once more. Here a prediction of u without any mesh is the field of `adapt`, which aligns cells to
+the prediction's own second derivatives, and one solve on the moved mesh is all that follows. The errors are those of
+linear elements on the same cells, against elements of degree 4 on a fine mesh.
 """
 
 from pathlib import Path

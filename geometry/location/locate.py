@@ -125,7 +125,10 @@ class PointLocator:
 
     @cached_property
     def _outline(self) -> Outline:
-        return Outline(self._table)
+        table = self._table
+        cell, side = np.nonzero(table.neighbours < 0)
+        outside = self._find(Outline.behind(table, cell, side), cell, False, False)[2]
+        return Outline(table, cell[outside], side[outside])
 
     def interpolate(self, values: ArrayLike, points: ArrayLike, guess: ArrayLike | None = None) -> NDArray:
         """Vertex values (n,) or (n, k) at points (dim, m): (m,) or (m, k).

@@ -19,6 +19,8 @@ _STEPS = 16
 _RIM = 1e-12
 #: a point this far off its facet, in lengths of the facet, is not beside it any more
 _BESIDE = 0.5
+#: behind a facet is this far from it, in heights of its cell
+_BEHIND = 0.25
 
 
 class Outline:
@@ -27,10 +29,10 @@ class Outline:
     `cell`, `side` (k,): the cell of each, and which of its facets it is.
     """
 
-    def __init__(self, table: CellTable) -> None:
+    def __init__(self, table: CellTable, cell: Ids, side: Ids) -> None:
         self._table = table
         width = table.width
-        self.cell, self.side = np.nonzero(table.neighbours < 0)
+        self.cell, self.side = cell, side
         self._facet = np.full((len(table.nodes), width), -1)
         self._facet[self.cell, self.side] = np.arange(len(self.cell))
         #: local numbers (k, dim) of its vertices in the cell
@@ -48,6 +50,15 @@ class Outline:
         #: of every facet those that share a vertex with it, itself included
         self._ring = (touches @ touches.T).tocsr()
         self._ring.sort_indices()
+
+    @staticmethod
+    def behind(table: CellTable, cell: Ids, side: Ids) -> Array:
+        """Points (k, dim) a little behind facets: in another cell where the mesh goes on there without sharing them, as
+        where the two halves of a face are cut along its two diagonals."""
+        x = table.points[table.nodes[cell]]
+        opposite = x[np.arange(len(cell)), side]
+        centre = (x.sum(axis=1) - opposite) / table.dim
+        return centre + _BEHIND * (centre - opposite)
 
     def settle(self, x: Array, cell: Ids) -> tuple[Ids, Array, Array, Ids]:
         """The boundary's points close to points (m, dim) that left the mesh through a facet of `cell` (m,).

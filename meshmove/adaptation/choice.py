@@ -11,7 +11,7 @@ from meshmove.monitors import Monitor, NodalDensity, optimal_exponent
 from meshmove.monitors.monitor import smoother
 from meshmove.movers import Move, Mover, Problem, moved_by
 
-from .prediction import Predictor
+from .prediction import Predictor, Predicts
 
 __all__ = ["Chosen", "Predictor", "Trials", "choose", "transport"]
 
@@ -52,8 +52,8 @@ class Trials:
         indicator: Array,
         mesh: CellMesh,
         locator: PointLocator,
-        predict: Predictor,
-        problem: Callable[[NodalDensity, Array, float, Predictor], Problem],
+        predict: Predicts,
+        problem: Callable[[NodalDensity, Array, float, Predicts], Problem],
         mover: Mover,
         start: Array,
         effort: float,

@@ -10,10 +10,14 @@ from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sides import Places
 from meshmove.monitors import NodalHessians, Recovery, quadratic_solution_error, solution_error, third_derivatives
+from meshmove.monitors.sampled import SampledHessians
+from meshmove.monitors.solution_error import moments_error
 from meshmove.monitors.standard import Standard
 from meshmove.movers import Alignment
 
-__all__ = ["BothNorms", "Predictor", "weighted"]
+from .own_hessian import OwnHessian
+
+__all__ = ["BothNorms", "Predictor", "Predicts", "SharpPredictor", "weighted"]
 
 
 #: a predicted error of this share of the field's spread is a rounding error of whoever computed the field
@@ -51,7 +55,7 @@ class Predictor:
             derivatives = [*weighted(derivatives[:-dual], derivatives[-dual:])]
         rest = np.array([self._error(self._sides.mesh, d) for d in derivatives])
         size = np.sqrt(np.abs(mesh.extent) ** mesh.dim)
-        noise = np.array([ROUNDING + 16 * np.finfo(float).eps * f.magnitude for f in standard])
+        noise = np.array([_noise(f) for f in standard])
         keep = np.flatnonzero(rest > size * noise)
         self._fields, self._derivatives = [standard[k] for k in keep], [derivatives[k] for k in keep]
         self._scale = rest[keep] if len(keep) > 1 else np.ones(len(keep))
@@ -64,7 +68,7 @@ class Predictor:
 
     @property
     def hessians(self) -> NodalHessians:
-        """Of the fields that count, on a mesh of simplices and for linear elements."""
+        """Of the fields that count, for linear elements."""
         return NodalHessians(self._sides, self._locator, np.stack(self._derivatives))
 
     def __call__(self, points: Array) -> float:
@@ -99,13 +103,43 @@ def weighted(fields: Sequence[Array], dual: Sequence[Array]) -> tuple[Array, ...
     return tuple(d * scale for part, scale in zip((fields, dual), scales, strict=True) for d in part)
 
 
+class SharpPredictor:
+    """The same of a field for linear elements that gives its second derivatives itself, seen inside of the cells."""
+
+    def __init__(self, mesh: CellMesh, recovery: Recovery, field: Array, own: OwnHessian) -> None:
+        self._sides, standard = recovery.sides, Standard.of(field)
+        self._field = standard
+        self.hessians = SampledHessians(
+            self._sides,
+            mesh,
+            lambda x: np.ldexp(own.values(x), -standard.exponent),
+            lambda x: np.ldexp(own.hessians(x), -standard.exponent),
+        )
+        least = np.sqrt(np.abs(mesh.extent) ** mesh.dim) * _noise(standard)
+        self.rest = self(mesh.points)
+        if self.rest <= standard.to_field(least):
+            self.rest = 0.0
+
+    def __call__(self, points: Array) -> float:
+        moments, _ = self.hessians.moments(points, np.ones(1))
+        return self._field.to_field(moments_error(self._sides.mesh, moments, points[self._sides.vertex]))
+
+
+def _noise(field: Standard) -> float:
+    """A predicted error that tells nothing, over the root of the volume."""
+    return ROUNDING + 16 * np.finfo(float).eps * field.magnitude
+
+
+Predicts = Predictor | SharpPredictor
+
+
 class BothNorms:
     """Geometric mean of the predicted L2 error and the predicted H1 error, which `Alignment` descends.
 
     What descent gains in H1 it may lose in L2, where cells become very long; the mean does not let either go far.
     """
 
-    def __init__(self, fields: Predictor, objective: Alignment, rest: Array) -> None:
+    def __init__(self, fields: Predicts, objective: Alignment, rest: Array) -> None:
         self._fields, self._objective = fields, objective
         self.rest = self(rest)
 

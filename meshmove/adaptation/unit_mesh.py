@@ -29,7 +29,8 @@ from meshmove.movers.volumes import VOLUME
 from meshmove.outcomes import Outcome
 
 from .choice import Chosen, Trials, choose, transport
-from .prediction import BothNorms, Predictor
+from .own_hessian import OwnHessian
+from .prediction import BothNorms, Predictor, Predicts, SharpPredictor
 
 __all__ = ["Result", "Stage"]
 
@@ -82,6 +83,7 @@ class Stage:
         low, high = base.points.min(axis=0), base.points.max(axis=0)
         self.centre, self.scale = (low + high) / 2, _length(base)
         self.place = None if cells.frame is None else cells.in_space
+        self._source = source
         pinned = fixed_vertices(source, fixed)
         self.current = self.unit(cells)
         self.base = self.unit(base) if reference is not None else self.current
@@ -162,7 +164,18 @@ class Stage:
         locator = PointLocator(self.current.simplicial())
         if fields.degree is None:
             return self._unjudged(fields, monitor, indicator, locator, mover, effort)
-        predict = Predictor(self.current, recovery, fields.values, locator, fields.degree, fields.dual)
+        predict: Predicts
+        if (
+            aligned
+            and isinstance(mover, Align)
+            and fields.hessian is not None
+            and not fields.dual
+            and fields.function is not None
+        ):
+            own = OwnHessian(self._source, fields.function, fields.hessian, self.centre, self.scale)
+            predict = SharpPredictor(self.current, recovery, fields.values[:, 0], own)
+        else:
+            predict = Predictor(self.current, recovery, fields.values, locator, fields.degree, fields.dual)
         if predict.rest == 0.0:
             density = NodalDensity(np.ones(self.current.n_points), locator)
             polynomial = {1: "linear", 2: "quadratic"}[fields.degree]
@@ -184,10 +197,10 @@ class Stage:
         return self._judged(out, predict, fields.element, automatic=monitor.intensity is None)
 
     def _can_align(self, fields: Fields) -> bool:
-        return fields.degree == 1 and all(b.kind.is_simplex for b in self.base.blocks)
+        return fields.degree == 1
 
     def _aligned(
-        self, element: str, monitor: Monitor, trials: Trials, fields: Predictor, mover: Mover, effort: float
+        self, element: str, monitor: Monitor, trials: Trials, fields: Predicts, mover: Mover, effort: float
     ) -> Result:
         """Transport to the monitor, then descent of the predicted H1 error; or a mover that lowers it by itself."""
         slide, rest = self.slide, self.current.points
@@ -225,7 +238,7 @@ class Stage:
         told = (*move.warnings, Outcome.UNJUDGED.told(why))
         return Result(density, values, replace(move, warnings=told), _name(monitor))
 
-    def _judged(self, out: Chosen, predict: Predictor | BothNorms, element: str, automatic: bool) -> Result:
+    def _judged(self, out: Chosen, predict: Predicts | BothNorms, element: str, automatic: bool) -> Result:
         move = out.move
         if move is None:
             move = Move(self.current.points, 0, (NO_GAIN,))

@@ -104,7 +104,8 @@ class Fields:
     node. `function`: the field as a callable, to be evaluated again on the moved mesh. `pair`: the field in the
     library's own form, which it is carried in. `warnings`: what is to be known about it. `element`: of which the errors
     are to be predicted, by the library's name where one is known; `degree`: 1 or 2, None for elements of which nothing
-    can be predicted. `dual`: so many of the last columns of `values` are the adjoint solution of a goal.
+    can be predicted. `dual`: so many of the last columns of `values` are the adjoint solution of a goal. `hessian`: the
+    second derivatives that a field gives itself, as a function of points.
     """
 
     values: Array | None
@@ -115,6 +116,7 @@ class Fields:
     element: str = "linear elements"
     degree: int | None = 1
     dual: int = 0
+    hessian: Callable[[Array], Any] | None = None
 
 
 def is_pair(source: Source, field: Any) -> bool:
@@ -147,7 +149,9 @@ def read_fields(source: Source, field: Any) -> Fields:
         if isinstance(field, type):
             raise FieldError(f"Expected a field, or a function f(x) (got the class {field.__name__})")
         values = source.called(field, source.cells.points, "the field function f(x)")
-        return Fields(_checked(source, values, "the values of the field function f(x)"), nodal, field)
+        checked = _checked(source, values, "the values of the field function f(x)")
+        own = getattr(field, "hessian", None)
+        return Fields(checked, nodal, field, hessian=own if callable(own) and checked.shape[1] == 1 else None)
     if is_pair(source, field):
         return _of_pair(source, field, nodal)
     values = as_numbers(field, "the field", FORMS)

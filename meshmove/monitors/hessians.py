@@ -1,13 +1,17 @@
-"""Hessians of fields as functions of space: nodal values, linear on the simplices that they were recovered on."""
+"""Hessians of fields as functions of space: nodal values, linear on the simplices of the mesh they are known on."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import PointLocator, Sides
+from meshmove.geometry import CellBlock, PointLocator, Sides
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sides import Places
+
+from .isoparametric import add_at_vertices, second_moments
 
 __all__ = ["NodalHessians"]
 
@@ -20,9 +24,9 @@ class NodalHessians:
     Parameters
     ----------
     sides
-        A mesh of simplices, cut apart along its interfaces.
+        A mesh cut apart along its interfaces. Cells that are no simplices are split, as `sides.simplices` says.
     locator
-        Of the uncut mesh.
+        Of the uncut mesh, split into simplices.
     hessians
         (f, dim, dim, s), symmetric, at the vertices of the cut mesh.
     """
@@ -39,12 +43,33 @@ class NodalHessians:
         self._slope = np.einsum("mck,fpkm->fpcm", np.linalg.inv(edges), rise)
 
     @property
-    def cells(self) -> NDArray[np.int64]:
-        return self._sides.simplices
+    def blocks(self) -> tuple[CellBlock, ...]:
+        return self._sides.mesh.blocks
 
     @property
     def vertex(self) -> NDArray[np.int64]:
         return self._sides.vertex
+
+    #: see `movers.alignment.Hessians`
+    inside = False
+
+    @property
+    def fields(self) -> int:
+        return len(self._components)
+
+    def moments(self, points: Array, weight: Array) -> tuple[list[Array], Callable[[list[Array]], Array]]:
+        """Means over the vertices of each cell; see `movers.alignment.Hessians`."""
+        values, slopes = self.value_and_slope(points)
+        nodes = [b.nodes.T for b in self.blocks]
+
+        def pulled(by_moments: list[Array]) -> Array:
+            by_value = np.zeros(values.shape)
+            for by, at in zip(by_moments, nodes, strict=True):
+                pull = np.einsum("f,prm,frvm->fpvm", 2 * weight / len(at), by, values[:, :, at])
+                add_at_vertices(by_value.reshape(-1, values.shape[2]), pull.reshape(-1, *at.shape), at)
+            return np.einsum("fps,fpcs->cs", by_value, slopes)
+
+        return [second_moments(values[:, :, at], weight) for at in nodes], pulled
 
     def value(self, points: Array) -> Array:
         return self._at(self._find(points))

@@ -19,12 +19,13 @@ from itertools import combinations
 
 import numpy as np
 
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellBlock, CellMesh
 from meshmove.geometry.arrays import Array
 
 from .interpolation_error import interpolation_error
+from .isoparametric import Isoparametric, second_moments
 
-__all__ = ["barycentric", "dual_error", "solution_error", "unit_dual"]
+__all__ = ["barycentric", "dual_error", "moments_error", "solution_error", "unit_dual"]
 
 
 #: weight of the dual error in the geometric mean
@@ -45,14 +46,44 @@ def solution_error(mesh: CellMesh, hessian: Array, points: Array | None = None) 
 
 
 def dual_error(mesh: CellMesh, hessian: Array, points: Array | None = None) -> float:
-    """eta of the module's text, on the corner simplices of the cells."""
-    simplices, _ = mesh.corners
-    x = (mesh.points if points is None else points).T[:, simplices.T]  # (dim, dim+1, s)
+    """eta of the module's text."""
+    x = (mesh.points if points is None else points).T
+    parts = [_on_simplices if b.kind.is_simplex else _by_quadrature for b in mesh.blocks]
+    return float(np.sqrt(sum(part(b, x, hessian) for part, b in zip(parts, mesh.blocks, strict=True))))
+
+
+def _on_simplices(block: CellBlock, points: Array, hessian: Array) -> float:
+    x = points[:, block.nodes.T]  # (dim, dim+1, s)
     x = x - x.mean(axis=1, keepdims=True)
     gradients, volume = barycentric(x)
     dual = unit_dual(x, gradients)
-    primal = np.mean([_mean_square(x, gradients, hessian[:, :, nodes]) for nodes in simplices.T], axis=0)
-    return float(np.sqrt((volume * primal * dual).sum()))
+    primal = np.mean([_mean_square(x, gradients, hessian[:, :, nodes]) for nodes in block.nodes.T], axis=0)
+    return float((volume * primal * dual).sum())
+
+
+def _by_quadrature(block: CellBlock, points: Array, hessian: Array) -> float:
+    d = len(points)
+    upper = [hessian[a, b] for a in range(d) for b in range(a, d)]
+    moments = second_moments(np.stack(upper)[None, :, block.nodes.T])
+    return _dual_square(Isoparametric(block.kind), points[:, block.nodes.T], moments)
+
+
+def _dual_square(rule: Isoparametric, x: Array, moments: Array) -> float:
+    """eta^2 of cells x (dim, v, m) with second moments (p, p, m) of their Hessians."""
+    d = len(x)
+    isotropic = np.array([float(a == b) for a in range(d) for b in range(a, d)])
+    unit = np.broadcast_to(np.outer(isotropic, isotropic)[:, :, None], moments.shape)
+    return float((rule.squares(x, moments) * rule.squares(x, unit) / rule.volumes(x)).sum())
+
+
+def moments_error(mesh: CellMesh, moments: list[Array], points: Array) -> float:
+    """`solution_error` where of each block's Hessians the second moments (p, p, m) in its cells are known."""
+    direct = dual = 0.0
+    for block, m in zip(mesh.blocks, moments, strict=True):
+        rule, x = Isoparametric(block.kind), points.T[:, block.nodes.T]
+        direct += float(rule.plain_squares(x, m).sum())
+        dual += _dual_square(rule, x, m)
+    return float(np.sqrt(direct) ** (1 - DUAL) * np.sqrt(dual) ** DUAL)
 
 
 def unit_dual(x: Array, gradients: Array) -> Array:

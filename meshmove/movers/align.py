@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from meshmove.geometry import corner_volumes
 from meshmove.geometry.arrays import Array
 
 from .alignment import Alignment
@@ -23,7 +26,9 @@ LARGE = 40_000
 #: a step that lowers the predicted error by less than this share ends the descent; after short ones come longer ones
 TOLERANCE = 1e-5
 #: of the lifted force, the length of the first step that is tried: F is a logarithm, whose slope does not say it
-OPENING = 1e-3
+OPENING, OPENING_GRADED = 1e-3, 1e-2
+#: largest over smallest volume of a mesh that was refined here and there
+GRADED = 10.0
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,10 @@ class Align:
 
 def descended(problem: Problem, objective: Alignment, points: Array, steps: int) -> tuple[Array, int]:
     """Positions after so many steps at most from valid ones, and how many they were."""
-    if "lift" not in problem.workspace:
-        problem.workspace["lift"] = Lift(problem.mesh, problem.slide)
-    lift = problem.workspace["lift"]
+    lift, first = _lift(problem)
     out = minimise(
         objective,
-        lambda force: OPENING * lift(force),
+        lambda force: first * lift(force),
         problem.slide,
         points,
         steps=steps,
@@ -91,3 +94,19 @@ def descended(problem: Problem, objective: Alignment, points: Array, steps: int)
         opening=1.0,
     )
     return out.points, out.iterations
+
+
+def _lift(problem: Problem) -> tuple[Lift, float]:
+    """The mesh's Laplacian, and the length of the first step; on a graded mesh with a coefficient of about 1 / |K|.
+
+    Where a mesh was refined for the error, cells have equal shares of it, and a node's displacement counts relative to
+    the size of its cells: small cells are stiff.
+    """
+    volume = np.abs(corner_volumes(problem.mesh))
+    if volume.max() < GRADED * volume.min():
+        if "lift" not in problem.workspace:
+            problem.workspace["lift"] = Lift(problem.mesh, problem.slide)
+        return problem.workspace["lift"], OPENING
+    if "graded lift" not in problem.workspace:
+        problem.workspace["graded lift"] = Lift(problem.mesh, problem.slide, 1 + volume.mean() / volume)
+    return problem.workspace["graded lift"], OPENING_GRADED

@@ -26,7 +26,7 @@ posteriori error estimates, SIAM J. Numer. Anal. 34, 1997, descend it node by no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import add
 from typing import Any, Protocol
@@ -34,9 +34,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellBlock, CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Shells
+from meshmove.monitors.isoparametric import Isoparametric, add_at_vertices
 
 from .distortion import Distortion
 from .rules import cross
@@ -53,12 +54,12 @@ CHUNK = 2_000
 class Hessians(Protocol):
     """Second derivatives of f fields as functions of space, at the vertices of a mesh cut apart along its interfaces.
 
-    `cells`: the vertices (n_cells, dim+1) of its cells among the s vertices of the cut mesh, `vertex` (s,): which of
-    the n vertices each of them is. Components in the order xx, xy, yy or xx, xy, xz, yy, yz, zz, p in number.
+    `blocks`: its cells among the s vertices of the cut mesh, `vertex` (s,): which of the n vertices each of them is.
+    Components in the order xx, xy, yy or xx, xy, xz, yy, yz, zz, p in number.
     """
 
     @property
-    def cells(self) -> NDArray[np.int64]: ...
+    def blocks(self) -> tuple[CellBlock, ...]: ...
 
     @property
     def vertex(self) -> NDArray[np.int64]: ...
@@ -71,9 +72,24 @@ class Hessians(Protocol):
         """The same, and its derivatives (f, p, dim, s)."""
         ...
 
+    @property
+    def fields(self) -> int:
+        """f"""
+        ...
+
+    @property
+    def inside(self) -> bool:
+        """Whether moments are taken at points inside of cells, so that values at vertices do not say all."""
+        ...
+
+    def moments(self, points: Array, weight: Array) -> tuple[list[Array], Callable[[list[Array]], Array]]:
+        """Of each block the second moments (p, p, m) in its cells at node positions (n, dim), summed over fields with
+        weights (f,); and what takes slopes by them to slopes (dim, s) by the vertices' positions."""
+        ...
+
 
 class Alignment(Distortion):
-    """F and its gradient, on triangles or tetrahedra.
+    """F and its gradient: on triangles or tetrahedra in closed form, else by quadrature.
 
     Parameters
     ----------
@@ -100,8 +116,11 @@ class Alignment(Distortion):
     ) -> None:
         super().__init__(mesh, distortion, curved_edges, shells)
         self._hessians = hessians
-        self._corner = np.ascontiguousarray(np.asarray(hessians.cells).T)  # (dim+1, s) among the cut mesh's vertices
-        d = self.dim
+        blocks, d = hessians.blocks, self.dim
+        simplices = all(b.kind.is_simplex for b in blocks) and not hessians.inside
+        self._rules = [] if simplices else [(Isoparametric(b.kind), np.ascontiguousarray(b.nodes.T)) for b in blocks]
+        if simplices:  # (dim+1, s) among the cut mesh's vertices
+            self._corner = np.ascontiguousarray(np.concatenate([b.nodes for b in blocks]).T)
         self._pairs = [(a, b) for a in range(d) for b in range(a, d)]
         self._factor = 1 / (4 * (d + 1) ** 2 * (d + 2) * (2 if d == 2 else 6))
         self._whole = float(self.volume.sum())
@@ -111,6 +130,8 @@ class Alignment(Distortion):
 
     def squares(self, points: Array) -> Array:
         """sum_K J_K of each field (f,), also where cells are inverted; infinite where one is flat."""
+        if self._rules:
+            return self._squares_by_quadrature(points)
         e = self._edges(points)
         cof = self._cofactors(e)
         det = np.abs(self._determinant(e, cof))
@@ -126,7 +147,7 @@ class Alignment(Distortion):
     @property
     def cells(self) -> NDArray[np.int64]:
         """Vertices (n_cells, dim+1) of the cells among those that the Hessians belong to."""
-        return self._hessians.cells
+        return np.concatenate([b.nodes for b in self._hessians.blocks])
 
     def relative_hessians(self, points: Array) -> Array:
         """(f, p, s): of the fields that count, each relative to its error at rest, at node positions (n, dim)."""
@@ -170,11 +191,16 @@ class Alignment(Distortion):
         excess, pushed = self._limits(points)
         if pushed is None:
             return np.inf, None
-        error, by_vertex, to_cof, to_det, by_node = self._aligned(points, e, cof, det)
         shape, dual, to_dual, to_jac = self._distorted(e, jac)
-        to_det += to_jac * self._to_jac / self._whole
         to_dual /= self._whole
-        pulled = self._through_cofactors(e, to_cof)
+        to_det = to_jac * self._to_jac / self._whole
+        if self._rules:
+            error, by_node = self._by_quadrature(points)
+            by_vertex, pulled = np.zeros((d, d + 1, len(det))), np.zeros((d, d, 1))
+        else:
+            error, by_vertex, to_cof, aligned, by_node = self._aligned(points, e, cof, det)
+            to_det += aligned
+            pulled = self._through_cofactors(e, to_cof)
         gradient = np.empty((self.n_points, d))
         for c in range(d):
             force = by_vertex[c]
@@ -185,6 +211,36 @@ class Alignment(Distortion):
             gradient[:, c] = np.bincount(self._flat, force.ravel(), self.n_points)
         gradient += by_node
         return error + (shape + excess) / self._whole, gradient + pushed / self._whole
+
+    # -- by quadrature ------------------------------------------------------------------------------------------------
+
+    def _squares_by_quadrature(self, points: Array) -> Array:
+        x = points[self._hessians.vertex].T
+        out = []
+        for one in np.eye(self._hessians.fields):
+            moments = self._hessians.moments(points, one)[0]
+            parts = [rule.squares(x[:, nodes], m) for (rule, nodes), m in zip(self._rules, moments, strict=True)]
+            total = float(sum(part.sum() for part in parts))
+            out.append(total if np.isfinite(total) else np.inf)
+        return np.array(out)
+
+    def _by_quadrature(self, points: Array) -> tuple[float, Array]:
+        """1/2 log J, and its slope by the nodes (n, dim)."""
+        at, weight = self._hessians.vertex, np.zeros(self._hessians.fields)
+        weight[self._fields] = 1 / self._scale[self._fields]
+        moments, pulled = self._hessians.moments(points, weight)
+        x, total, back = points[at].T, NOTHING * len(self._fields), []
+        by_x = np.zeros(x.shape)
+        for (rule, nodes), m in zip(self._rules, moments, strict=True):
+            squares, force, by_moments = rule.slopes(x[:, nodes], m)
+            total += float(squares.sum())
+            add_at_vertices(by_x, force, nodes)
+            back.append(by_moments)
+        by_x += pulled(back)
+        by_node = np.stack([np.bincount(at, row, self.n_points) for row in by_x], axis=1)
+        return 0.5 * np.log(total), 0.5 / total * by_node
+
+    # -- in closed form -----------------------------------------------------------------------------------------------
 
     def _aligned(
         self, points: Array, e: list[list[Array]], cof: list[list[Array]], det: Array

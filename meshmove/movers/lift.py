@@ -26,10 +26,12 @@ class Lift:
 
     Components are taken in the frame of the domain's sides (`Slide.frame`), not of its coordinates: a turned mesh is
     moved as the mesh itself. That nodes stay on sides oblique to it, `Slide` sees to.
+
+    `weight` (s,): the coefficient of the Laplacian on the corner simplices.
     """
 
-    def __init__(self, mesh: CellMesh, slide: Slide) -> None:
-        matrix, mass = stiffness(mesh)
+    def __init__(self, mesh: CellMesh, slide: Slide, weight: Array | float = 1.0) -> None:
+        matrix, mass = stiffness(mesh, weight)
         frame = slide.frame
         aligned = np.array_equal(np.abs(frame), np.eye(mesh.dim))
         self._frame = None if aligned else frame

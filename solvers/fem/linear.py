@@ -19,8 +19,8 @@ import skfem
 from meshmove.geometry.arrays import Ids
 from meshmove.geometry.errors import InvalidMeshError
 from meshmove.solvers.pde.functions import Array, ProblemError, evaluate
-from meshmove.solvers.pde.linear import LinearPDE
 from meshmove.solvers.pde.sides import DIRICHLET, NEUMANN, ROBIN, is_box
+from meshmove.solvers.pde.statement import Statement
 
 from .constrained import Constrained
 from .meshes import grid_of, mapping_of, mesh_of, skfem_mesh
@@ -30,7 +30,7 @@ __all__ = ["solve_finite_elements"]
 
 
 def solve_finite_elements(
-    pde: LinearPDE, mesh: Any = None, size: float = 0.05, element: skfem.Element | None = None
+    pde: Statement, mesh: Any = None, size: float = 0.05, element: skfem.Element | None = None
 ) -> tuple[skfem.CellBasis, Array]:
     """The finite element solution as scikit-fem's pair (basis, degrees of freedom).
 
@@ -80,7 +80,7 @@ def solve_finite_elements(
     return basis, Constrained(matrix, fixed, u[fixed], symmetric=False).solve(load)
 
 
-def _facet_pieces(pde: LinearPDE, mesh: skfem.Mesh) -> tuple[Ids, Ids]:
+def _facet_pieces(pde: Statement, mesh: skfem.Mesh) -> tuple[Ids, Ids]:
     """Boundary facets and the pieces of the domain's boundary that they stand for."""
     facets = mesh.boundary_facets()
     ends = mesh.p[:, mesh.facets[:, facets]]
@@ -96,7 +96,7 @@ def _facet_pieces(pde: LinearPDE, mesh: skfem.Mesh) -> tuple[Ids, Ids]:
     return facets, piece
 
 
-def _assembled(pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids) -> tuple[Any, Array]:
+def _assembled(pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids) -> tuple[Any, Array]:
     x = np.asarray(basis.global_coordinates())
     c = _at(pde, x)
     f = evaluate(pde.source, x.reshape(2, -1), "the source").reshape(x.shape[1:])
@@ -121,13 +121,13 @@ def _assembled(pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids) 
     return _with_neumann(pde, basis, facets, piece, matrix, load)
 
 
-def _at(pde: LinearPDE, x: Array) -> Array:
+def _at(pde: Statement, x: Array) -> Array:
     """(6, ...): zeros for a mixed derivative that is not there."""
     c = pde.coefficients_at(x.reshape(2, -1))
     return np.concatenate([c, np.zeros((6 - len(c), c.shape[1]))]).reshape(6, *x.shape[1:])
 
 
-def _slopes(pde: LinearPDE, x: Array) -> Array:
+def _slopes(pde: Statement, x: Array) -> Array:
     """div A by central differences, (2, ...)."""
     out = np.zeros_like(x)
     # what c_uxx, c_uyy and c_uxy give to each component: along which axis they are differentiated, times what
@@ -142,7 +142,7 @@ def _slopes(pde: LinearPDE, x: Array) -> Array:
 
 
 def _with_neumann(
-    pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids, matrix: Any, load: Array
+    pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids, matrix: Any, load: Array
 ) -> tuple[Any, Array]:
     for rows in dict.fromkeys(side.rows for side in pde.sides):
         if not any(row.kind in (NEUMANN, ROBIN) for row in rows):
@@ -168,7 +168,7 @@ def _with_neumann(
     return matrix, load
 
 
-def _dirichlet(pde: LinearPDE, basis: skfem.CellBasis, facets: Ids, piece: Ids) -> tuple[Array, Ids]:
+def _dirichlet(pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids) -> tuple[Array, Ids]:
     """Degrees of freedom with the boundary values set, and which are set."""
     u, fixed = np.zeros(basis.N), [np.empty(0, int)]
     if pde.kind == "algebraic":

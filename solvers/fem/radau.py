@@ -20,8 +20,8 @@ from scipy.sparse import block_diag, bmat, csc_matrix, csr_matrix, diags, identi
 from scipy.sparse.linalg import splu
 
 from meshmove.solvers.pde.functions import Array, evaluate
-from meshmove.solvers.pde.linear import LinearPDE
 from meshmove.solvers.pde.sides import DIRICHLET, ROBIN, VELOCITY, Row
+from meshmove.solvers.pde.statement import Statement
 
 __all__ = ["march"]
 
@@ -43,7 +43,7 @@ class _System(NamedTuple):
     load: Array
 
 
-def march(pde: LinearPDE, size: float) -> Callable[[Array], Array]:
+def march(pde: Statement, size: float) -> Callable[[Array], Array]:
     """The solution as a function of points (2, n), with cells of `size` relative to half the sides of the box."""
     (x0, t0), (x1, t1) = pde.domain.bounds
     cells = int(np.ceil(2 / size))
@@ -75,7 +75,7 @@ def march(pde: LinearPDE, size: float) -> Callable[[Array], Array]:
 class _Space:
     """The equation discretised in space at a time."""
 
-    def __init__(self, pde: LinearPDE, basis: skfem.CellBasis, nodes: Array) -> None:
+    def __init__(self, pde: Statement, basis: skfem.CellBasis, nodes: Array) -> None:
         self.pde, self.basis, self.nodes = pde, basis, nodes
         self.second = callable(pde.coefficients[4]) or pde.coefficients[4] != 0
         self.ends = np.array([nodes.argmin(), nodes.argmax()])
@@ -159,7 +159,7 @@ class _Space:
         return np.concatenate([np.zeros(self.basis.N), load]) if self.second else load
 
 
-def _upright(pde: LinearPDE, x: float) -> list[tuple[float, float, Row]]:
+def _upright(pde: Statement, x: float) -> list[tuple[float, float, Row]]:
     """The conditions on the side at x: from which time to which, in order."""
     slack = 1e-7 * pde.domain.boundary.extent
     found = []

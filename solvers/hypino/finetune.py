@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from meshmove.solvers.pde import LinearPDE, ProblemError
+from meshmove.solvers.pde import ProblemError
 from meshmove.solvers.projection.boundary_rows import conditions
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def random_start(emitted: Emitted, seed: int = 0) -> Emitted:
 
 
 def finetune(
-    pde: LinearPDE,
+    pde: Statement,
     emitted: Emitted,
     steps: int = 200,
     *,
@@ -116,7 +116,7 @@ def finetune(
     return emitted.with_parameters(kept), history
 
 
-def _loss(pde: LinearPDE, seed: int) -> Callable[[Emitted], torch.Tensor]:
+def _loss(pde: Statement, seed: int) -> Callable[[Emitted], torch.Tensor]:
     unit = pde.unit
     inside = unit.interior(_BATCH, seed)
     magnitude = np.sqrt((inside.coefficients**2).mean(axis=1))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from meshmove.learning.weights import WeightsError, read_weights, write_weights
-from meshmove.solvers.pde import LinearPDE, ProblemError, Statement, several_of
+from meshmove.solvers.pde import ProblemError, Statement, several_of
 from meshmove.solvers.projection.field import Sum
 from meshmove.solvers.solution import Solution
 from meshmove.solvers.solution import project as projected
@@ -56,7 +56,7 @@ class HyPINO(Network):
     @overload
     def solve(
         self,
-        pde: LinearPDE,
+        pde: Statement,
         *,
         refine: int = ...,
         finetune: int = ...,
@@ -68,7 +68,7 @@ class HyPINO(Network):
     @overload
     def solve(
         self,
-        pde: Iterable[LinearPDE],
+        pde: Iterable[Statement],
         *,
         refine: int = ...,
         finetune: int = ...,
@@ -79,7 +79,7 @@ class HyPINO(Network):
     ) -> list[Solution]: ...
     def solve(
         self,
-        pde: LinearPDE | Iterable[LinearPDE],
+        pde: Statement | Iterable[Statement],
         *,
         refine: int = 0,
         finetune: int = 0,
@@ -117,7 +117,7 @@ class HyPINO(Network):
         Examples
         --------
         >>> from meshmove.geometry import Rectangle
-        >>> from meshmove.solvers.pde import Dirichlet
+        >>> from meshmove.solvers.pde import Dirichlet, LinearPDE
         >>> square = Rectangle((0, 0), (1, 1), name="plate")
         >>> pde = LinearPDE(square, uxx=-1, uyy=-1, source=1.0, conditions={"plate": Dirichlet(0.0)})
         >>> solution = HyPINO(Settings(raster=32, width=32, depths=(1, 1), window=4)).solve(pde)
@@ -130,7 +130,7 @@ class HyPINO(Network):
                 'Expected whole numbers refine >= 0, finetune >= 0, project False, True or "emitted" '
                 f"(got {refine!r}, {finetune!r}, {project!r})"
             )
-        problems = [pde] if isinstance(pde, LinearPDE) else several_of(pde)
+        problems = [pde] if isinstance(pde, Statement) else several_of(pde)
         options: dict[str, Any] = {"tolerance": tolerance, "effort": effort, "seed": seed}
         if project is True and not refine and not finetune:
             solutions = [projected(p, **options) for p in problems]
@@ -140,10 +140,10 @@ class HyPINO(Network):
                 self._improved(p, first.select(i), refine, finetune, project, options)  # type: ignore[union-attr]
                 for i, p in enumerate(problems)
             ]
-        return solutions[0] if isinstance(pde, LinearPDE) else solutions
+        return solutions[0] if isinstance(pde, Statement) else solutions
 
     def _improved(
-        self, pde: LinearPDE, first: Emitted, refine: int, finetune: int, project: bool | str, options: dict[str, Any]
+        self, pde: Statement, first: Emitted, refine: int, finetune: int, project: bool | str, options: dict[str, Any]
     ) -> Solution:
         """The solution that begins with what was written for the problem."""
 

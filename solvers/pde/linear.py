@@ -160,7 +160,7 @@ class LinearPDE(Statement):
         return f"LinearPDE({'; '.join(parts)})"
 
 
-def several_of(problems: Any) -> list[LinearPDE]:
+def several_of(problems: Any) -> list[Statement]:
     """A list of problems from any iterable of them.
 
     Raises
@@ -171,7 +171,7 @@ def several_of(problems: Any) -> list[LinearPDE]:
     if isinstance(problems, str | bytes | Mapping) or not isinstance(problems, Iterable):
         raise ProblemError(f"Expected a LinearPDE or several (got {type(problems).__name__})")
     several = list(problems)
-    wrong = [i for i, problem in enumerate(several) if not isinstance(problem, LinearPDE)]
+    wrong = [i for i, problem in enumerate(several) if not isinstance(problem, Statement)]
     if wrong:
         raise ProblemError(
             f"Expected a LinearPDE or several "

@@ -8,7 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from meshmove.solvers.pde import LinearPDE, ProblemError, several_of
+from meshmove.solvers.pde import ProblemError, Statement, several_of
 from meshmove.solvers.pde.functions import is_number
 from meshmove.solvers.projection.doubts import doubts
 from meshmove.solvers.projection.field import Emission
@@ -22,7 +22,7 @@ __all__ = ["project"]
 
 @overload
 def project(
-    pde: LinearPDE,
+    pde: Statement,
     emitted: Any = None,
     *,
     random: int = 0,
@@ -34,7 +34,7 @@ def project(
 
 @overload
 def project(
-    pde: Iterable[LinearPDE],
+    pde: Iterable[Statement],
     emitted: Any = None,
     *,
     random: int = 0,
@@ -45,7 +45,7 @@ def project(
 
 
 def project(
-    pde: LinearPDE | Iterable[LinearPDE],
+    pde: Statement | Iterable[Statement],
     emitted: Any = None,
     *,
     random: int = 0,
@@ -98,7 +98,7 @@ def project(
             "Expected whole numbers random >= 0, seed >= 0, numbers tolerance >= 0, effort > 0 "
             f"(got {random!r}, {seed!r}, {tolerance!r}, {effort!r})"
         )
-    if not isinstance(pde, LinearPDE):
+    if not isinstance(pde, Statement):
         several = several_of(pde)
         if emitted is not None:
             raise ProblemError(f"Expected one problem with emitted= (got {len(several)}): project them one by one")

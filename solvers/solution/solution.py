@@ -15,7 +15,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
 from meshmove.meshes.registry import converter_for, named
-from meshmove.solvers.pde import LinearPDE, ProblemError
+from meshmove.solvers.pde import ProblemError, Statement
 from meshmove.solvers.projection.field import Field, as_array
 
 from .estimate import estimate_error
@@ -25,6 +25,8 @@ __all__ = ["Solution", "Verification"]
 
 #: points this near to the boundary, relative to the extent, belong to the domain
 EDGE = 1e-6
+#: half the step of the difference that gives uxy, relative to the extent: truncation and rounding are about 1e-8
+MIXED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Solution:
         The networks of all rounds, if any.
 
     >>> from meshmove.geometry import Rectangle
-    >>> from meshmove.solvers.pde import Dirichlet
+    >>> from meshmove.solvers.pde import Dirichlet, LinearPDE
     >>> from meshmove.solvers import project
     >>> pde = LinearPDE(Rectangle((0, 0), (1, 1), "all"), uxx=-1, uyy=-1, source=1, conditions={"all": Dirichlet()})
     >>> solution = project(pde)
@@ -78,7 +80,7 @@ class Solution:
 
     def __init__(
         self,
-        pde: LinearPDE,
+        pde: Statement,
         field: Field,
         *,
         history: Sequence[Any] = (),
@@ -123,6 +125,23 @@ class Solution:
     def gradient(self, x: ArrayLike, outside: str = "extend") -> Array:
         """First derivatives (2, n) at points (2, n); `outside` as for `jets`."""
         return self.jets(x, outside)[1:3]
+
+    def hessian(self, x: ArrayLike, outside: str = "extend") -> Array:
+        """Second derivatives (2, 2, n) at points (2, n), which `adapt` aligns cells with; `outside` as for `jets`.
+
+        uxx and uyy are those of the field; uxy, which not every field has, is the central difference of ux along y
+        over a ten thousandth of the domain's extent.
+        """
+        x = np.asarray(x, float)
+        jets = self.jets(x, outside)
+        if len(jets) > 5:
+            mixed = jets[5]
+        else:
+            step = MIXED * self.pde.domain.boundary.extent
+            shift = np.reshape([0.0, step], (2, *[1] * (x.ndim - 1)))
+            mixed = (self.jets(x + shift)[1] - self.jets(x - shift)[1]) / (2 * step)
+            mixed = np.where(np.isnan(jets[3]), np.nan, mixed)
+        return np.stack([np.stack([jets[3], mixed]), np.stack([mixed, jets[4]])])
 
     def residual(self, x: ArrayLike) -> Array:
         """L u - source (n,) at points (2, n)."""

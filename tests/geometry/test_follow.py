@@ -6,6 +6,7 @@ import skfem
 
 from meshmove.geometry.location import PointLocator
 from meshmove.geometry.mesh import CellMesh
+from tests.shapes import box
 
 
 def ball(refinements=2):
@@ -100,3 +101,18 @@ def test_what_is_followed_changes_continuously(name):
     step = np.linalg.norm(np.diff(path), axis=0)
     assert (np.abs(np.diff(seen)) <= np.linalg.norm(np.arange(1.0, mesh.dim + 1)) * step * (1 + 1e-9) + 1e-12).all()
     assert seen[0] == pytest.approx(seen[-1], abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["wedge", "pyramid", "hexahedron"])
+def test_faces_cut_along_both_diagonals_are_no_boundary(kind):
+    """Simplices that cells are split into need not share facets: what leaves through such a one is still inside."""
+    mesh = box(kind, 3, jitter=0 if kind == "pyramid" else 0.15)
+    locator = PointLocator(mesh.simplicial())
+    rng = np.random.default_rng(2)
+    x = rng.uniform(0.1, 0.9, (3, 400))
+    near = np.clip(x + rng.uniform(-0.15, 0.15, x.shape), 0.05, 0.95)
+    followed, found = locator.follow(near, locator.find(x).cells), locator.find(near)
+    values = mesh.points[:, 0] + 2 * mesh.points[:, 2]
+    assert np.allclose(followed.interpolate(values), found.interpolate(values), atol=0.02)
+    inside = ~found.outside
+    assert inside.mean() > 0.9 and np.allclose(followed.interpolate(values)[inside], (near[0] + 2 * near[2])[inside])

@@ -49,6 +49,11 @@ def test_values_gradients_and_residuals(pde, solution):
     assert np.allclose(solution(x), _exact(x), atol=1e-6)
     gradient = np.stack([np.cos(x[0]), 0.5 * np.sin(x[0])]) * np.exp(0.5 * x[1])
     assert np.allclose(solution.gradient(x), gradient, atol=1e-4)
+    sine, cosine = np.sin(x[0]), np.cos(x[0])
+    hessian = np.array([[-sine, 0.5 * cosine], [0.5 * cosine, 0.25 * sine]]) * np.exp(0.5 * x[1])
+    assert np.allclose(solution.hessian(x), hessian, atol=1e-3)
+    outside = solution.hessian(np.array([[50.0], [0.0]]), outside="nan")
+    assert outside.shape == (2, 2, 1) and np.isnan(outside).all()
     assert np.abs(solution.residual(x)).max() < 1e-2
     assert set(solution.boundary_residual()) == {"outer", "hole"}
     assert max(solution.boundary_residual().values()) < 1e-4
