@@ -174,7 +174,7 @@ def run(quick: bool = False) -> Rows:
         poisson(25, 15),
         poisson(5 if quick else 15, 20),
         poisson(3 if quick else 10, 30),
-        suite(40, list(PROBLEMS | MORE)[:: 6 if quick else 1]),
+        suite(40, list(PROBLEMS | MORE)[:: 3 if quick else 1]),
         heldout(range(0, CASES, 50 if quick else 7)),
         growth(31, 63 if quick else 316),
     ):

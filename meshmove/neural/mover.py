@@ -60,7 +60,7 @@ class Neural:
     polish
         Steps of classical descent of E afterwards, or of the predicted error, at effort 1; one alone is not taken.
     device
-        Where the network runs: None or "cpu", "cuda", "cuda:1", ...
+        Where the network for monitors runs: None or "cpu", "cuda", "cuda:1", ... That for fields runs on the processor.
     distortion
         Weight of the cells' shape in E while polishing.
     aligner
