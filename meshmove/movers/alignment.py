@@ -27,6 +27,7 @@ posteriori error estimates, SIAM J. Numer. Anal. 34, 1997, descend it node by no
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from functools import reduce
 from operator import add
 from typing import Any, Protocol
@@ -99,15 +100,24 @@ class Alignment(Distortion):
         shells: Shells | None = None,
     ) -> None:
         super().__init__(mesh, distortion, curved_edges, shells)
-        self._hessians = hessians
         self._corner = np.ascontiguousarray(np.asarray(hessians.cells).T)  # (dim+1, s) among the cut mesh's vertices
         d = self.dim
         self._pairs = [(a, b) for a in range(d) for b in range(a, d)]
         self._factor = 1 / (4 * (d + 1) ** 2 * (d + 2) * (2 if d == 2 else 6))
         self._whole = float(self.volume.sum())
+        self._see(hessians, rest)
+
+    def _see(self, hessians: Hessians, rest: Array) -> None:
+        self._hessians = hessians
         squares = self.squares(rest)
         self._fields = np.flatnonzero(squares > 0)
         self._scale = np.where(squares > 0, squares, 1.0)
+
+    def of(self, hessians: Hessians, rest: Array) -> Alignment:
+        """F of other fields on the same cells: what depends on the reference mesh alone is kept."""
+        other = copy(self)
+        other._see(hessians, rest)
+        return other
 
     def squares(self, points: Array) -> Array:
         """sum_K J_K of each field (f,), also where cells are inverted; infinite where one is flat."""
