@@ -42,7 +42,6 @@ __all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605
 if TYPE_CHECKING:
     from meshmove.adaptation.adapt import adapt as adapt
     from meshmove.adaptation.loop import LoopResult as LoopResult
-    from meshmove.adaptation.loop import MovingMesh as MovingMesh
     from meshmove.adaptation.loop import adapt_loop as adapt_loop
     from meshmove.adaptation.result import Adaptation as Adaptation
     from meshmove.adaptation.result import Report as Report

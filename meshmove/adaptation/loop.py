@@ -1,4 +1,4 @@
-"""Solve and move in turns, and meshes that move through time."""
+"""Solve and move in turns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshmove.meshes.source import Source
-from meshmove.motion.moving_mesh import MovingMesh
 from meshmove.options import count
 
 from . import descent, goals
@@ -15,7 +14,7 @@ from .adapt import adapt, check_options, lasting
 from .energy import energy_of
 from .result import Adaptation, Report
 
-__all__ = ["LoopResult", "MovingMesh", "adapt_loop"]
+__all__ = ["LoopResult", "adapt_loop"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,13 +12,12 @@ evenly.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from meshmove.geometry import Sides
+from meshmove.geometry.arrays import Array
 
 __all__ = ["Averaging"]
-
-Array = NDArray[np.float64]
 
 
 class Averaging:

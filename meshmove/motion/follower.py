@@ -12,20 +12,19 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshmove.adaptation.unit_mesh import Stage
 from meshmove.geometry import PointLocator, Sides
-from meshmove.monitors import Averaging, CallableDensity, Monitor, NodalDensity, NodalHessians, simplicial, smoother
+from meshmove.geometry.arrays import Array
+from meshmove.monitors import Averaging, CallableDensity, Monitor, NodalDensity, NodalHessians, smoother
 from meshmove.monitors.standard import Standard
 from meshmove.movers import Mover, Problem
-from meshmove.stage import Stage
 
 from .pace import Pace, Seen, pace
 from .target import Place, Target
 
 __all__ = ["Follower", "State", "Went"]
 
-Array = NDArray[np.float64]
 
 #: the monitor where none is asked for: what `adapt` finds best on fronts, chosen once, so that it does not flip
 INTENSITY, EXPONENT = 10.0, 0.5
@@ -125,7 +124,7 @@ class Follower:
         tau, rate, fading = self._tau(state, now, went, dt)
         wanted = points + min(1.0, dt / tau) * (place.target - points) if np.isfinite(tau) else points
         reached, share = self._reached(points, wanted)
-        warnings = ()
+        warnings: tuple[str, ...] = ()
         if share < 1:
             warnings = (f"cells would have been inverted: nodes went {share:.2g} of their way in this step",)
         after = State(reached, place, now, rate, fading, dt)
@@ -154,7 +153,7 @@ class Follower:
         hessians = _hessians(derivatives, values)
         if not len(hessians):
             return self.target.rest()
-        locator = PointLocator(simplicial(mesh))
+        locator = PointLocator(mesh.simplicial())
         m = self.monitor.values(mesh, self.monitor.indicator(derivatives, values), self._smooth)
         density = NodalDensity(m, locator)
         bent = NodalHessians(sides, locator, hessians) if self.align and align else None

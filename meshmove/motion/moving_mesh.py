@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove._adapt import lasting, read_options
-from meshmove.carry import Carrier
+from meshmove.adaptation.adapt import lasting, read_options
+from meshmove.adaptation.settle import settle
+from meshmove.adaptation.unit_mesh import Stage
 from meshmove.geometry import CellMesh, corner_volumes
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.checks import check_cells
 from meshmove.geometry.errors import MeshmoveError
-from meshmove.inputs import Source
+from meshmove.meshes.source import Source
 from meshmove.monitors import Monitor
 from meshmove.movers import Mover
 from meshmove.options import check_names, number
-from meshmove.settle import settle
-from meshmove.stage import Stage
+from meshmove.transfer.carrier import Carrier
 
 from .follower import Follower, State, Went
 from .step import Step, StepReport
@@ -29,7 +30,6 @@ from .unknowns import Unknowns
 
 __all__ = ["MovingMesh"]
 
-Array = NDArray[np.float64]
 
 #: a time step from here on leaves velocities finite
 TINY = 1e-200

@@ -15,13 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging
 
 __all__ = ["Pace", "Seen", "pace"]
 
-Array = NDArray[np.float64]
 
 #: when a field comes to a stand the rate fades within so many of its time scales: the mesh has that long to settle.
 #: Then nodes stand, too: a target that is recovered on the mesh itself is never quite still

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.adaptation import LINE
+from meshmove.adaptation.result import LINE
 from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
 
 __all__ = ["Step", "StepReport"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

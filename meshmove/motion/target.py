@@ -17,17 +17,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshmove.adaptation.unit_mesh import Stage
+from meshmove.geometry.arrays import Array
 from meshmove.movers import Alignment, Functional, MongeAmpere, Mover, moved_by
+from meshmove.movers.descent import Pair, minimise
 from meshmove.movers.laplacian import stiffness
 from meshmove.movers.lift import Lift
-from meshmove.movers.minimise import Pair, minimise
-from meshmove.stage import Stage
 
 __all__ = ["Place", "Target"]
 
-Array = NDArray[np.float64]
 
 #: weight of the cells' shapes in equidistribution, as for fields in `adapt`, and in alignment
 DISTORTION, ALIGNED_DISTORTION = 0.05, 0.01

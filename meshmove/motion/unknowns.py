@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.carry import Carrier
-from meshmove.inputs import Fields, Source, is_pair, read_fields
+from meshmove.meshes.source import Fields, Source, is_pair, read_fields
+from meshmove.transfer.carrier import Carrier
 
 __all__ = ["Unknowns"]
 
@@ -52,7 +52,7 @@ class Unknowns:
     def carried(self, carrier: Carrier) -> tuple[Any, dict[str, NDArray]]:
         """The fields on the moved mesh in the form given, and by name, with what else the mesh carries."""
         named: dict[str, NDArray] = {}
-        out = {}
+        out: dict[Any, Any] = {}
         for key, fields in self.read.items():
             every = carrier.all(fields)
             given = self.given if key is None else self.given[key]

@@ -8,7 +8,7 @@ import pytest
 import skfem
 
 import meshmove
-from meshmove.plugins.skfem_ale import BDF2, conservative, convective
+from meshmove.plugins.skfem.ale import BDF2, conservative, convective
 
 P1 = skfem.ElementTriP1()
 

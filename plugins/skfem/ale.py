@@ -39,11 +39,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from skfem.helpers import dot, grad
 
+from meshmove.geometry.arrays import Array
 from meshmove.motion.step import Step
 
 __all__ = ["BDF2", "Matrices", "conservative", "convective"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
