@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
 from meshmove.options import count
 
