@@ -108,9 +108,11 @@ def followed(problem: Problem, n: int, steps: int) -> tuple[skfem.Mesh, Array, f
     return moving.mesh, u, fastest
 
 
-def rezoned(problem: Problem, n: int, steps: int, transfer: str) -> tuple[skfem.Mesh, Array]:
-    """The same without a start and with values that are carried; the equation is solved on the new mesh at rest."""
+def rezoned(problem: Problem, n: int, steps: int, transfer: str, start: bool) -> tuple[skfem.Mesh, Array]:
+    """The same with values that are carried; the equation is solved on the new mesh at rest."""
     moving = meshmove.MovingMesh(square(n), transfer=transfer)
+    if start:
+        moving.start(lambda x: problem.exact(x, problem.start))
     u, dt = problem.exact(moving.mesh.p, problem.start), (problem.end - problem.start) / steps
     for k in range(steps):
         step = moving.step(u, dt)

@@ -57,6 +57,7 @@ class MovingMesh:
         `monitor`, `mover`, `effort`, `boundary`, `fixed`, `reference`, `regions`, `transfer`, `device` and `objective`
         as for `adapt`. A monitor that leaves its intensity open has intensity 10, the Hessian's exponent is then 0.5.
         A mover other than "auto" goes all the way to x* in every step, which costs as much as `adapt` does.
+        `transfer` is "conservative" unless it is given: interpolating step after step smears what is thin.
         `tau`: the time constant, None to have it follow from the field.
 
     Raises
@@ -88,7 +89,7 @@ class MovingMesh:
 
     def _prepare(self, mesh: Any) -> None:
         """What follows from the mesh and the options alone."""
-        options = dict(self._options)
+        options = {"transfer": "conservative", **self._options}
         tau = options.pop("tau", None)
         tau = None if tau is None else number(tau, "a positive time constant, or None")
         boundary, fixed = options.pop("boundary", "slide"), options.pop("fixed", None)
@@ -106,6 +107,7 @@ class MovingMesh:
         self._follower = Follower(self._stage, read.monitor, own, align, read.effort, tau)
         self._state = self._follower.first()
         self._follows_field = isinstance(read.monitor, Monitor)
+        self._rest_volumes = corner_volumes(self._stage.base) * self._stage.scale**self._stage.base.dim
 
     @property
     def mesh(self) -> Any:
@@ -236,10 +238,6 @@ class MovingMesh:
             regions=source.cells.region_names,
             warnings=tuple(dict.fromkeys((*went.warnings, *warnings, *self._stage.lost_shape(moved)))),
         )
-
-    @property
-    def _rest_volumes(self) -> Array:
-        return corner_volumes(self._stage.base) * self._stage.scale**self._stage.base.dim
 
     def __getstate__(self) -> dict[str, Any]:
         return {

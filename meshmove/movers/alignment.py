@@ -114,9 +114,15 @@ class Alignment(Distortion):
         self._scale = np.where(squares > 0, squares, 1.0)
 
     def of(self, hessians: Hessians, rest: Array) -> Alignment:
-        """F of other fields on the same cells: what depends on the reference mesh alone is kept."""
+        """F of other fields on the same cells: what depends on the reference mesh alone is kept.
+
+        A single field is not taken relative to `rest`: that adds a constant to F, and would cost an evaluation.
+        """
         other = copy(self)
-        other._see(hessians, rest)
+        if len(hessians.value(rest)) > 1:
+            other._see(hessians, rest)
+        else:
+            other._hessians, other._fields, other._scale = hessians, np.zeros(1, np.int64), np.ones(1)
         return other
 
     def squares(self, points: Array) -> Array:
