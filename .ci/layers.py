@@ -17,6 +17,7 @@ LAYERS = """
     cli
     plugins
     solvers
+    motion
     adaptation
     neural
     procedural : transfer
@@ -45,7 +46,7 @@ include_external_packages = True
 exclude_type_checking_imports = True
 
 [importlinter:contract:layers]
-name = cli -> plugins -> solvers -> adaptation -> neural -> ... -> geometry
+name = cli -> plugins -> solvers -> motion -> adaptation -> neural -> ... -> geometry
 type = layers
 containers = meshmove
 exhaustive = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -74,6 +74,10 @@ class Sides:
         vertex = every // count
         blocks = tuple(CellBlock(b.kind, np.searchsorted(every, k)) for b, k in zip(mesh.blocks, keys, strict=True))
         return cls(CellMesh(mesh.points[vertex], blocks), vertex, every % count - 1, np.searchsorted(vertex, own))
+
+    def moved(self, points: Array) -> Sides:
+        """The same with the original vertices at `points` (n, dim)."""
+        return replace(self, mesh=replace(self.mesh, points=points[self.vertex]))
 
     @property
     def whole(self) -> bool:

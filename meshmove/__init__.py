@@ -23,7 +23,7 @@ _WHERE = {
     "Monitor": "meshmove.monitors",
     "MonitorError": "meshmove.geometry.errors",
     "MoverError": "meshmove.geometry.errors",
-    "MovingMesh": "meshmove.adaptation.loop",
+    "MovingMesh": "meshmove.motion.moving_mesh",
     "Neural": "meshmove.neural",
     "Outcome": "meshmove.outcomes",
     "Report": "meshmove.adaptation.result",
@@ -42,7 +42,6 @@ __all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605
 if TYPE_CHECKING:
     from meshmove.adaptation.adapt import adapt as adapt
     from meshmove.adaptation.loop import LoopResult as LoopResult
-    from meshmove.adaptation.loop import MovingMesh as MovingMesh
     from meshmove.adaptation.loop import adapt_loop as adapt_loop
     from meshmove.adaptation.result import Adaptation as Adaptation
     from meshmove.adaptation.result import Report as Report
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
     from meshmove.meshes.files.io import load as load
     from meshmove.meshes.files.io import save as save
     from meshmove.monitors import Monitor as Monitor
+    from meshmove.motion.moving_mesh import MovingMesh as MovingMesh
     from meshmove.movers import MongeAmpere as MongeAmpere
     from meshmove.movers import Smooth as Smooth
     from meshmove.neural import DMM as DMM

@@ -1,4 +1,4 @@
-"""Solve and move in turns, and meshes that move through time."""
+"""Solve and move in turns."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
-
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
-from meshmove.options import count, number
+from meshmove.options import count
 
 from . import descent, goals
 from .adapt import adapt, check_options, lasting
 from .energy import energy_of
 from .result import Adaptation, Report
 
-__all__ = ["LoopResult", "MovingMesh", "adapt_loop"]
-
-
-#: a time step from here on leaves velocities finite
-TINY = 1e-200
+__all__ = ["LoopResult", "adapt_loop"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,49 +129,3 @@ def _rounds(first: Any, solve: Callable[[Any], Any], steps: int, adapt_options: 
         out = adapt(current, solve(current), **adapt_options)
         current = out.mesh
         yield out
-
-
-class MovingMesh:
-    """A mesh that follows a field through time.
-
-    Parameters
-    ----------
-    mesh
-        The computational mesh: every step moves relative to it.
-    adapt_options
-        Passed on to `adapt`. Conservative transfer is often wanted here.
-
-    Examples
-    --------
-    >>> import numpy as np, skfem
-    >>> moving = MovingMesh(skfem.MeshTri().refined(3), monitor="gradient")
-    >>> for t in (0.3, 0.4):
-    ...     front = np.tanh(20 * (moving.mesh.p[0] - t))
-    ...     mesh, velocity, fields = moving.step(front, dt=0.1)
-    >>> velocity.shape == mesh.p.T.shape, list(fields)
-    (True, ['field'])
-    """
-
-    def __init__(self, mesh: Any, **adapt_options: Any) -> None:
-        check_options(adapt_options)
-        self.reference = Source.of(mesh).mesh
-        self.mesh = self.reference
-        self.time = 0.0
-        self.last: Adaptation | None = None
-        self._options = {"reference": self.reference, **lasting(adapt_options)}
-
-    def step(self, field: Any, dt: float) -> tuple[Any, Array, dict[str, NDArray]]:
-        """Move the current mesh to `field` over a time step.
-
-        Returns the moved mesh, the velocity of its nodes during the step, (n_nodes, d) in
-        the mesh's own d coordinates, and the fields carried to it.
-        """
-        dt = number(dt, "a positive time step", low=TINY)
-        out = adapt(self.mesh, field, **self._options)
-        self.mesh, self.last = out.mesh, out
-        self.time += dt
-        step = out.displacement if out.cells.frame is None else out.cells.frame.raise_(out.displacement)
-        return out.mesh, step / dt, dict(out.fields)
-
-    def __repr__(self) -> str:
-        return f"<MovingMesh of a {type(self.mesh).__name__} at time {self.time:g}>"

@@ -1,14 +1,16 @@
 """Monitors: derivative recovery, monitor functions, and the error that a mesh is predicted to have."""
 
+from .averaging import Averaging
 from .density import CallableDensity, NodalDensity
 from .hessians import NodalHessians
 from .interpolation_error import hessian_norm, interpolation_error
-from .monitor import Monitor, optimal_exponent
+from .monitor import Monitor, optimal_exponent, smoother
 from .quadratic import quadratic_solution_error, third_derivatives
 from .recovery import Recovery, recover_gradient, recover_hessian
 from .solution_error import dual_error, solution_error
 
 __all__ = [
+    "Averaging",
     "CallableDensity",
     "Monitor",
     "NodalDensity",
@@ -21,6 +23,7 @@ __all__ = [
     "quadratic_solution_error",
     "recover_gradient",
     "recover_hessian",
+    "smoother",
     "solution_error",
     "third_derivatives",
 ]

@@ -13,6 +13,7 @@ from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import vertex_volumes
 
+from .averaging import Averaging
 from .interpolation_error import hessian_norm
 from .recovery import Recovery
 from .standard import Standard
@@ -96,7 +97,7 @@ class Monitor:
     def is_automatic(self) -> bool:
         return self.intensity is None
 
-    def indicator(self, recovery: Recovery, fields: Array) -> Array:
+    def indicator(self, recovery: Recovery | Averaging, fields: Array) -> Array:
         """s (n,) with mean one for nodal fields (n, k); zero where every field is linear or constant."""
         parts = []
         for field in np.reshape(fields, (len(fields), -1)).T:
@@ -104,7 +105,7 @@ class Monitor:
             parts.append(s / (s.mean() or 1.0))
         return np.max(parts, axis=0)
 
-    def _of_one(self, recovery: Recovery, u: Array) -> Array:
+    def _of_one(self, recovery: Recovery | Averaging, u: Array) -> Array:
         """s (s,) on each side of the vertices."""
         sides, sided = recovery.sides, recovery.sided
         u = u[sides.vertex]

@@ -27,6 +27,7 @@ posteriori error estimates, SIAM J. Numer. Anal. 34, 1997, descend it node by no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from functools import reduce
 from operator import add
 from typing import Any, Protocol
@@ -115,7 +116,6 @@ class Alignment(Distortion):
         shells: Shells | None = None,
     ) -> None:
         super().__init__(mesh, distortion, curved_edges, shells)
-        self._hessians = hessians
         blocks, d = hessians.blocks, self.dim
         simplices = all(b.kind.is_simplex for b in blocks) and not hessians.inside
         self._rules = [] if simplices else [(Isoparametric(b.kind), np.ascontiguousarray(b.nodes.T)) for b in blocks]
@@ -124,9 +124,25 @@ class Alignment(Distortion):
         self._pairs = [(a, b) for a in range(d) for b in range(a, d)]
         self._factor = 1 / (4 * (d + 1) ** 2 * (d + 2) * (2 if d == 2 else 6))
         self._whole = float(self.volume.sum())
+        self._see(hessians, rest)
+
+    def _see(self, hessians: Hessians, rest: Array) -> None:
+        self._hessians = hessians
         squares = self.squares(rest)
         self._fields = np.flatnonzero(squares > 0)
         self._scale = np.where(squares > 0, squares, 1.0)
+
+    def of(self, hessians: Hessians, rest: Array) -> Alignment:
+        """F of other fields on the same cells: what depends on the reference mesh alone is kept.
+
+        A single field is not taken relative to `rest`: that adds a constant to F, and would cost an evaluation.
+        """
+        other = copy(self)
+        if len(hessians.value(rest)) > 1:
+            other._see(hessians, rest)
+        else:
+            other._hessians, other._fields, other._scale = hessians, np.zeros(1, np.int64), np.ones(1)
+        return other
 
     def squares(self, points: Array) -> Array:
         """sum_K J_K of each field (f,), also where cells are inverted; infinite where one is flat."""

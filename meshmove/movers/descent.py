@@ -10,7 +10,10 @@ import numpy as np
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Slide
 
-__all__ = ["Minimum", "minimise"]
+__all__ = ["Minimum", "Pair", "minimise"]
+
+#: a step, the change of the gradient over it, that change lifted, and the product of the first two
+Pair = tuple[Array, Array, Array, float]
 
 
 #: steps shorter than this lead nowhere
@@ -40,6 +43,7 @@ def minimise(
     short: float = 0.0,
     opening: float = 0.3,
     absolute: bool = False,
+    pairs: list[Pair] | None = None,
 ) -> Minimum:
     """Nocedal's two-loop recursion with the linear map `lift`, K^-1 per component, as the initial inverse Hessian.
 
@@ -51,6 +55,8 @@ def minimise(
     `opening`: length at which the first step is tried. `short`: stop after a step of less than this length.
     Descent ends where a step lowers the energy by less than the share `tolerance` of it, or, with `absolute`, by less
     than `tolerance`, as befits a logarithm.
+    `pairs`: steps with their changes of the gradient, of a descent of nearly the same energy before, to go on with; the
+    last ones of this descent take their place.
 
     Every iterate has finite energy, so that no cell is inverted in it; the energy never rises.
     """
@@ -62,7 +68,7 @@ def minimise(
     slide.refresh(points)
     gradient = slide.gather(gradient)
     lifted = lift(gradient)
-    past: list[tuple[Array, Array, Array, float]] = []  # steps, changes of the gradient, those lifted, s . y
+    past: list[Pair] = [] if pairs is None else pairs
     k = 0
     for k in range(1, steps + 1):  # noqa: B007
         rest, direction, coefficients = gradient.copy(), lifted.copy(), []
@@ -79,7 +85,7 @@ def minimise(
             direction += s * (a - np.vdot(y, direction) / sy)
         slope = float(np.vdot(gradient, direction))
         if not slope > 0:
-            past = []
+            past.clear()
             direction = slide.spread(lifted)
             slope = float(np.vdot(gradient, direction))
             if not slope > 0:
@@ -104,7 +110,7 @@ def minimise(
         if length < SHORTEST:
             if not past:
                 break
-            past = []  # start again from steepest descent
+            past.clear()  # start again from steepest descent
             continue
         slide.refresh(trial)
         force = slide.gather(force)
@@ -115,7 +121,8 @@ def minimise(
             s[slide.tied[0]] = 0
         sy = float(np.vdot(s, y))
         if sy > 1e-14 * np.sqrt(np.vdot(s, s) * np.vdot(y, y)):
-            past = [*past, (s, y, up, sy)][-memory:]
+            past.append((s, y, up, sy))
+            del past[:-memory]
         drop = value - new
         points, value, gradient, lifted = trial, new, force, raised
         if length < short:

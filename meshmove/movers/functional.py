@@ -11,6 +11,8 @@ the `Distortion`, which never lets a cell invert.
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -70,6 +72,12 @@ class Functional(Distortion):
             self._total = np.bincount(component, self.volume)[component]
         self._box = mesh.points.min(axis=0)[:, None], mesh.points.max(axis=0)[:, None]
         self._rule, self._rule_weight = rule_of(self.dim, rule)
+
+    def of(self, density: Density) -> Functional:
+        """E of another monitor on the same cells: what depends on the reference mesh alone is kept."""
+        other = copy(self)
+        other.density = density
+        return other
 
     # -- small pieces -----------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
 from meshmove.meshes.registry import converter_for
 from meshmove.solvers.pde.functions import Array, ProblemError
-from meshmove.solvers.pde.linear import LinearPDE
+from meshmove.solvers.pde.statement import Statement
 
 __all__ = ["curved_along", "grid_of", "mapping_of", "mesh_of", "skfem_mesh"]
 
@@ -73,7 +73,7 @@ def mapping_of(mesh: skfem.Mesh) -> Any:
     return _Curves(mesh, mapping.elem, mapping.bndelem) if isinstance(mesh, skfem.MeshTri2) else mapping
 
 
-def grid_of(pde: LinearPDE, size: float) -> skfem.MeshQuad:
+def grid_of(pde: Statement, size: float) -> skfem.MeshQuad:
     if not (np.isfinite(size) and size > 0):
         raise ProblemError(f"Expected a positive size of cells (got {size!r})")
     (x0, t0), (x1, t1) = pde.domain.bounds

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from meshmove.solvers.pde import ProblemError
+from meshmove.solvers.pde import ProblemError, Statement
 from meshmove.solvers.projection.boundary_rows import conditions
 
 if TYPE_CHECKING:

@@ -192,9 +192,9 @@ def test_names_from_an_iterator_last_as_long_as_the_loop():
     loop = meshmove.adapt_loop(mesh, lambda m: None, monitor=push, regions=iter(["words"]), effort=0.2, steps=2)
     moving = meshmove.MovingMesh(mesh, monitor=push, regions=(n for n in ["words"]), fixed=iter([40]), effort=0.2)
     for _ in range(2):
-        moved, velocity, _ = moving.step(None, dt=1.0)
+        step = moving.step(None, dt=1.0)
     assert loop.report.regions == moving.last.report.regions == ("words",)
-    assert np.array_equal(moved.points[40], GRID.p[:, 40]) and velocity.any()
+    assert np.array_equal(step.mesh.points[40], GRID.p[:, 40]) and step.velocity.any()
 
 
 def test_a_reference_that_lacks_the_regions_changes_nothing():

@@ -224,7 +224,8 @@ def test_a_time_loop_uses_it():
     moving = meshmove.MovingMesh(mesh, mover="dmm")
     for t in (0.35, 0.45):
         step = moving.step(lambda x, t=t: np.tanh(15 * (x[0] - t)), 0.1)
-        assert np.isfinite(step[1]).all()
+        assert np.isfinite(step.velocity).all()
+    assert step.velocity.any()
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""Meshes that move through time against meshes that stand: errors, node speeds, conservation, and what a step costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness import CPU, Rows, main, row, timed
+
+import numpy as np  # isort: skip
+import skfem
+from skfem.models.poisson import laplace, mass, unit_load
+
+import meshmove
+from benchmarks.time.problems import P1, PROBLEMS, Fixed, error, followed, rezoned, square
+from meshmove.plugins.skfem.ale import conservative
+
+#: L2 errors to reach at 24 and 48 steps on 625 nodes
+TARGETS = {"Burgers front": (3.5e-3, 2.3e-3), "rotating bump": (2e-3, 1.6e-3), "heat source": (1.2e-3, 1.2e-3)}
+N, STEPS = 24, (24, 48)
+#: some six minutes
+BY_DEFAULT = False
+
+
+def errors(quick: bool) -> Rows:
+    """ALE loops on 625 nodes, and how fast their nodes go."""
+    rows, speeds = [], []
+    for problem in PROBLEMS:
+        for steps, target in zip(STEPS[:1] if quick else STEPS, TARGETS[problem.name], strict=False):
+            mesh, u, fastest = followed(problem, N, steps)
+            moved, fixed = error(problem, mesh, u, problem.end), Fixed(problem, N, steps)
+            rest = error(problem, fixed.mesh, fixed.run(), problem.end)
+            rows.append(row(f"{problem.name}, {steps} steps: L2 error", moved, target, moved <= target, fixed=rest))
+            ratio = fastest / problem.pace
+            speeds.append(row(f"{problem.name}, {steps} steps: node speed / feature's", ratio, 4, ratio <= 4))
+    return rows + speeds
+
+
+def defaults(quick: bool) -> Rows:
+    """Rezoning against the mesh at rest."""
+    rows = []
+    for problem in PROBLEMS:
+        fixed = Fixed(problem, N, 24)
+        rest = error(problem, fixed.mesh, fixed.run(), problem.end)
+        for transfer in ("interpolate", "conservative"):
+            for start in (True,) if quick else (True, False):
+                found = error(problem, *rezoned(problem, N, 24, transfer, start), problem.end)
+                name = f"{problem.name}: carried, {transfer}, {'started' if start else 'not started'}"
+                rows.append(row(name, found, "fixed", found <= rest, fixed=rest))
+    return rows
+
+
+def speeds(quick: bool) -> Rows:
+    """The largest speed of a node over that of the feature, as the step goes to zero."""
+    rows = []
+    for problem in PROBLEMS[:2]:
+        for steps in (96,) if quick else (96, 384):
+            ratio = followed(problem, N, steps)[2] / problem.pace
+            rows.append(row(f"{problem.name}, {steps} steps: node speed / feature's", ratio, 4, ratio <= 4))
+    return rows
+
+
+def conservation(quick: bool) -> Rows:
+    """A constant, and the mass of a bump, over many steps of a mesh that follows a rotating bump."""
+    count, problem, dt = 100 if quick else 1000, PROBLEMS[1], 0.01
+    moving = meshmove.MovingMesh(square(8))
+    moving.start(lambda x: problem.exact(x, 0.0))
+    one, u = np.ones(81), problem.exact(moving.mesh.p, 0.0)
+
+    def total(values: Any) -> float:
+        basis = skfem.Basis(moving.mesh, P1)
+        return float((basis.interpolate(values) * basis.dx).sum())
+
+    first, worst = total(u), 0.0
+    for k in range(count):
+        step = moving.step(problem.exact(moving.mesh.p, k * dt), dt)
+        matrices = conservative(step, P1)
+        one, u = matrices.solve(one), matrices.solve(u)
+        worst = max(worst, abs(total(u) / first - 1))
+    off = float(np.abs(one - 1).max())
+    return [
+        row(f"a constant over {count} steps", off, 1e-12, off <= 1e-12),
+        row(f"mass over {count} steps, relative", worst, 1e-12, worst <= 1e-12),
+    ]
+
+
+def costs(quick: bool) -> Rows:
+    """A step of the mesh against one assembly and solve of P1 on it; steps take a front by about half its width."""
+    rows, problem = [], PROBLEMS[0]
+    for n in (50,) if quick else (50, 100):
+        mesh, dt = square(n), (problem.end - problem.start) / n
+
+        def solve(mesh: skfem.MeshTri = mesh) -> Any:
+            basis = skfem.Basis(mesh, P1)
+            matrix = laplace.assemble(basis) + mass.assemble(basis)
+            return skfem.solve(*skfem.condense(matrix, unit_load.assemble(basis), D=mesh.boundary_nodes()))
+
+        moving = meshmove.MovingMesh(mesh)
+        moving.start(lambda x: problem.exact(x, problem.start))
+        ratios = []
+        for k in range(13):
+            u = problem.exact(moving.mesh.p, problem.start + k * dt)
+            step = timed(lambda u=u, m=moving, d=dt: m.step(u, d), clock=CPU)[0]
+            ratios.append(step / timed(solve, clock=CPU)[0])
+        ratio = float(np.median(ratios[3:]))
+        rows.append(row(f"{mesh.nvertices} nodes: a step / an assembly and solve", ratio, 1, ratio <= 1))
+    return rows
+
+
+def at_equal_error(quick: bool) -> Rows:
+    """Seconds to the error that the moving mesh reaches, on it and on the fastest mesh at rest that reaches it."""
+    rows = []
+    for problem in PROBLEMS:
+        own, (mesh, u, _) = timed(lambda p=problem: followed(p, N, 24), clock=CPU)
+        goal, best = error(problem, mesh, u, problem.end), np.inf
+        for n, steps in ((48, 24), (48, 48), (96, 48), (96, 96)):
+            seconds, (fixed, values) = timed(lambda p=problem, n=n, s=steps: _fixed(p, n, s), clock=CPU)
+            if error(problem, fixed.mesh, values, problem.end) <= goal:
+                best = min(best, seconds)
+        rows.append(row(f"{problem.name}: seconds to {goal:.2g} (at rest: up to 9,409 nodes)", own, best, own <= best))
+    return rows
+
+
+def _fixed(problem: Any, n: int, steps: int) -> tuple[Fixed, Any]:
+    fixed = Fixed(problem, n, steps)
+    return fixed, fixed.run()
+
+
+def run(quick: bool = False) -> Rows:
+    """All of it; beside errors those of the fixed mesh of as many nodes."""
+    parts = (errors, defaults, speeds, conservation, costs) if quick else (
+        errors, defaults, speeds, conservation, costs, at_equal_error,
+    )  # fmt: skip
+    return [r for part in parts for r in part(quick)]
+
+
+if __name__ == "__main__":
+    main(run)

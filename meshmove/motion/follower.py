@@ -1,0 +1,207 @@
+r"""Nodes that follow a field: x' = (x* - x) / tau.
+
+x* is where they should be (`Target`) for the field extrapolated to the end of the step, tau the time in which its
+features move by their own width (`pace`), and never less than the step. So the velocity of the nodes converges as the
+step goes to zero, and nothing moves when nothing changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from meshmove.adaptation.unit_mesh import Stage
+from meshmove.geometry import PointLocator, Sides
+from meshmove.geometry.arrays import Array
+from meshmove.monitors import Averaging, CallableDensity, Monitor, NodalDensity, NodalHessians, smoother
+from meshmove.monitors.standard import Standard
+from meshmove.movers import Mover, Problem
+
+from .pace import Pace, Seen, pace
+from .target import Place, Target
+
+__all__ = ["Follower", "State", "Went"]
+
+
+#: the monitor where none is asked for: what `adapt` finds best on fronts, chosen once, so that it does not flip
+INTENSITY, EXPONENT = 10.0, 0.5
+#: tau over the time scale of the field. On `meshmove bench time` errors are least from 0.7 to 1; from 0.5 on downwards
+#: the front of Burgers' equation is lost where a step takes it by its own width
+PACE = 1.0
+#: how far ahead the field is extrapolated, in steps
+AHEAD = 1.0
+#: a field whose interpolation errs by less than this share of its size is linear up to rounding
+ROUNDING = 1e-11
+#: halvings of a step that would invert cells
+HALVINGS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that a follower knows from one step to the next, in unit coordinates.
+
+    `points` (n, dim): the nodes. `place`: where they should be, None before the first field. `seen`: the field before.
+    `rate`: with which they followed, and the one that it fades with, `fading`. `dt`: the last step.
+    """
+
+    points: Array
+    place: Place | None = None
+    seen: Seen | None = None
+    rate: float = 0.0
+    fading: float = 0.0
+    dt: float = 1.0
+
+
+@dataclass(frozen=True)
+class Went:
+    """How a step went: time constant, pace of the field, share of the step that was taken, steps of descent."""
+
+    tau: float
+    pace: Pace | None
+    share: float
+    steps: tuple[int, int]
+    warnings: tuple[str, ...] = ()
+
+
+class Follower:
+    """Moves the nodes of one mesh after a field.
+
+    Parameters
+    ----------
+    stage
+        The mesh with its constraints, in unit coordinates.
+    monitor
+        A `Monitor`, whose open parameters take their defaults, or a function m(x) > 0.
+    mover
+        In the place of transport and alignment, or None.
+    align
+        Whether the target is aligned: for linear elements on triangles and tetrahedra.
+    effort
+        Share of the default number of steps.
+    tau
+        Time constant; None: from the field.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        monitor: Any,
+        mover: Mover | None = None,
+        align: bool = True,
+        effort: float = 1.0,
+        tau: float | None = None,
+    ) -> None:
+        self.stage, self.monitor, self.tau = stage, settled(monitor), tau
+        self.align = align and mover is None and all(b.kind.is_simplex for b in stage.base.blocks)
+        self._sides = Sides.of(stage.base, stage.facets)
+        self._smooth = smoother(stage.base)
+        self.target = Target(stage, "vertices" if isinstance(monitor, Monitor) else "interior", mover, effort)
+
+    def first(self) -> State:
+        return State(self.stage.start)
+
+    def start(self, state: State, values: Array | None, align: bool = True) -> State:
+        """Nodes where they should be for a field (n, k) at once: before time begins."""
+        place = self._placed(values, state.points, None, align)
+        return State(place.target, place)
+
+    def step(self, state: State, values: Array | None, dt: float, align: bool = True) -> tuple[State, Went]:
+        """Nodes after a time step, for a field (n, k) at its beginning; None: for the monitor alone."""
+        points, seen, now, went = state.points, state.seen, None, None
+        at, there = values, points
+        if values is not None:
+            derivatives = Averaging(self._sides.moved(points))
+            now = Seen.of(derivatives, values, points)
+            if seen is not None and seen.values.shape == values.shape:
+                went = pace(derivatives, seen, now, state.dt)
+                at, there = now.ahead(seen, _ahead(went.rate * dt) * dt / state.dt)
+                if not self._problem.valid(there):
+                    at, there = values, points
+        place = self._placed(at, there, state.place, align)
+        tau, rate, fading = self._tau(state, now, went, dt)
+        wanted = points + min(1.0, dt / tau) * (place.target - points) if np.isfinite(tau) else points
+        reached, share = self._reached(points, wanted)
+        warnings: tuple[str, ...] = ()
+        if share < 1:
+            warnings = (f"cells would have been inverted: nodes went {share:.2g} of their way in this step",)
+        after = State(reached, place, now, rate, fading, dt)
+        return after, Went(tau, went, share, place.steps, warnings)
+
+    def _tau(self, state: State, now: Seen | None, went: Pace | None, dt: float) -> tuple[float, float, float]:
+        """Time constant, the rate that it is from, and the one that this fades with."""
+        if self.tau is not None:
+            return max(self.tau, dt), 0.0, 0.0
+        if now is None:  # a function as monitor has no time of its own
+            return dt, 0.0, 0.0
+        if went is None:  # how fast a field changes shows with the second of its values
+            return np.inf, 0.0, 0.0
+        rate, fading = went.after(state.rate, state.fading, dt)
+        return (max(PACE / rate, dt) if rate > 0 else np.inf), rate, fading
+
+    def _placed(self, values: Array | None, points: Array, place: Place | None, align: bool) -> Place:
+        """Where nodes should be for a field with these values at vertices at `points`."""
+        if not isinstance(self.monitor, Monitor):
+            density: Any = CallableDensity(self.monitor, self.stage.centre, self.stage.scale, self.stage.place)
+            return self._gone(density, None, points, place)
+        assert values is not None
+        mesh = replace(self.stage.base, points=points, nodes=None)
+        sides = self._sides.moved(points)
+        derivatives = Averaging(sides)
+        hessians = _hessians(derivatives, values)
+        if not len(hessians):
+            return self.target.rest()
+        locator = PointLocator(mesh.simplicial())
+        m = self.monitor.values(mesh, self.monitor.indicator(derivatives, values), self._smooth)
+        density = NodalDensity(m, locator)
+        bent = NodalHessians(sides, locator, hessians) if self.align and align else None
+        return self._gone(density, bent, points, place)
+
+    def _gone(self, density: Any, hessians: Any, points: Array, place: Place | None) -> Place:
+        if place is None:
+            return self.target.far(density, hessians, points)
+        return self.target.near(density, hessians, points, place)
+
+    @cached_property
+    def _problem(self) -> Problem:
+        return self.stage.problem(None, self.stage.start, 1.0)
+
+    def _reached(self, points: Array, wanted: Array) -> tuple[Array, float]:
+        """Admissible positions on the way, half-way valid too, and the share of the way that they are along."""
+        share = 1.0
+        for _ in range(HALVINGS):
+            there = self.stage.slide.retract(points + share * (wanted - points))
+            if self._problem.valid(0.5 * (points + there)) and self._problem.admissible(there):
+                return there, share
+            share /= 2
+        return points, 0.0
+
+
+def settled(monitor: Any) -> Any:
+    """A `Monitor` with nothing left open that would have to be chosen anew each time; functions pass."""
+    if not isinstance(monitor, Monitor):
+        return monitor
+    if monitor.intensity is None:
+        monitor = replace(monitor, intensity=INTENSITY)
+    if monitor.exponent is None and monitor.kind == "hessian":
+        monitor = replace(monitor, exponent=EXPONENT)
+    return monitor
+
+
+def _ahead(turns: float) -> float:
+    """How far the field is extrapolated, in steps: not at all where it becomes another one within a step."""
+    return AHEAD * float(np.clip(2.0 - turns, 0.0, 1.0))
+
+
+def _hessians(derivatives: Averaging, values: Array) -> Array:
+    """(f, dim, dim, s) of the fields among (n, k) that are not linear up to rounding, each relative to its spread."""
+    size = derivatives.weight ** (2 / derivatives.dim)  # h^2, since the mesh is of unit size
+    out = []
+    for u in values.T:
+        standard = Standard.of(u)
+        h = derivatives.hessian(standard.values[derivatives.sides.vertex])
+        if (np.abs(h).max((0, 1)) * size).max() > ROUNDING * max(standard.magnitude, 1.0):
+            out.append(h)
+    return np.array(out)

@@ -1,0 +1,86 @@
+r"""How fast a mesh should follow: the time in which a field's features move by their own width.
+
+A feature that travels with speed c has u_t = -c . grad u, so that
+
+.. math:: r = \frac{\|\nabla u_t\|}{\|\nabla u\|}
+
+is its speed over its width; for a field that grows or decays in place it is the rate of that. Relaxation with the time
+constant 1/r loses little to lag, and its nodes do not jump: a mesh that goes all the way to its target in every step
+has node speeds that grow like 1/dt, since targets are never quite steady (x' = (x* - x)/tau is that of MMPDE5, Huang,
+Ren & Russell, SIAM J. Numer. Anal. 31, 1994).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from meshmove.geometry.arrays import Array
+from meshmove.monitors import Averaging
+
+__all__ = ["Pace", "Seen", "pace"]
+
+
+#: when a field comes to a stand the rate fades within so many of its time scales: the mesh has that long to settle.
+#: Then nodes stand, too: a target that is recovered on the mesh itself is never quite still
+MEMORY = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A field at a time: values (n, k) at vertices that stood at `points` (n, dim), and the gradients (k, dim, s)."""
+
+    values: Array
+    points: Array
+    gradients: Array
+
+    @classmethod
+    def of(cls, derivatives: Averaging, values: Array, points: Array) -> Seen:
+        """`derivatives`: of the mesh at `points`."""
+        vertex = derivatives.sides.vertex
+        return cls(values, points, np.array([derivatives.gradient(u[vertex]) for u in values.T]))
+
+    def ahead(self, before: Seen, share: float) -> tuple[Array, Array]:
+        """Values and points extrapolated in a straight line by a share of the step from `before`."""
+        return self.values + share * (self.values - before.values), self.points + share * (self.points - before.points)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """`rate`: 1/time, of change of the field; `speed`: of its features, in the mesh's unit of length."""
+
+    rate: float
+    speed: float
+
+    def after(self, before: float, scale: float, dt: float) -> tuple[float, float]:
+        """The rate to follow with, after the one that was followed with before, and the rate that it fades with."""
+        faded = before * float(np.exp(-dt * scale / MEMORY)) if before else 0.0
+        return (faded, scale) if faded > self.rate else (self.rate, self.rate)
+
+
+def pace(derivatives: Averaging, before: Seen, now: Seen, dt: float) -> Pace:
+    """Rate and speed of fields between two times `dt` apart; `derivatives`: of the mesh at the later one.
+
+    What nodes see change because they move themselves is taken off with the mean of both gradients, so that a mesh that
+    goes far in a field that stands still does not take it for one that moves. Several fields count by their squares
+    relative to their spread.
+    """
+    vertex = derivatives.sides.vertex
+    went = (now.points - before.points)[vertex]
+    slope = turn = change = 0.0
+    for k, (new, old) in enumerate(zip(now.values.T, before.values.T, strict=True)):
+        spread = max(np.ptp(new), np.ptp(old))
+        if not spread > 0:
+            continue
+        gradient = now.gradients[k] / spread
+        along = 0.5 * (gradient + before.gradients[k] / spread)
+        rise = ((new - old)[vertex] / spread - np.einsum("sc,cs->s", went, along)) / dt
+        slope += float(derivatives.weight @ (gradient**2).sum(0))
+        turn += float(derivatives.weight @ (derivatives.gradient(rise) ** 2).sum(0))
+        change += float(derivatives.weight @ rise**2)
+    if not turn > 0:
+        return Pace(0.0, 0.0)
+    if not slope > 0:
+        return Pace(np.inf, np.inf)
+    return Pace(float(np.sqrt(turn / slope)), float(np.sqrt(change / slope)))

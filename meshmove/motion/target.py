@@ -1,0 +1,173 @@
+r"""Where the nodes should be for a field: carried there by equidistribution, then aligned with it.
+
+Two meshes are kept beside the one in use, and take a few steps of descent each time, from where they were the last
+time and with the quasi-Newton pairs from then. The first, x_T, descends the functional E of equidistribution
+(`Functional`): it carries nodes over long distances. The second, the target, descends
+
+.. math:: F(x) + \frac{\mu}{2} \int |\nabla (x - x_T)|^2
+
+with F the predicted H1 error (`Alignment`). The spring to x_T carries it along, and makes its minimum one that depends
+on the field alone, not on the way there. Where the field stands still both come to rest at their minima.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from meshmove.adaptation.unit_mesh import Stage
+from meshmove.geometry.arrays import Array
+from meshmove.movers import Alignment, Functional, MongeAmpere, Mover, moved_by
+from meshmove.movers.descent import Pair, minimise
+from meshmove.movers.laplacian import stiffness
+from meshmove.movers.lift import Lift
+
+__all__ = ["Place", "Target"]
+
+
+#: weight of the cells' shapes in equidistribution, as for fields in `adapt`, and in alignment
+DISTORTION, ALIGNED_DISTORTION = 0.05, 0.01
+#: of the spring between the two meshes. On the Burgers front and the rotating bump of `meshmove bench time` errors
+#: vary by a tenth from 10 to 100; with 3, and with none, the bump's grow
+SPRING = 50.0
+#: steps of equidistribution at effort 1, which end where E falls by less than the share; of alignment; and of alignment
+#: from afar
+STEPS, SLOW, ALIGNING, FROM_AFAR = 12, 0.01, 1, 60
+#: quasi-Newton pairs that are kept
+MEMORY = 12
+#: effort of the mover that goes all the way, relative to its own default
+FAR = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Both meshes (n, dim), and the quasi-Newton pairs of their descents; `steps`: of both, this time."""
+
+    carried: Array
+    target: Array
+    carrying: tuple[Pair, ...] = ()
+    aligning: tuple[Pair, ...] = field(default=())
+    steps: tuple[int, int] = (0, 0)
+
+
+class Target:
+    """Descends to the nodes' place for one field after the other, on the cells of one reference mesh.
+
+    Parameters
+    ----------
+    stage
+        The mesh with its constraints.
+    rule
+        Where the functional of equidistribution samples the monitor; see `Functional`.
+    mover
+        One that takes the place of the descent: it goes all the way each time, and nothing is aligned.
+    effort
+        Share of the default number of steps.
+    """
+
+    def __init__(self, stage: Stage, rule: str, mover: Mover | None, effort: float) -> None:
+        self.stage, self.slide, self.mover, self.effort = stage, stage.slide, mover, effort
+        limits: Any = stage.slide.curved_edges, stage.slide.shells
+        component = stage.facets.components(stage.base.n_cells)
+        self._functional = Functional(stage.base, _Nothing(), DISTORTION, rule, component, *limits)
+        self._limits = limits
+        self._alignment: Alignment | None = None
+        self._stiffness = stiffness(stage.base)[0]
+        self._lift = stage.workspace.setdefault("lift", Lift(stage.base, stage.slide))
+
+    def rest(self) -> Place:
+        """Where nodes are when there is nothing to go to: at the reference, but for those that are held elsewhere."""
+        home = self.slide.retract(self.stage.base.points)
+        return Place(home, home)
+
+    def far(self, density: Any, hessians: Any, points: Array) -> Place:
+        """All the way, from positions that may be far from it."""
+        mover = self.mover or MongeAmpere(distortion=DISTORTION)
+        move = moved_by(mover, self.stage.problem(density, points, self.effort * (1.0 if self.mover else FAR)))
+        place = Place(move.points, move.points, steps=(move.iterations, 0))
+        if self.mover is not None or hessians is None:
+            return place
+        return self._aligned(place, (), hessians, points, FROM_AFAR)
+
+    def near(self, density: Any, hessians: Any, points: Array, place: Place) -> Place:
+        """A few steps from where both meshes were."""
+        if self.mover is not None:
+            return self.far(density, None, self.slide.retract(place.target))
+        pairs = list(place.carrying)
+        out = minimise(
+            self._functional.of(density),
+            self._lift,
+            self.slide,
+            place.carried,
+            steps=max(1, round(STEPS * self.effort)),
+            tolerance=SLOW,
+            memory=MEMORY,
+            reach=self._functional.reach,
+            opening=1.0,
+            pairs=pairs,
+        )
+        carried = Place(out.points, out.points, tuple(pairs), steps=(out.iterations, 0))
+        if hessians is None:
+            return carried
+        shifted = self._shifted(place, out.points)
+        return self._aligned(carried, place.aligning, hessians, points, max(1, round(ALIGNING * self.effort)), shifted)
+
+    def _shifted(self, place: Place, carried: Array) -> Array:
+        """The target before, taken along by as much of the way of the other mesh as leaves its cells valid."""
+        way = carried - place.carried
+        for share in (1.0, 0.5, 0.0):
+            there = self.slide.retract(place.target + share * way)
+            if self.stage.problem(None, there, 1.0).valid(there):
+                return there
+        return carried
+
+    def _aligned(
+        self,
+        place: Place,
+        before: tuple[Pair, ...],
+        hessians: Any,
+        points: Array,
+        steps: int,
+        start: Array | None = None,
+    ) -> Place:
+        if self._alignment is None:
+            self._alignment = Alignment(self.stage.base, hessians, points, ALIGNED_DISTORTION, *self._limits)
+        objective, pairs = self._alignment.of(hessians, points), list(before)
+        out = minimise(
+            self._sprung(objective, place.carried),
+            lambda force: self._lift(force) / SPRING,
+            self.slide,
+            place.carried if start is None else start,
+            steps=steps,
+            tolerance=1e-6,
+            absolute=True,
+            memory=MEMORY,
+            reach=objective.reach,
+            opening=0.3,
+            pairs=pairs,
+        )
+        return Place(place.carried, out.points, place.carrying, tuple(pairs), (place.steps[0], out.iterations))
+
+    def _sprung(self, objective: Alignment, carried: Array) -> Callable[[Array], tuple[float, Array | None]]:
+        def energy(points: Array) -> tuple[float, Array | None]:
+            value, gradient = objective(points)
+            if gradient is None:
+                return value, None
+            away = points - carried
+            pull = SPRING * (self._stiffness @ away)
+            return value + 0.5 * float(np.vdot(away, pull)), gradient + pull
+
+        return energy
+
+
+class _Nothing:
+    """The density of a functional before it is given one."""
+
+    def value(self, x: Array) -> Array:
+        return np.ones(x.shape[1])
+
+    def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
+        return np.ones(x.shape[1]), np.zeros_like(x)
