@@ -40,12 +40,14 @@ def minimise(
     short: float = 0.0,
     opening: float = 0.3,
     absolute: bool = False,
+    longer: float = 1.0,
 ) -> Minimum:
     """Nocedal's two-loop recursion with K^-1 per component as the initial inverse Hessian.
 
     `scaled`: rescale the initial inverse Hessian by the last step, at the price of one more lift; not needed where the
     lift is a model of the Hessian in size, too.
     `reach`: how far a step (points, step) may go before a cell is (nearly) inverted, instead of halvings.
+    `longer`: after a first step along which the energy curves downwards the next is tried so many times longer.
     `opening`: length at which the first step is tried. `short`: stop after a step of less than this length.
     Descent ends where a step lowers the energy by less than the share `tolerance` of it, or, with `absolute`, by less
     than `tolerance`, as befits a logarithm.
@@ -110,6 +112,8 @@ def minimise(
         sy = float(np.vdot(s, y))
         if sy > 1e-14 * np.sqrt(np.vdot(s, s) * np.vdot(y, y)):
             past = [*past, (s, y, sy, float(np.vdot(y, lift(y))) if scaled else 1.0)][-memory:]
+        elif not past:  # the slope got steeper: nothing was learnt of its length, and the next step may be longer
+            opening *= longer
         drop = value - new
         points, value, gradient = trial, new, force
         if length < short:
