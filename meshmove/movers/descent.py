@@ -44,6 +44,7 @@ def minimise(
     opening: float = 0.3,
     absolute: bool = False,
     pairs: list[Pair] | None = None,
+    longer: float = 1.0,
 ) -> Minimum:
     """Nocedal's two-loop recursion with the linear map `lift`, K^-1 per component, as the initial inverse Hessian.
 
@@ -52,6 +53,7 @@ def minimise(
     `scaled`: rescale the initial inverse Hessian by the last step; not needed where the lift is a model of the Hessian
     in size, too.
     `reach`: how far a step (points, step) may go before a cell is (nearly) inverted, instead of halvings.
+    `longer`: after a first step along which the energy curves downwards the next is tried so many times longer.
     `opening`: length at which the first step is tried. `short`: stop after a step of less than this length.
     Descent ends where a step lowers the energy by less than the share `tolerance` of it, or, with `absolute`, by less
     than `tolerance`, as befits a logarithm.
@@ -123,6 +125,8 @@ def minimise(
         if sy > 1e-14 * np.sqrt(np.vdot(s, s) * np.vdot(y, y)):
             past.append((s, y, up, sy))
             del past[:-memory]
+        elif not past:  # the slope got steeper: nothing was learnt of its length, and the next step may be longer
+            opening *= longer
         drop = value - new
         points, value, gradient, lifted = trial, new, force, raised
         if length < short:

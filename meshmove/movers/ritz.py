@@ -20,6 +20,8 @@ __all__ = ["Ritz"]
 TOLERANCE = 1e-5
 #: of the lifted force, the length of the first step that is tried, as for alignment
 OPENING = 1e-3
+#: how much longer the next first step is after one along which the energy curves downwards, as those of solids may
+LONGER = 4.0
 #: an unknown gap is taken as this multiple of what a first step that strains cells by STRAIN is predicted to bring
 GUESS, STRAIN = 10.0, 0.1
 
@@ -70,6 +72,7 @@ class Ritz:
             memory=12,
             reach=functional.reach,
             opening=1.0,
+            longer=LONGER,
         )
         points = out.points if problem.admissible(out.points) else problem.drawn_back(out.points)[0]
         lower = self.energy(points)[0] < origin

@@ -177,3 +177,106 @@ def test_a_solution_on_another_mesh_is_refused():
     still = solver(skfem.ElementTriP1())(mesh)
     with pytest.raises(ValueError, match="basis on the mesh that is moved"):
         adapt_loop(mesh, lambda m: still, energy=membrane, steps=1)
+
+
+# -- beyond quadratic energies ----------------------------------------------------------------------------------------
+
+
+def newton(basis, energy_slope, tangent, x, held):
+    """Shortened where a step would not lower the residual."""
+    free = np.setdiff1d(np.arange(basis.N), held)
+
+    def rest(x):
+        return energy_slope.assemble(basis, w=x)[free]
+
+    for _ in range(40):
+        force = energy_slope.assemble(basis, w=x)
+        step = skfem.solve(*skfem.condense(tangent.assemble(basis, w=x), -force, I=free))
+        length = 1.0
+        while length > 1e-3:
+            with np.errstate(invalid="ignore"):
+                new = np.linalg.norm(rest(x + length * step))
+            if new < np.linalg.norm(force[free]):
+                break
+            length /= 2
+        x = x + length * step
+        if np.abs(step).max() < 1e-9:
+            break
+    return x
+
+
+@pytest.mark.parametrize("element", [skfem.ElementTriP1(), skfem.ElementTriP2()])
+def test_a_minimal_surface(element):
+    """scikit-fem's example 10: the area above the square, sin(pi x) on its sides."""
+
+    def root(w):
+        return np.sqrt(1 + dot(grad(w["w"]), grad(w["w"])))
+
+    slope = skfem.LinearForm(lambda v, w: dot(grad(w["w"]), grad(v)) / root(w))
+    tangent = skfem.BilinearForm(
+        lambda u, v, w: (
+            dot(grad(u), grad(v)) / root(w) - dot(grad(w["w"]), grad(u)) * dot(grad(w["w"]), grad(v)) / root(w) ** 3
+        )
+    )
+    area = skfem.Functional(lambda w: np.sqrt(1 + dot(grad(w["u"]), grad(w["u"]))))
+
+    def solve(m, element=element):
+        basis = skfem.Basis(m, element, intorder=4)
+        held = basis.get_dofs().all()
+        x = basis.zeros()
+        x[held] = np.sin(np.pi * basis.doflocs[0, held])
+        x = skfem.solve(*skfem.condense(laplace.assemble(basis), x=x, D=held))
+        return basis, newton(basis, slope, tangent, x, held)
+
+    mesh = skfem.MeshTri.init_symmetric().refined(2)
+    fine = mesh.refined(2)
+    least = SkfemEnergy(area)(fine, solve(fine, skfem.ElementTriP2()))[0]
+    report = adapt_loop(mesh, solve, energy=area, steps=1).report
+    assert report.energy_before - least > 1.2 * (report.energy_after - least)
+
+
+def test_hyperelasticity():
+    """Compressible neo-Hooke, the bottom held, the top pulled and sheared."""
+    mu, lam = 1.0, 4.0
+
+    def strain(w, name="w"):
+        f = grad(w[name]) + np.eye(2)[:, :, None, None]
+        j = f[0, 0] * f[1, 1] - f[0, 1] * f[1, 0]
+        cof = np.array([[f[1, 1], -f[1, 0]], [-f[0, 1], f[0, 0]]]) / j
+        return f, j, cof
+
+    @skfem.Functional
+    def stored(w):
+        f, j, _ = strain(w, "u")
+        return mu / 2 * (ddot(f, f) - 2) - mu * np.log(j) + lam / 2 * np.log(j) ** 2
+
+    @skfem.LinearForm
+    def slope(v, w):
+        f, j, cof = strain(w)
+        return ddot(mu * (f - cof) + lam * np.log(j) * cof, grad(v))
+
+    @skfem.BilinearForm
+    def tangent(u, v, w):
+        f, j, cof = strain(w)
+        turned = np.einsum("ij...,kj...,kl...->il...", cof, grad(u), cof)
+        return ddot(mu * grad(u) + (mu - lam * np.log(j)) * turned, grad(v)) + lam * ddot(cof, grad(u)) * ddot(
+            cof, grad(v)
+        )
+
+    def solve(m):
+        basis = skfem.Basis(m, skfem.ElementVector(skfem.ElementTriP1()))
+        top, bottom = basis.get_dofs("top"), basis.get_dofs("bottom")
+        held = np.union1d(top.all(), bottom.all())
+        x = basis.zeros()
+        for component, pulled in (("u^1", 0.4), ("u^2", 0.3)):
+            at = basis.get_dofs(elements=True).all(component)
+            x[at] = pulled * basis.doflocs[1, at]
+        x = newton(basis, slope, tangent, x, held)
+        return basis, x
+
+    sides = {"top": lambda x: x[1] > 1 - 1e-9, "bottom": lambda x: x[1] < 1e-9}
+    mesh = skfem.MeshTri.init_symmetric().refined(2).with_boundaries(sides)
+    fine = skfem.MeshTri.init_symmetric().refined(4).with_boundaries(sides)
+    least = SkfemEnergy(stored)(fine, solve(fine))[0]
+    report = adapt_loop(mesh, solve, energy=stored, steps=1).report
+    assert report.energy_before - least > 2 * (report.energy_after - least)
