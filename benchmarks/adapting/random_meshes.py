@@ -51,7 +51,7 @@ class Sample:
     @cached_property
     def vertices(self) -> NDArray[np.int64]:
         """Rows of the displacement that belong to the points of `mesh`."""
-        return Source.of(self.handed).vertex_nodes
+        return Source.of(self.handed).cells.vertex_nodes
 
     def local(self, x: Array) -> Array:
         """Points (n, dim) in coordinates s, in which the mesh is about one in size."""
