@@ -36,7 +36,7 @@ def second_order(kind):
 def test_quadratics_are_exact_where_they_stay_within_their_cells_range(kind):
     points, cells = second_order(kind)
     source = Source.of(assemble(points, [Block(kind, cells, points.shape[1])]))
-    second = SecondOrder(source.cells, source.vertex_nodes, PointLocator(source.cells))
+    second = SecondOrder(source.cells, source.cells.vertex_nodes, PointLocator(source.cells))
     x = np.random.default_rng(0).random((300, points.shape[1]))
     where = second.find(x)
     got = second.at(np.stack([quadratic(points.T), 1 + points[:, 0]], axis=1), where)
