@@ -31,7 +31,7 @@ MOVERS: dict[str, Callable[[str | None, str], Mover]] = {
     "dmm": _neural,
     "monge-ampere": lambda device, _: _on_cpu(MongeAmpere(), device),
 }
-NAMES = ("auto", "dmm", "monge-ampere", "smooth")
+NAMES = ("auto", *sorted(MOVERS))
 
 
 def mover_of(mover: Any, device: str | None = None, for_field: bool = False, objective: str = "alignment") -> Mover:
