@@ -25,7 +25,7 @@ from meshmove.geometry.quality import vertex_volumes
 from meshmove.meshes.source import Fields, Source, fixed_vertices, same_topology
 from meshmove.monitors import CallableDensity, Monitor, NodalDensity, Recovery
 from meshmove.movers import Align, Alignment, Move, Mover, Problem, moved_by
-from meshmove.movers.volumes import VOLUME
+from meshmove.movers.objectives.volumes import VOLUME
 from meshmove.outcomes import Outcome
 
 from .choice import Chosen, Trials, choose, transport

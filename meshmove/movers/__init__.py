@@ -1,13 +1,13 @@
 """Movers: given a mesh and a monitor, find better node positions."""
 
 from .align import Align
-from .alignment import Alignment
 from .checked import moved_by
 from .density import Density
-from .energy import EnergyFunctional
-from .functional import Functional
 from .imbalance import cell_mass, imbalance
 from .monge_ampere import MongeAmpere, untangled
+from .objectives.alignment import Alignment
+from .objectives.energy import EnergyFunctional
+from .objectives.equidistribution import Functional
 from .problem import Move, Mover, Problem
 from .ritz import Ritz
 from .smooth import Smooth

@@ -9,11 +9,11 @@ import numpy as np
 from meshmove.geometry import corner_volumes
 from meshmove.geometry.arrays import Array
 
-from .alignment import Alignment
 from .checked import moved_by
 from .descent import minimise
 from .lift import Lift
 from .monge_ampere import MongeAmpere
+from .objectives.alignment import Alignment
 from .problem import Move, Mover, Problem
 
 __all__ = ["Align", "descended"]

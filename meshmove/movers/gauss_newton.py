@@ -11,8 +11,8 @@ from scipy.sparse.linalg import splu
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Slide
 
-from .functional import Functional
 from .laplacian import per_component
+from .objectives.equidistribution import Functional
 
 __all__ = ["gauss_newton"]
 

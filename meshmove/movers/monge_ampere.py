@@ -15,10 +15,10 @@ from meshmove.outcomes import Outcome
 
 from .density import Power
 from .descent import minimise
-from .functional import Functional
 from .gauss_newton import gauss_newton
 from .imbalance import spread
 from .lift import Lift
+from .objectives.equidistribution import Functional
 from .problem import Move, Problem
 from .relaxation import divergence, relax
 

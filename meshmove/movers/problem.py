@@ -15,10 +15,10 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
 from meshmove.geometry.sliding import Facets, Slide
 
-from .alignment import Alignment
 from .density import Density
 from .imbalance import cell_mass, spread
-from .volumes import VOLUME
+from .objectives.alignment import Alignment
+from .objectives.volumes import VOLUME
 
 __all__ = ["Move", "Mover", "Problem"]
 

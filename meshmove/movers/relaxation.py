@@ -13,8 +13,8 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.geometry.sliding import Slide
 
-from .functional import Functional
 from .laplacian import corner_weights, simplex_gradients
+from .objectives.equidistribution import Functional
 
 __all__ = ["Relaxed", "divergence", "relax"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from meshmove.geometry.arrays import Array
 
 from .descent import minimise
-from .energy import Energy, EnergyFunctional
 from .lift import Lift
+from .objectives.energy import Energy, EnergyFunctional
 from .problem import Move, Problem
 
 __all__ = ["Ritz"]

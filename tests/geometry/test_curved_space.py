@@ -13,8 +13,8 @@ from meshmove.geometry.sliding.patches import Patches
 from meshmove.geometry.sliding.shells import Shells
 from meshmove.movers import MongeAmpere, Move, Problem
 from meshmove.movers.monge_ampere import _Run
+from meshmove.movers.objectives.volumes import VOLUME
 from meshmove.movers.problem import SAG, SAG_GROWTH
-from meshmove.movers.volumes import VOLUME
 from meshmove.plugins.skfem import converter
 from tests.shapes import assert_valid, box, turn
 

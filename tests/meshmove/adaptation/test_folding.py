@@ -12,7 +12,7 @@ from meshmove.geometry import CellMesh, Validity, kind_of
 from meshmove.meshes.source import Source
 from meshmove.monitors import CallableDensity
 from meshmove.movers import Functional, Move, Smooth
-from meshmove.movers.interior import Interior
+from meshmove.movers.objectives.interior import Interior
 from tests.shapes import box, turn
 
 OBLIQUE = np.array([5, 1, 1]) / 27**0.5

@@ -9,8 +9,8 @@ from meshmove.geometry import Slide, facets_of
 from meshmove.monitors import CallableDensity
 from meshmove.movers import Functional, MongeAmpere, Problem
 from meshmove.movers.descent import minimise
-from meshmove.movers.edge_limit import LIMIT, STIFFNESS, EdgeLimit
 from meshmove.movers.monge_ampere import _Run
+from meshmove.movers.objectives.edge_limit import LIMIT, STIFFNESS, EdgeLimit
 from tests.shapes import box
 
 

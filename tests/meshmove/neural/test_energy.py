@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.sparse import coo_matrix, diags
 
-from meshmove.movers.functional import Functional
 from meshmove.movers.imbalance import imbalance as exact_imbalance
 from meshmove.movers.laplacian import per_component
+from meshmove.movers.objectives.equidistribution import Functional
 from meshmove.neural import MeshBatch
 from meshmove.neural.energy import Linearised, distortion_force, energy, imbalance, jacobians, state
 from tests.meshmove.neural.cases import Wave, batch_of, shifted

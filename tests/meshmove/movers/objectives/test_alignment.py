@@ -8,7 +8,7 @@ import meshmove
 from meshmove.geometry import CellMesh, PointLocator, Sides
 from meshmove.monitors import NodalHessians, Recovery
 from meshmove.monitors.isoparametric import Isoparametric
-from meshmove.movers.alignment import Alignment
+from meshmove.movers.objectives.alignment import Alignment
 from meshmove.plugins.skfem import converter
 from tests.shapes import ALL_KINDS, box, centres
 

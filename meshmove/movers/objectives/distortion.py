@@ -17,10 +17,10 @@ from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.geometry.sliding import Shells
+from meshmove.movers.laplacian import corner_weights
 
 from .edge_limit import EdgeLimit
 from .interior import Interior
-from .laplacian import corner_weights
 from .rules import cross
 from .volumes import VolumeLimit
 

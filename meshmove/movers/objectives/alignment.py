@@ -26,67 +26,31 @@ posteriori error estimates, SIAM J. Numer. Anal. 34, 1997, descend it node by no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import copy
 from functools import reduce
 from operator import add
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellBlock, CellMesh
+from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Shells
 from meshmove.monitors.isoparametric import Isoparametric, add_at_vertices
 
 from .distortion import Distortion
+from .hessians import Hessians
 from .rules import cross
 
-__all__ = ["Alignment", "Hessians"]
+__all__ = ["Alignment"]
 
 
 #: J below this share of its value at rest is zero
 NOTHING = 1e-16
 #: cells that are worked on at a time, so that their arrays stay in the cache
 CHUNK = 2_000
-
-
-class Hessians(Protocol):
-    """Second derivatives of f fields as functions of space, at the vertices of a mesh cut apart along its interfaces.
-
-    `blocks`: its cells among the s vertices of the cut mesh, `vertex` (s,): which of the n vertices each of them is.
-    Components in the order xx, xy, yy or xx, xy, xz, yy, yz, zz, p in number.
-    """
-
-    @property
-    def blocks(self) -> tuple[CellBlock, ...]: ...
-
-    @property
-    def vertex(self) -> NDArray[np.int64]: ...
-
-    def value(self, points: Array) -> Array:
-        """(f, p, s) at node positions (n, dim)."""
-        ...
-
-    def value_and_slope(self, points: Array) -> tuple[Array, Array]:
-        """The same, and its derivatives (f, p, dim, s)."""
-        ...
-
-    @property
-    def fields(self) -> int:
-        """f"""
-        ...
-
-    @property
-    def inside(self) -> bool:
-        """Whether moments are taken at points inside of cells, so that values at vertices do not say all."""
-        ...
-
-    def moments(self, points: Array, weight: Array) -> tuple[list[Array], Callable[[list[Array]], Array]]:
-        """Of each block the second moments (p, p, m) in its cells at node positions (n, dim), summed over fields with
-        weights (f,); and what takes slopes by them to slopes (dim, s) by the vertices' positions."""
-        ...
 
 
 class Alignment(Distortion):

@@ -20,10 +20,10 @@ from scipy.sparse import csr_matrix
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Shells
+from meshmove.movers.density import Density
+from meshmove.movers.laplacian import assemble
 
-from .density import Density
 from .distortion import Distortion
-from .laplacian import assemble
 from .rules import rule_of
 
 __all__ = ["Functional"]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from meshmove.geometry import CellMesh, PointLocator, cell_volumes
 from meshmove.monitors import CallableDensity, NodalDensity
 from meshmove.movers.density import Power
-from meshmove.movers.functional import Functional
 from meshmove.movers.imbalance import cell_mass, imbalance
+from meshmove.movers.objectives.equidistribution import Functional
 from tests.shapes import ALL_KINDS, box, ring, turn
 
 RULES = ("vertices", "interior", "fine")
