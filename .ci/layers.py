@@ -22,7 +22,7 @@ LAYERS = """
     neural
     procedural : transfer
     learning : meshes : monitors : movers
-    optional : options : outcomes : progress : whole_files
+    moved : optional : options : outcomes : progress : whole_files
     geometry
 """
 

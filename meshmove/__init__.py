@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .moved import install
+
 __version__ = "0.1.0"
 
 #: public name -> module that holds it; imported on first use, so that `import meshmove` costs next to nothing
@@ -67,6 +69,9 @@ if TYPE_CHECKING:
     from meshmove.neural import Neural as Neural
     from meshmove.neural import WeightsError as WeightsError
     from meshmove.outcomes import Outcome as Outcome
+
+
+install()
 
 
 def __getattr__(name: str) -> object:

@@ -17,7 +17,7 @@ from benchmarks.mmpde.cases import DATA, Case, Scores, case_of, config_of, judge
 from benchmarks.mmpde.rivals import FNO, OnGrid, UNet
 from benchmarks.mmpde.rivals import fit as fit_on_grid
 from meshmove.solvers.mmpde import MMPDE, Config
-from meshmove.solvers.mmpde.training import fit as fit_on_mesh
+from meshmove.solvers.mmpde import fit as fit_on_mesh
 
 __all__ = ["Bench", "Trained", "train"]
 

@@ -129,7 +129,7 @@ def mmpde(
         try:
             import meshmove
             from meshmove.solvers.data import TrajectoryDataset
-            from meshmove.solvers.mmpde.training import fit as fitting
+            from meshmove.solvers.mmpde import training as fitting
 
             changed = _named(fitting, config, steps, seed)
             changed = replace(changed, settings=replace(changed.settings, moving=moving))

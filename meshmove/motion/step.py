@@ -140,6 +140,11 @@ class Step:
         """Another field of the old mesh, carried to the new one."""
         return self._one(values)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What was to be carried is carried first: a function of the user's need not be one that can be pickled."""
+        _ = self._carried
+        return {**self.__dict__, "_carry": None}
+
     def __iter__(self) -> Iterator[Any]:
         warnings.warn(
             "a step is an object now: take step.mesh, and either step.carried, or step.material with step.velocity; "

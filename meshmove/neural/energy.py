@@ -7,7 +7,7 @@ r"""The functional E in torch: the network's loss, and the residual and linearis
 With f = 0 it is E of `meshmove.movers.objectives.equidistribution`, less its term for the inside of hexahedra and
 wedges, which the guard sees to. With a constant monitor, for which q_K is det J, and f = log q at the mesh that one
 has, its minimiser y is the *inverse* of the move: it sends that mesh to one whose cells have the monitor masses as
-volumes, and the monitor is not composed with the unknown. """
+volumes, and the monitor is not composed with the unknown."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Neural:
             raise ValueError(f"Expected a DMM or None as the model (got {type(self.model).__name__})")
         if self.aligner is not None and not isinstance(self.aligner, Aligner):
             raise ValueError(f"Expected an Aligner or None as the aligner (got {type(self.aligner).__name__})")
-        if self.objective not in ("alignment", "equidistribution"):
+        if not isinstance(self.objective, str) or self.objective not in ("alignment", "equidistribution"):
             raise ValueError(f"Expected objective 'alignment' or 'equidistribution' (got {shown(self.objective)})")
         count(self.polish, "polish")
         number(self.distortion, "a distortion of at least 0", open_low=False)

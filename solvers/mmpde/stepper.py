@@ -23,8 +23,7 @@ from .network import TwoBranches
 from .observation import Observation, several
 from .passes import Now, advanced
 from .rollout import Frame, Trajectory
-from .training.config import CONFIGS
-from .training.fit import fit
+from .training import CONFIGS, fit
 
 __all__ = ["MMPDE"]
 

@@ -6,3 +6,11 @@ from .random_tanh import Tanh
 from .splines import Splines
 
 __all__ = ["Level", "Projection", "Projector", "Splines", "Tanh"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "project":  # where it was before solutions had a room of their own, above this one
+        from importlib import import_module
+
+        return import_module("meshmove.solvers").project
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

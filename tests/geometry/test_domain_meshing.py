@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from meshmove.geometry import CellMesh, cell_volumes, scaled_jacobian
@@ -95,6 +95,8 @@ def test_area_converges_with_the_square_of_the_size(engine: str) -> None:
 @given(x=st.floats(-1, 1), y=st.floats(-1, 1), r=st.floats(0.1, 0.9), angle=st.floats(0, 3), cut=st.booleans())
 def test_meshes_of_random_combinations(engine: str, x: float, y: float, r: float, angle: float, cut: bool) -> None:
     hole = Ellipse((x, y), (r, 0.6 * r), angle, name="hole")
+    gap = SQUARE.signed_distance(hole.sample_boundary(400).points).max()
+    assume(abs(gap) > 0.02)  # cells in a gap much thinner than they are can be nothing but flat
     domain = SQUARE - hole if cut else SQUARE | hole
     mesh = domain.mesh(0.2, engine)
     assert_follows(mesh, domain)

@@ -13,7 +13,9 @@ SOURCE = ("geometry", "meshmove", "solvers", "plugins")
 #: where modules are found by their names: the registry's entry points, optional packages, the lazy faces of packages
 BY_NAME = {
     "meshmove/__init__.py",
+    "meshmove/moved.py",
     "meshmove/optional.py",
+    "solvers/projection/__init__.py",
     "solvers/__init__.py",
     "plugins/__init__.py",
 }

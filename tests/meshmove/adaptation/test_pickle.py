@@ -126,3 +126,12 @@ def test_results_of_other_processes_are_those_of_this_one():
     np.testing.assert_allclose(there.displacement, here.displacement, atol=1e-12)
     np.testing.assert_allclose(there.transfer(field), here.transfer(field), atol=1e-9)
     assert converter_for(there.mesh) is converter_for(here.mesh)
+
+
+def test_a_moving_mesh_that_follows_a_function_keeps_what_it_carried():
+    moving = meshmove.MovingMesh(skfem.MeshTri().refined(3))
+    for t in (0.3, 0.35):
+        moving.step(lambda x, t=t: np.tanh(20 * (x[0] - t)), 0.05)
+    again = pickle.loads(pickle.dumps(moving))
+    assert np.array_equal(again.last.carried, moving.last.carried) and np.array_equal(again.mesh.p, moving.mesh.p)
+    assert np.array_equal(again.last.material, moving.last.material)

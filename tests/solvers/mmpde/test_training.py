@@ -14,8 +14,7 @@ import torch
 
 from meshmove.learning.weights import WeightsError, read_weights
 from meshmove.solvers.data import DatasetError
-from meshmove.solvers.mmpde import CONFIGS, MMPDE
-from meshmove.solvers.mmpde.training import fit
+from meshmove.solvers.mmpde import CONFIGS, MMPDE, fit
 from meshmove.solvers.mmpde.training.config import Config
 from meshmove.solvers.mmpde.training.fit import StepperRun
 from tests.solvers.mmpde.cases import TINY, burgers, dataset
