@@ -51,7 +51,9 @@ MOVED = {
 class _Finder(MetaPathFinder, Loader):
     """Finds a module of an old name, and puts the one of the new name in its place."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> object:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         return ModuleSpec(name, self) if name.startswith("meshmove.") and _today(name) else None
 
     def exec_module(self, module: ModuleType) -> None:
@@ -72,4 +74,4 @@ def _today(name: str) -> str | None:
 def install() -> None:
     """Let old names be found."""
     if not any(type(f).__name__ == _Finder.__name__ and f.__module__ == __name__ for f in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _Finder())
