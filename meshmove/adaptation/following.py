@@ -12,9 +12,8 @@ from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
 from meshmove.monitors import Monitor, NodalDensity, Recovery
 from meshmove.monitors.monitor import smoother
-from meshmove.movers import Functional, Mover, Problem, moved_by
-from meshmove.movers.descent import minimise
-from meshmove.movers.gauss_newton import gauss_newton
+from meshmove.movers import Mover, Problem, moved_by
+from meshmove.movers.polish import polish
 
 from .movers_by_name import MOVERS
 from .movers_by_name import mover_of as mover_by_name
@@ -106,12 +105,7 @@ class Moving:
         start = slide.retract(start)
         if not problem.valid(start):
             return None
-        functional = Functional(
-            problem.mesh, problem.density, DISTORTION, "vertices", problem.component, slide.curved_edges, slide.shells
-        )
-        lift = gauss_newton(functional, slide, start)
-        options: dict[str, Any] = {"tolerance": 1e-3, "scaled": False, "reach": functional.reach, "opening": 1.0}
-        points = minimise(functional, lift, slide, start, steps=self.steps, **options).points
+        points, _ = polish(problem, start, self.steps, DISTORTION, each=self.steps, tolerance=1e-3)
         if not problem.admissible(points):
             return None
         left = problem.imbalance(points)

@@ -55,6 +55,29 @@ SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How far a move goes: all the way to a monitor that was asked for, or while a field's predicted error falls.
+
+    `opening`: length at which the first step is tried: bold first steps reach lower imbalances; for a field's monitor
+    they led to larger errors. `tolerance`: of a round. `worth`: the share of the merit that a round on a mesh of some
+    size has to go below, where a predicted error judges. `exact`: whether the monitor itself is the
+    aim: then steep ones are climbed by their powers, thin ones sampled more finely, and meshes judged by what they see.
+    """
+
+    opening: float
+    tolerance: float
+    worth: float
+    exact: bool
+
+    @classmethod
+    def of(cls, problem: Problem, factorise: bool) -> Pace:
+        """That of a problem, chosen once."""
+        if problem.predict is None:
+            return cls(1.0, TOLERANCE / max(1.0, problem.effort) ** 2, 1.0, True)
+        return cls(0.3, 1e-4, 1.0 if factorise else WORTH, False)
+
+
+@dataclass(frozen=True)
 class MongeAmpere:
     """Equidistributes a monitor by minimising the functional E of `Functional`.
 
@@ -122,8 +145,9 @@ class _Run:
         mesh = problem.mesh
         self.problem, self.mover, self.slide = problem, mover, problem.slide
         self.factorise = mesh.n_points <= FACTORISE[mesh.dim]
+        self.pace = Pace.of(problem, self.factorise)
         self.iterations = 0
-        self.rule = "vertices" if problem.discrete else "interior"
+        self.rule = problem.rule
         self.full = self.functional()
         self.best = problem.start
         self.merit = self.best_merit = problem.merit(problem.start)
@@ -144,17 +168,17 @@ class _Run:
         p = self.problem
         density = p.density if power == 1 else Power(p.density, power)
         eps = self.mover.distortion if distortion is None else distortion
-        return Functional(p.mesh, density, eps, rule or self.rule, p.component, p.slide.curved_edges, p.slide.shells)
+        return p.functional(eps, density, rule or self.rule)
 
     def consider(self, points: Array) -> bool:
         """Keep the valid mesh with the best merit; tell whether this one is it."""
         p = self.problem
-        mass = p.mass(points) if p.predict is None else None
+        mass = p.mass(points) if self.pace.exact else None
         self.merit = p.merit(points) if mass is None else spread(mass, p.volume, p.component)
         better = self.merit < self.best_merit and p.valid(points)
         if better and not p.keeps_shape(points):
             points = p.drawn_back(points)[0]
-            mass = p.mass(points) if p.predict is None else None
+            mass = p.mass(points) if self.pace.exact else None
             merit = p.merit(points) if mass is None else spread(mass, p.volume, p.component)
             better = merit < self.best_merit
         else:
@@ -192,7 +216,7 @@ class _Run:
         """Valid positions after relaxation; None where it stalls."""
         points, ratio = self._relax(self.full, 25)
         self.hard = bool(ratio > HARD)
-        rest = np.array_equal(self.problem.start, self.slide.origin) and self.problem.predict is None
+        rest = np.array_equal(self.problem.start, self.slide.origin) and self.pace.exact
         return self.untangled(points, self.full) if ratio < (STALLED if rest else HARD) else None
 
     def continued(self) -> Array | None:
@@ -233,9 +257,7 @@ class _Run:
         before, reach = self.iterations, functional.reach
         if self.factorise and steps > CHEAP:
             lift = gauss_newton(functional, self.slide, points)
-            # bold first steps reach lower imbalances; for a field's monitor they led to larger errors
-            opening = 1.0 if self.problem.predict is None else 0.3
-            options = {"scaled": False, "reach": reach, "short": short, "opening": opening}
+            options = {"scaled": False, "reach": reach, "short": short, "opening": self.pace.opening}
             points = self._minimise(functional, lift, points, steps, tolerance, **options)
             return points, self.iterations - before + (FACTORISATION if self.stale else 0)
         points = self._minimise(functional, self.lift, points, steps, tolerance, reach=reach)
@@ -248,16 +270,15 @@ class _Run:
         quickly: a round may be as short as one step.
         """
         budget = round(self.mover.steps * self.problem.effort * (1.5 if hard else 1.0))
-        tolerance = TOLERANCE / max(1.0, self.problem.effort) ** 2 if self.problem.predict is None else 1e-4
         functional = self.functional(distortion=10 * self.mover.distortion)
         before, weak, most = np.inf, False, 10
         while budget > 0:
             short = SHORT if hard and not weak else 0.0
-            points, spent = self.preconditioned(functional, points, min(budget, most), tolerance, short)
+            points, spent = self.preconditioned(functional, points, min(budget, most), self.pace.tolerance, short)
             budget -= spent
             was = self.best_merit
             self.consider(points)
-            if self.problem.predict is not None and not self.best_merit < (1 if self.factorise else WORTH) * was:
+            if not self.pace.exact and not self.best_merit < self.pace.worth * was:
                 break  # the monitor is only a means to a small error
             if functional is self.full:
                 slow = before - self.energy < SLOW[hard] * spent * self.energy
@@ -270,7 +291,7 @@ class _Run:
 
     def sharper(self, points: Array) -> bool:
         """Go over to a finer rule where E sees less imbalance than there is; tell whether that was done."""
-        if self.rule != "interior" or self.problem.predict is not None:
+        if self.rule != "interior" or not self.pace.exact:
             return False
         spread = self.full.balance(points)[0] - 1
         seen = np.sqrt((self.full.volume * spread**2).sum() / self.full.volume.sum())

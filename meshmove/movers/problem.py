@@ -18,6 +18,7 @@ from meshmove.geometry.sliding import Facets, Slide
 from .density import Density
 from .imbalance import cell_mass, spread
 from .objectives.alignment import Alignment
+from .objectives.equidistribution import Functional
 from .objectives.volumes import VOLUME
 
 __all__ = ["Move", "Mover", "Problem"]
@@ -60,6 +61,23 @@ class Problem:
     @cached_property
     def validity(self) -> Validity:
         return Validity(self.mesh)
+
+    @property
+    def rule(self) -> str:
+        """Where the monitor is sampled: see `Functional`."""
+        return "vertices" if self.discrete else "interior"
+
+    def functional(self, distortion: float, density: Density | None = None, rule: str | None = None) -> Functional:
+        """E of this mesh and its monitor, or another."""
+        return Functional(
+            self.mesh,
+            self.density if density is None else density,
+            distortion,
+            rule or self.rule,
+            self.component,
+            self.slide.curved_edges,
+            self.slide.shells,
+        )
 
     def valid(self, points: Array) -> bool:
         """Whether no cell has lost its sign anywhere (mid-side nodes of second-order cells follow later)."""

@@ -13,9 +13,8 @@ from torch import Tensor
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
-from meshmove.movers import Density, Functional, MongeAmpere, Move, Problem, untangled
-from meshmove.movers.descent import minimise
-from meshmove.movers.gauss_newton import gauss_newton
+from meshmove.movers import Density, MongeAmpere, Move, Problem, untangled
+from meshmove.movers.polish import polish
 from meshmove.options import count, number, shown
 from meshmove.outcomes import Outcome
 
@@ -36,10 +35,6 @@ CONTRAST, IMBALANCE = 60.0, 3.0
 POOR = 0.2, 0.4
 #: so many steps of polish are a better bargain than the second round of the forward phase
 WORTH = 15
-#: steps for one factorisation
-ROUND = 2
-#: the polish ends when such a round lowers E by less than this share
-WEAK = 0.01
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,7 @@ class Neural:
             steps = max(steps, 10)
         found = [(points, 0)]
         if steps and problem.valid(points):
-            found.append(self._polished(problem, points, steps))
+            found.append(polish(problem, points, steps, self.distortion))
         fitting = [(p, k) for p, k in found if problem.admissible(p)]
         if not fitting:
             share = problem.drawn_back(found[-1][0])
@@ -138,28 +133,6 @@ class Neural:
             )
             move = other if problem.merit(other.points) < problem.merit(best) else move
         return move
-
-    def _polished(self, problem: Problem, points: Array, steps: int) -> tuple[Array, int]:
-        """Positions after a few steps of classical descent, and how many they were."""
-        functional = Functional(
-            problem.mesh,
-            problem.density,
-            self.distortion,
-            "vertices" if problem.discrete else "interior",
-            problem.component,
-            problem.slide.curved_edges,
-            problem.slide.shells,
-        )
-        done, before = 0, functional(points)[0]
-        options: dict[str, Any] = {"tolerance": 1e-5, "scaled": False, "reach": functional.reach, "opening": 1.0}
-        while done < steps:
-            lift = gauss_newton(functional, problem.slide, points)
-            out = minimise(functional, lift, problem.slide, points, steps=min(ROUND, steps - done), **options)
-            points, done = out.points, done + max(out.iterations, 1)
-            if before - out.energy < WEAK * before:
-                break
-            before = out.energy
-        return points, done
 
     def _strange(self, problem: Problem) -> str | None:
         """What sets the problem apart from those of training, if anything does."""
@@ -203,7 +176,7 @@ class Neural:
                 batch,
                 density,
                 torch.from_numpy(start).to(batch.points),
-                rule="vertices" if problem.discrete else "interior",
+                rule=problem.rule,
                 adaptive=True,
                 inverse_rounds=inverse_rounds,
                 forward_rounds=forward_rounds,
