@@ -85,7 +85,7 @@ def project(
     Hoellig, Finite Element Methods with B-Splines, SIAM 2003.
 
     >>> from meshmove.geometry import Rectangle
-    >>> from meshmove.solvers.pde import Dirichlet
+    >>> from meshmove.solvers.pde import Dirichlet, LinearPDE
     >>> exact = lambda x: np.exp(x[0]) * np.sin(x[1])
     >>> pde = LinearPDE(Rectangle((0, 0), (2, 1), "all"), uxx=1, uyy=1, conditions={"all": Dirichlet(exact)})
     >>> x = np.random.default_rng(0).uniform(0, 1, (2, 100))

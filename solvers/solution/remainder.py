@@ -30,6 +30,7 @@ class _Unit:
 def remainder(pde: Statement, field: Field) -> Statement:
     """The problem that the error of a function has: the same operator and domain, what is missed as data.
 
+    >>> import numpy as np
     >>> from meshmove.geometry import Rectangle
     >>> from meshmove.solvers.pde import Dirichlet, LinearPDE
     >>> from meshmove.solvers.projection.field import Zero
