@@ -71,3 +71,10 @@ def test_command_line_block_runs(tmp_path, monkeypatch):
 def test_links_to_files_exist():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).is_file(), target
+
+
+def test_figures_are_those_that_were_recorded():
+    from benchmarks import readme
+
+    assert readme.written(README) == README, "run python -m benchmarks.readme"
+    assert set(readme.recorded()) >= {"benchmarks.adapting.fem"}
