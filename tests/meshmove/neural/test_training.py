@@ -188,7 +188,7 @@ def test_training_touches_no_movers_output(tmp_path, monkeypatch, whole):
         (monge_ampere, "minimise"),
         (relaxation, "relax"),
         (sys.modules[minimise.__module__] if callable(minimise) else minimise, "minimise"),
-        (neural_mover, "minimise"),
+        (neural_mover, "polish"),
     ):
         monkeypatch.setattr(owner, name, never)
     run(TINY, tmp_path)
