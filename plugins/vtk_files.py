@@ -20,13 +20,14 @@ from meshmove.optional import require
 if TYPE_CHECKING:
     import meshio
 
-__all__ = ["read", "reader_for"]
+__all__ = ["SUFFIXES", "read", "reader_for"]
 
 _log = logging.getLogger(__name__)
 
 _XML = (".vtu", ".vtp", ".vts", ".vtr", ".vti", ".vtm", ".pvd", ".pvtu", ".pvtp", ".pvts", ".pvtr", ".pvti")
 _EXODUS = (".e", ".ex2", ".exo", ".exii", ".g")
-_SUFFIXES = (*_XML, *_EXODUS, ".vtk")
+#: of the files that it may be asked for
+SUFFIXES = (*_XML, *_EXODUS, ".vtk")
 
 _OTHER_KINDS = re.compile(
     rb"\n\s*DATASET +(POLYDATA|STRUCTURED_POINTS|STRUCTURED_GRID|RECTILINEAR_GRID)\s", re.IGNORECASE
@@ -216,4 +217,4 @@ def _point_sets(
 
 def reader_for(suffix: str) -> Callable[[Path], meshio.Mesh] | None:
     """`read` for the suffixes that it takes."""
-    return read if suffix in _SUFFIXES else None
+    return read if suffix in SUFFIXES else None

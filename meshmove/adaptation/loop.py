@@ -22,7 +22,8 @@ __all__ = ["LoopResult", "adapt_loop"]
 class LoopResult:
     """The last `Adaptation` of a loop, and the report of each round.
 
-    Unpacks to ``(adaptation, history)``; `mesh` is the final mesh.
+    Unpacks to ``(adaptation, history)``; `mesh` is the final mesh. Prints as a table of the rounds, with what all of
+    them did together.
     """
 
     adaptation: Adaptation
@@ -38,6 +39,44 @@ class LoopResult:
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.adaptation, self.history))
+
+    def __str__(self) -> str:
+        head = ("round", "predicted error", "imbalance", "largest step", "seconds")
+        rows = [head, *(_row(k, r) for k, r in enumerate(self.history, start=1))]
+        widths = [max(len(row[c]) for row in rows) for c in range(len(head))]
+        lines = ["  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        last = f"all {len(self.history)} rounds: {self._together()}, {sum(r.seconds for r in self.history):.3g} s"
+        warnings = dict.fromkeys(w for r in self.history for w in r.warnings)
+        return "\n".join([*lines, last, *(f"warning: {w}" for w in warnings)])
+
+    def __repr__(self) -> str:
+        kind, nodes = type(self.mesh).__name__, self.adaptation.cells.n_nodes
+        return f"<LoopResult of {len(self.history)} rounds on a {kind} with {nodes} nodes: {self._together()}>"
+
+    def _together(self) -> str:
+        """The change from the mesh that came to the last one, by the measure that the rounds had."""
+        first, last = self.history[0], self.history[-1]
+        energies = [r for r in self.history if r.energy_before is not None]
+        if energies:
+            change = f"energy {energies[0].energy_before:.9g} -> {energies[-1].energy_after:.9g}"
+        elif first.predicted_error_before and last.predicted_error_after:
+            before, after = first.predicted_error_before, last.predicted_error_after
+            gain = f" ({before / after:.3g} times less)" if after < before else ""
+            change = f"predicted error {before:.3g} -> {after:.3g}{gain}"
+        else:
+            change = f"imbalance {first.imbalance_before:.3g} -> {last.imbalance_after:.3g}"
+        return f"{change}, {last.inverted_cells} inverted cells"
+
+
+def _row(number: int, report: Report) -> tuple[str, ...]:
+    errors = (report.predicted_error_before, report.predicted_error_after)
+    return (
+        str(number),
+        "not predicted" if None in errors else " -> ".join(f"{e:.3g}" for e in errors),
+        f"{report.imbalance_before:.3g} -> {report.imbalance_after:.3g}",
+        f"{report.max_displacement:.3g}",
+        f"{report.seconds:.3g}",
+    )
 
 
 def adapt_loop(

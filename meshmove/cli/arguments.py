@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
+
+import typer
 
 from meshmove.meshes.files.formats import formats_to_write
 from meshmove.optional import require
 
-__all__ = ["boundary_modes", "check_folder", "check_output", "check_picture"]
+from .expressions import Expression
+
+__all__ = ["boundary_modes", "check_folder", "check_output", "check_picture", "formula_or", "one_of"]
+
+
+def one_of(names: Sequence[str]) -> Callable[[str], str]:
+    """A check of an option that has a few choices; what is none of them is bad usage, with the likeliest one told."""
+
+    def check(word: str) -> str:
+        if word not in names:
+            near = [n for n in names if word and n.startswith(word)] or get_close_matches(word, names, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise typer.BadParameter(f"Expected one of {', '.join(names)} (got {word!r}{hint})")
+        return word
+
+    return check
+
+
+def formula_or(names: Sequence[str]) -> Callable[[str], str]:
+    """As `one_of`, or a formula."""
+
+    def check(word: str) -> str:
+        return word if Expression.like(word) else one_of([*names, "a formula of x, y, z, r"])(word)
+
+    return check
 
 
 def boundary_modes(words: list[str]) -> str | Mapping[str, str]:
@@ -34,9 +61,11 @@ def check_folder(path: Path) -> None:
         raise ValueError(f"Expected a folder that can be written for '{path}' (got '{folder}', which cannot)")
 
 
-def check_output(path: Path) -> None:
-    """What would make writing fail is known before the work begins."""
+def check_output(path: Path, mesh: Path, force: bool) -> None:
+    """What would make writing fail is known before the work begins, and the mesh that is read stays as it is."""
     check_folder(path)
+    if not force and path.exists() and mesh.exists() and path.samefile(mesh):
+        raise ValueError(f"Expected another file than the mesh itself to write to (got '{path}'); --force replaces it")
     formats_to_write(path)
 
 

@@ -1,10 +1,11 @@
-"""The command line: ``meshmove adapt | info | demo | train | bench``."""
+"""The command line: ``meshmove adapt | info | demo | examples | train | bench``."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import warnings
+from dataclasses import asdict
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from meshmove.adaptation.movers_by_name import NAMES
+from meshmove.meshes.source import Source
+from meshmove.monitors.monitor import KINDS
 from meshmove.whole_files import whole
 
-from . import benchmarks, train
-from .arguments import boundary_modes, check_folder, check_output, check_picture
-from .console import errors, say, warn, working
+from . import benchmarks, examples, train
+from .arguments import boundary_modes, check_folder, check_output, check_picture, formula_or, one_of
+from .console import errors, say, set_quiet, tell, warn, working
+from .expressions import Expression
+from .fields import chosen, monitor_of
 
 if TYPE_CHECKING:
     from meshmove import Adaptation
@@ -26,7 +31,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     help="Move the nodes of a finite element mesh to where its solution needs them.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
 )
 app.add_typer(train.app, name="train")
@@ -37,17 +41,59 @@ def main() -> None:
     app(prog_name="meshmove")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        import meshmove
+
+        say(f"meshmove {meshmove.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version, and no more.")
+    ] = False,
+) -> None:
+    """What all commands share."""
+    set_quiet(quiet)
+
+
 @app.command()
 def adapt(
-    mesh: Annotated[Path, typer.Argument(metavar="IN", help="Mesh file of any format that meshio reads.")],
+    mesh: Annotated[Path, typer.Argument(metavar="IN", help="Mesh file of any format that meshio or PyVista reads.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Where to write the moved mesh.")],
-    field: Annotated[str, typer.Option(help="Name of the point data to adapt to.")],
-    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the mesh before and after.")] = None,
-    monitor: Annotated[str, typer.Option(help="hessian, gradient or curvature.")] = "hessian",
-    mover: Annotated[str, typer.Option(help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.")] = "auto",
+    field: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FORMULA",
+            help="Point data or cell data to adapt to, or a formula of x, y, z and r, such as 'tanh(30*(x-1))'.",
+        ),
+    ] = None,
+    field_from: Annotated[
+        str | None,
+        typer.Option(metavar="FILE[:NAME]", help="Take the field from another file, whatever its mesh."),
+    ] = None,
+    monitor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FORMULA",
+            help=f"{', '.join(KINDS)}, or how many times denser than elsewhere the mesh shall be, "
+            "such as '1+9*exp(-50*r^2)'.",
+            callback=formula_or(KINDS),
+        ),
+    ] = "hessian",
+    mover: Annotated[
+        str, typer.Option(help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.", callback=one_of(NAMES))
+    ] = "auto",
     effort: Annotated[float, typer.Option(help="0.3 for a quick move, 3 for the best mesh.")] = 1.0,
     transfer: Annotated[
-        str, typer.Option(help="How point data are carried along: interpolate, conservative or none.")
+        str,
+        typer.Option(
+            help="How point data are carried along: interpolate, conservative or none.",
+            callback=one_of(["interpolate", "conservative", "none"]),
+        ),
     ] = "interpolate",
     regions: Annotated[
         list[str] | None,
@@ -57,47 +103,67 @@ def adapt(
         list[str] | None,
         typer.Option(metavar="[NAME=]MODE", help="slide or fixed, for all boundaries or by name; repeat for more."),
     ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the mesh before and after.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="OUT may be the file that is read.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Move the nodes of a mesh to where a field needs them."""
+    """Move the nodes of a mesh to where a field needs them.
+
+    The field is in the file, in another one, or a formula; with a formula as monitor none is needed.
+    """
     import meshmove
 
     with errors():
         modes = boundary_modes(boundary or [])
-        check_output(out)
+        check_output(out, mesh, force)
         if plot is not None:
             check_picture(plot)
+        names = None if regions == ["none"] else regions or "auto"
         with working(f"reading {mesh.name}"):
-            source = meshmove.load(mesh)
-        with working(f"moving {len(source.points):,} nodes"):
+            source = Source.of(mesh, names)
+            wanted = chosen(source, field, field_from, needed=not Expression.like(monitor))
+        with working(f"moving {len(source.mesh.points):,} nodes"):
             result = meshmove.adapt(
-                source,
-                field,
-                monitor=monitor,
+                source.mesh,
+                wanted.field,
+                monitor=monitor_of(monitor),
                 mover=mover,
                 effort=effort,
                 boundary=modes,
-                regions=None if regions == ["none"] else regions or "auto",
+                regions=names,
                 transfer=None if transfer == "none" else transfer,
             )
         with working(f"writing {out.name}"):
-            lacking = _saved(result.mesh, out)
-        say(str(result.report))
-        say(f"wrote {out}")
+            lacking = _saved(wanted.put(result), out)
+        say(json.dumps(asdict(result.report), indent=1) if as_json else str(result.report))
+        if not as_json:
+            tell(f"wrote {out}")
         for text in lacking:
             warn(text)
         if plot is not None:
-            _draw(result, plot, field)
+            _draw(result, plot, wanted.name)
 
 
 @app.command()
-def info(mesh: Annotated[Path, typer.Argument(metavar="FILE", help="Mesh file.")]) -> None:
+def info(
+    mesh: Annotated[Path | None, typer.Argument(metavar="FILE", help="Mesh file.")] = None,
+    formats: Annotated[bool, typer.Option("--formats", help="Which files are read and written.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
     """Kinds and counts of cells, names of boundaries, point data, and quality of a mesh."""
     from meshmove.meshes.describe import describe
-    from meshmove.meshes.source import Source
 
     with errors():
-        with working(f"reading {mesh.name}"):
-            rows = describe(Source.of(mesh))
+        if mesh is None and not formats:
+            raise ValueError("Expected a mesh file, or --formats (got neither)")
+        if mesh is None:
+            rows = _formats()
+        else:
+            with working(f"reading {mesh.name}"):
+                rows = describe(Source.of(mesh))
+        if as_json:
+            say(json.dumps(_by_name(rows), indent=1))
+            return
         width = max(len(what) for what, _ in rows)
         say("\n".join(f"{what:<{width}}  {value}" for what, value in rows))
 
@@ -123,6 +189,22 @@ def demo(
             say('no picture: PyVista is not installed (pip install "meshmove[pyvista]")')
         else:
             _draw(result, out / "channel.png", "temperature")
+
+
+@app.command("examples")
+def list_examples(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which to copy; none lists them.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to copy it to.")] = Path(),
+) -> None:
+    """List the examples, or copy one as a script to run and change."""
+    with errors():
+        titles = examples.found()
+        if name is None:
+            width = max(map(len, titles))
+            say("\n".join(f"{k:<{width}}  {title}" for k, title in titles.items()))
+            return
+        for path in examples.copy(one_of(list(titles))(name.removesuffix(".py")), out):
+            tell(f"wrote {path}")
 
 
 @app.command()
@@ -155,6 +237,30 @@ def bench(
         say("\n" + benchmarks.summary(results))
 
 
+def _formats() -> list[tuple[str, str]]:
+    """By extension, who reads and writes it."""
+    from meshmove.meshes.files.formats import known_formats
+    from meshmove.meshes.files.own_meshio import extensions
+    from meshmove.plugins.vtk_files import SUFFIXES
+
+    rows = []
+    for suffix in sorted({*extensions(), *SUFFIXES}):
+        meshio = known_formats(f"mesh{suffix}")
+        by = [f"read and written by meshio ({', '.join(meshio)})"] if meshio else []
+        rows.append((suffix, "; ".join(by + ["read by PyVista"] * (suffix in SUFFIXES))))
+    return rows
+
+
+def _by_name(rows: list[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Rows as a mapping; those without a name go on with the one above."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for what, value in rows:
+        name = what or name
+        found.setdefault(name, []).append(value)
+    return {k: v[0] if len(v) == 1 else v for k, v in found.items()}
+
+
 def _saved(mesh: Any, path: Path) -> list[str]:
     """Write a mesh; what its file does not hold of it, in words."""
     import meshmove
@@ -165,9 +271,9 @@ def _saved(mesh: Any, path: Path) -> list[str]:
     return [str(w.message) for w in caught if issubclass(w.category, meshmove.MeshFileWarning)]
 
 
-def _draw(result: Adaptation, path: Path, field: str) -> None:
+def _draw(result: Adaptation, path: Path, field: str | None) -> None:
     from meshmove.plugins.pyvista import plot
 
     with working(f"drawing {path.name}"):
         plot(result, color=field if field in result.fields else None, filename=path)
-    say(f"wrote {path}")
+    tell(f"wrote {path}")

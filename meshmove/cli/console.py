@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Iterator
 
 import typer
@@ -12,11 +14,27 @@ from rich.text import Text
 
 from meshmove.geometry.errors import MeshmoveError
 
-__all__ = ["errors", "say", "warn", "working"]
+__all__ = ["errors", "say", "set_quiet", "tell", "warn", "working"]
+
+#: seconds after which a step is told of where there is no terminal to show that something goes on
+PATIENCE = 2.0
+_quiet = False
+
+
+def set_quiet(quiet: bool) -> None:
+    """Whether to say no more than results, warnings and errors."""
+    global _quiet
+    _quiet = quiet
 
 
 def say(text: str) -> None:
     typer.echo(text)
+
+
+def tell(text: str) -> None:
+    """What happened, for those who did not ask for quiet."""
+    if not _quiet:
+        typer.echo(text)
 
 
 def warn(text: str) -> None:
@@ -36,9 +54,32 @@ def errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[None]:
-    """A spinner and a clock on standard error, where that is a terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    """A spinner and a clock on standard error; where that is no terminal, a line for what takes its time."""
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    if _quiet or not console.is_terminal:
+        with contextlib.nullcontext() if _quiet else _lines(what):
+            yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
         progress.add_task(what, total=None)
         yield
+
+
+@contextlib.contextmanager
+def _lines(what: str) -> Iterator[None]:
+    began, told = time.perf_counter(), threading.Event()
+
+    def tell_late() -> None:
+        told.set()
+        typer.echo(f"meshmove: {what} ...", err=True)
+
+    timer = threading.Timer(PATIENCE, tell_late)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if told.is_set():
+        typer.echo(f"meshmove: {what}: {time.perf_counter() - began:.1f} s", err=True)
