@@ -1,6 +1,7 @@
 """Every Python block of the README and the documentation runs, in an empty folder with the mesh that it names."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,10 @@ PAGES = {
     for page in sorted(ROOT.glob("docs/*.md"))
     for i, code in enumerate(PYTHON.findall(page.read_text(encoding="utf-8")))
 }
-SHELL = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def shell(page):
+    return re.findall(r"^```sh\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def test_readme_shows_python():
@@ -43,8 +47,9 @@ def test_python_block_runs(code, tmp_path, monkeypatch, capsys):
         assert capsys.readouterr().out
 
 
-def test_command_line_block_runs(tmp_path, monkeypatch):
-    """The commands of the quick start, on a smaller mesh under the name that the block before them writes."""
+@pytest.mark.parametrize("page", ["README.md", "docs/quick_start.md", "docs/command_line.md"])
+def test_commands_run(page, tmp_path, monkeypatch):
+    """Those of the page, on a smaller mesh under the names that it uses."""
     import numpy as np
     import skfem
 
@@ -53,19 +58,31 @@ def test_command_line_block_runs(tmp_path, monkeypatch):
     from meshmove.meshes.registry import converter_for
 
     pytest.importorskip("pyvista").OFF_SCREEN = True
-    commands = [line.split() for block in SHELL for line in block.splitlines() if line.startswith("meshmove ")]
-    assert [command[1] for command in commands] == ["info", "adapt"]
+    commands = [shlex.split(line) for line in "".join(shell(page)).splitlines() if line.startswith("meshmove ")]
+    assert {"info", "adapt"} <= {command[1] for command in commands}
     monkeypatch.chdir(tmp_path)
     square = skfem.MeshTri().refined(3)
     mesh = converter_for(square).to_meshio(square)
     mesh.point_data["u"] = np.tanh(9 * (mesh.points[:, 0] - 0.5))
-    meshmove.save(mesh, "channel.vtu")
+    for name in ("channel.msh", "part.msh", "mesh.vtu"):
+        meshmove.save(mesh, name)
     for command in commands:
         monkeypatch.setattr("sys.argv", command)
         with pytest.raises(SystemExit) as stop:
             main()
-        assert stop.value.code in (None, 0)
+        assert stop.value.code in (None, 0), command
     assert all((tmp_path / name).stat().st_size > 0 for name in ("moved.vtu", "moved.png"))
+
+
+def test_the_page_of_the_command_line_names_every_option():
+    from typer.testing import CliRunner
+
+    from meshmove.cli.commands import app
+
+    text = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
+    listed = CliRunner().invoke(app, ["adapt", "--help"], env={"COLUMNS": "200"}).stdout
+    options = set(re.findall(r"(--[a-z-]+)", listed)) - {"--help", "--out"}
+    assert options and not {option for option in options if option not in text}
 
 
 def test_links_to_files_exist():
