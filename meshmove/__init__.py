@@ -76,9 +76,9 @@ install()
 
 def __getattr__(name: str) -> object:
     if name in _WHERE:
-        from importlib import import_module
+        from meshmove.optional import found_in
 
-        value = getattr(import_module(_WHERE[name]), name)
+        value = found_in(_WHERE[name], name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'meshmove' has no attribute {name!r}")

@@ -11,6 +11,7 @@ from dataclasses import is_dataclass, replace
 from typing import Any, cast
 
 from meshmove.movers import Align, MongeAmpere, Mover, Smooth
+from meshmove.optional import found_in
 from meshmove.options import shown
 
 __all__ = ["MOVERS", "NAMES", "mover_of"]
@@ -20,9 +21,8 @@ FIELD_DISTORTION = 0.05
 
 
 def _neural(device: str | None, objective: str) -> Mover:
-    from meshmove.neural import Neural  # torch, only where it is asked for
-
-    return Neural(device=device, objective=objective)
+    neural = found_in("meshmove.neural", "Neural")  # torch, only where it is asked for
+    return cast(Mover, neural(device=device, objective=objective))
 
 
 #: name -> the mover for a device and an objective

@@ -12,11 +12,9 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ("geometry", "meshmove", "solvers", "plugins")
 #: where modules are found by their names: the registry's entry points, optional packages, the lazy faces of packages
 BY_NAME = {
-    "meshmove/__init__.py",
     "meshmove/moved.py",
     "meshmove/optional.py",
     "solvers/projection/__init__.py",
-    "solvers/__init__.py",
     "plugins/__init__.py",
 }
 
