@@ -1,4 +1,4 @@
-"""What a cell of each kind looks like: vertices, corners, facets, shape functions and quadrature.
+"""What a cell of each kind looks like: vertices, corners, facets and shape functions (quadrature: `quadrature`).
 
 Local numbering follows VTK and meshio. Every kind is described by its *corner simplices*: a triangle
 or tetrahedron has one, a quadrilateral four, a hexahedron eight, each spanned by a corner and its
@@ -14,66 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry.arrays import Array
 
+from .quadrature import box_rule, pyramid_rule, simplex_rule, wedge_rule
+
 __all__ = ["KINDS", "CellKind", "kind_of"]
-
-
-def _tensor(*rules: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Product of one-dimensional rules on [0, 1]."""
-    grids = np.meshgrid(*[r[0] for r in rules], indexing="ij")
-    weights = np.meshgrid(*[r[1] for r in rules], indexing="ij")
-    return np.stack([g.ravel() for g in grids]), np.prod([w.ravel() for w in weights], axis=0)
-
-
-def _gauss(n: int) -> tuple[Array, Array]:
-    x, w = np.polynomial.legendre.leggauss(n)
-    return (x + 1) / 2, w / 2
-
-
-def _triangle(degree: int) -> tuple[Array, Array]:
-    if degree <= 1:
-        return np.full((2, 1), 1 / 3), np.array([0.5])
-    if degree <= 2:
-        return np.array([[1 / 6, 2 / 3, 1 / 6], [1 / 6, 1 / 6, 2 / 3]]), np.full(3, 1 / 6)
-    # Radon 1948: 7 points, degree 5
-    s = np.sqrt(15)
-    a, b = (6 - s) / 21, (6 + s) / 21
-    x = np.array([[1 / 3, a, a, 1 - 2 * a, b, b, 1 - 2 * b], [1 / 3, a, 1 - 2 * a, a, b, 1 - 2 * b, b]])
-    return x, np.array([9 / 40] + [(155 - s) / 1200] * 3 + [(155 + s) / 1200] * 3) / 2
-
-
-def _tetra(degree: int) -> tuple[Array, Array]:
-    if degree <= 1:
-        return np.full((3, 1), 0.25), np.array([1 / 6])
-    if degree <= 2:
-        a, b = 0.1381966011250105, 0.5854101966249685
-        bary = np.full((4, 4), a) + (b - a) * np.eye(4)
-        return bary[1:], np.full(4, 1 / 24)
-    # Walkington 2000: 14 points, degree 5
-    rows, weights = [], []
-    for a, w in ((0.3108859192633006, 0.01878132095300264), (0.09273525031089123, 0.01224884051939366)):
-        rows += list(np.full((4, 4), a) + (1 - 4 * a) * np.eye(4))
-        weights += [w] * 4
-    a = 0.04550370412564965
-    for i in range(4):
-        for j in range(i):
-            row = np.full(4, a)
-            row[[i, j]] = 0.5 - a
-            rows.append(row)
-            weights.append(0.007091003462846911)
-    return np.array(rows).T[1:], np.array(weights)
-
-
-def _wedge(degree: int) -> tuple[Array, Array]:
-    (x, v), (z, w) = _triangle(degree), _gauss(degree // 2 + 1)
-    points = np.concatenate([np.repeat(x, len(w), axis=1), np.tile(z, len(v))[None]])
-    return points, np.repeat(v, len(w)) * np.tile(w, len(v))
 
 
 def _simplex_shape(x: Array) -> tuple[Array, Array]:
@@ -165,42 +115,40 @@ def _i(*rows: tuple[int, ...]) -> NDArray[np.int64]:
     return np.array(rows, dtype=np.int64)
 
 
-def _box_rule(dim: int) -> Callable[[int], tuple[Array, Array]]:
-    return lambda degree: _tensor(*[_gauss(degree // 2 + 1)] * dim)
+def _simplex(dim: int) -> Callable[[int], tuple[Array, Array]]:
+    def rule(degree: int) -> tuple[Array, Array]:
+        x, w = simplex_rule(dim, degree)
+        return x[1:], w
 
-
-def _pyramid_rule(degree: int) -> tuple[Array, Array]:
-    # one more point along the axis: the collapse puts a factor (1 - z)^2 into the Jacobian, which the shape
-    # functions above supply themselves
-    return _tensor(_gauss(degree // 2 + 1), _gauss(degree // 2 + 1), _gauss(degree // 2 + 2))
+    return rule
 
 
 _KINDS = (
     CellKind("triangle", 2, _TRI, _i((0, 1, 2)), ((0, 1), (1, 2), (2, 0)),
-             _i((0, 1), (1, 2), (2, 0)), _i((0, 1, 2)), _simplex_shape, _triangle),
+             _i((0, 1), (1, 2), (2, 0)), _i((0, 1, 2)), _simplex_shape, _simplex(2)),
     CellKind("quad", 2, _QUAD, _i((0, 1, 3), (1, 2, 0), (2, 3, 1), (3, 0, 2)), ((0, 1), (1, 2), (2, 3), (3, 0)),
              _i((0, 1), (1, 2), (2, 3), (3, 0)), _i((0, 1, 2), (0, 2, 3)),
-             lambda x: _product_shape(x, _QUAD), _box_rule(2)),
+             lambda x: _product_shape(x, _QUAD), partial(box_rule, 2)),
     CellKind("tetra", 3, np.concatenate([np.zeros((1, 3)), np.eye(3)]), _i((0, 1, 2, 3)),
              ((0, 2, 1), (0, 1, 3), (1, 2, 3), (2, 0, 3)),
-             _i((0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)), _i((0, 1, 2, 3)), _simplex_shape, _tetra),
+             _i((0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)), _i((0, 1, 2, 3)), _simplex_shape, _simplex(3)),
     CellKind("hexahedron", 3, _HEX,
              _i((0, 1, 3, 4), (1, 2, 0, 5), (2, 3, 1, 6), (3, 0, 2, 7), (4, 7, 5, 0), (5, 4, 6, 1), (6, 5, 7, 2),
                 (7, 6, 4, 3)),
              ((0, 3, 2, 1), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)),
              _i((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)),
              _i((0, 1, 2, 6), (0, 2, 3, 6), (0, 3, 7, 6), (0, 7, 4, 6), (0, 4, 5, 6), (0, 5, 1, 6)),
-             lambda x: _product_shape(x, _HEX), _box_rule(3)),
+             lambda x: _product_shape(x, _HEX), partial(box_rule, 3)),
     CellKind("wedge", 3, _WEDGE,
              _i((0, 1, 2, 3), (1, 2, 0, 4), (2, 0, 1, 5), (3, 5, 4, 0), (4, 3, 5, 1), (5, 4, 3, 2)),
              ((0, 2, 1), (3, 4, 5), (0, 1, 4, 3), (1, 2, 5, 4), (2, 0, 3, 5)),
              _i((0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (0, 3), (1, 4), (2, 5)),
-             _i((0, 1, 2, 5), (0, 1, 5, 4), (0, 4, 5, 3)), _wedge_shape, _wedge),
+             _i((0, 1, 2, 5), (0, 1, 5, 4), (0, 4, 5, 3)), _wedge_shape, wedge_rule),
     CellKind("pyramid", 3, np.concatenate([np.c_[_QUAD, np.zeros(4)], [[0.5, 0.5, 1.0]]]),
              _i((0, 1, 3, 4), (1, 2, 0, 4), (2, 3, 1, 4), (3, 0, 2, 4)),
              ((0, 3, 2, 1), (0, 1, 4), (1, 2, 4), (2, 3, 4), (3, 0, 4)),
              _i((0, 1), (1, 2), (2, 3), (3, 0), (0, 4), (1, 4), (2, 4), (3, 4)),
-             _i((0, 1, 2, 4), (0, 2, 3, 4)), _pyramid_shape, _pyramid_rule),
+             _i((0, 1, 2, 4), (0, 2, 3, 4)), _pyramid_shape, pyramid_rule),
 )  # fmt: skip
 
 #: every supported kind by its meshio name

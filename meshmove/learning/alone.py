@@ -17,6 +17,7 @@ class Alone:
 
     device: torch.device
     world_size: int = 1
+    global_rank: int = 0
     is_global_zero: bool = True
 
     @classmethod

@@ -9,9 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +21,12 @@ from meshmove.whole_files import whole
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import RunConfig
 from .optimizers import schedule
+from .progress import Progress
 
-__all__ = ["Run", "seeded", "start_from", "write_row"]
+__all__ = ["Run", "new_model", "seeded", "start_from", "write_row"]
 
+#: of a model
+M = TypeVar("M", bound=nn.Module)
 
 #: a checkpoint is written between validations once this many times as long as that takes has passed
 RARELY = 50
@@ -59,10 +61,13 @@ class Run(ABC):
 
     #: of the model, as checkpoints name it
     kind: ClassVar[str]
-    #: dataclass of a validation: step, steps, seconds, train_loss, what `measure` gives, best
-    progress: ClassVar[Callable[..., Any]]
+    #: of a validation, with what `measure` gives
+    progress: ClassVar[type[Progress]]
     #: the measure that decides on the best weights, the less the better
     criterion: ClassVar[str]
+    #: where given, the learning rate falls with the time since the run was made, at least as fast as with the steps,
+    #: and the run ends with it (for one device: several could not agree)
+    minutes: float | None = None
 
     def __init__(
         self,
@@ -76,6 +81,7 @@ class Run(ABC):
         if config.batch % fabric.world_size:
             raise ValueError(f"Expected a batch that {fabric.world_size} devices can share evenly (got {config.batch})")
         self.config, self.folder, self.fabric, self.model = config, Path(folder), fabric, model
+        self._made = time.monotonic()
         self.average: Any = deepcopy(model).to(fabric.device).eval()
         self.objective, *self.optimizers = fabric.setup(objective, *optimizers)
         self._rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
@@ -85,6 +91,7 @@ class Run(ABC):
         self._fresh = not self._checkpoint.is_file()
         if not self._fresh:
             self._resume()
+            self._made -= self.seconds
 
     @abstractmethod
     def loss(self) -> Tensor:
@@ -96,7 +103,14 @@ class Run(ABC):
 
     def done(self) -> float:
         """How far the schedule of learning rates has come, from 0 to 1."""
-        return self.step / self.config.steps
+        share = self.step / self.config.steps
+        return share if self.minutes is None else min(1.0, max(share, self._spent()))
+
+    def numbers(self) -> range:
+        """Numbers of the samples that this process has of this step's batch."""
+        share = self.config.batch // self.fabric.world_size
+        first = self.step * self.config.batch + self.fabric.global_rank * share
+        return range(first, first + share)
 
     def rows(self, on_step: Callable[[int], None] | None = None) -> Iterator[Any]:
         """Train, yielding at every validation; `on_step` is told the number of steps done after each of them."""
@@ -104,10 +118,11 @@ class Run(ABC):
         if self._fresh:
             self._claim()
         while True:
-            if self._due():
+            over = self._over()
+            if self._due(over):
                 self.seconds = time.perf_counter() - began
                 yield self._validate(self._total / self._count if self._count else math.nan)
-            if self.step >= c.steps or self.waited >= c.patience:
+            if over or self.waited >= c.patience:
                 return
             try:
                 self._advance(on_step)
@@ -115,13 +130,19 @@ class Run(ABC):
                 if self._between:  # an interruption loses nothing but the step that it interrupts
                     self._keep(time.perf_counter() - began)
                 raise
-            if not self._due() and time.perf_counter() - self._kept > RARELY * self._keeping:
+            if not self._due(self._over()) and time.perf_counter() - self._kept > RARELY * self._keeping:
                 self._keep(time.perf_counter() - began)
 
-    def _due(self) -> bool:
-        """Whether a validation is to be made that was not."""
-        at = self.step % self.config.validate_every == 0 or self.step == self.config.steps
-        return at and self.step != self._validated
+    def _spent(self) -> float:
+        """Share of the minutes that have passed."""
+        return 0.0 if self.minutes is None else (time.monotonic() - self._made) / (60 * self.minutes)
+
+    def _over(self) -> bool:
+        return self.step >= self.config.steps or self._spent() >= 1
+
+    def _due(self, over: bool) -> bool:
+        """Whether a validation is to be made that was not; there is one at the end."""
+        return (over or self.step % self.config.validate_every == 0) and self.step != self._validated
 
     def _advance(self, on_step: Callable[[int], None] | None) -> None:
         loss = self._train()
@@ -205,8 +226,8 @@ class Run(ABC):
         self._kept = time.perf_counter()
         self._keeping = self._kept - began
 
-    def _write(self, row: Any) -> None:
-        write_row(self.folder / "log.csv", asdict(row))
+    def _write(self, row: Progress) -> None:
+        write_row(self.folder / "log.csv", row.row())
         if row.best:
             self.average.save_pretrained(self.folder / "best.safetensors")
         self._save()
@@ -231,6 +252,21 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+def new_model(kind: Callable[[Any], M], config: RunConfig, start: nn.Module | None = None) -> M:
+    """A model of a configuration's settings, its first weights drawn by the seed, or those of `start`.
+
+    Raises
+    ------
+    ValueError
+        The model to start from has weights of other names or shapes.
+    """
+    with seeded(config.seed):
+        model = kind(config.settings)
+    if start is not None:
+        start_from(model, start)
+    return model
 
 
 def start_from(model: nn.Module, other: nn.Module) -> None:

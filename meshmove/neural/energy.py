@@ -17,20 +17,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from meshmove.geometry.quadrature import simplex_rule
+
 from .batch import MeshBatch
 
 __all__ = ["Linearised", "State", "energy", "imbalance", "state"]
 
 #: m(x (k, d), graph (k,)) -> (k,): one positive monitor for each mesh of the batch
 Density = Callable[[Tensor, Tensor], Tensor]
-
-
-def quadrature(dim: int) -> list[list[float]]:
-    """Barycentric coordinates of dim+1 points of equal weight, exact for quadratic functions."""
-    if dim == 2:
-        return [[2 / 3, 1 / 6, 1 / 6], [1 / 6, 2 / 3, 1 / 6], [1 / 6, 1 / 6, 2 / 3]]
-    a, b = 0.1381966011250105, 0.5854101966249685
-    return [[b if i == j else a for j in range(4)] for i in range(4)]
 
 
 @dataclass(eq=False)
@@ -139,7 +133,7 @@ def _sampled(
     """Mean of m on every simplex, and the gradient of its logarithm with respect to the vertices."""
     d = batch.dim
     graph = batch.cell_graph[batch.owner]
-    weights = torch.eye(d + 1).to(points) if rule == "vertices" else points.new_tensor(quadrature(d))
+    weights = torch.eye(d + 1).to(points) if rule == "vertices" else points.new_tensor(simplex_rule(d, 2)[0].T)
     where = points if rule == "vertices" else torch.einsum("qi,sic->sqc", weights, x).reshape(-1, d)
     belongs = batch.node_graph if rule == "vertices" else graph.repeat_interleave(d + 1)
     if slope and not where.requires_grad:

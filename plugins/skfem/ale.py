@@ -40,6 +40,7 @@ from scipy.sparse import csr_matrix
 from skfem.helpers import dot, grad
 
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.quadrature import gauss
 from meshmove.motion.step import Step
 
 __all__ = ["BDF2", "Matrices", "conservative", "convective"]
@@ -207,14 +208,13 @@ def _swept(step: Step, element: skfem.Element, intorder: int | None) -> csr_matr
 
     Its rows sum to what (1, phi_i) loses in the step, exactly: the geometric conservation law.
     """
-    dim = step.mesh.dim()
-    places = (0.5,) if dim == 2 else (0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3))
+    places, weights = gauss(step.mesh.dim() - 1)
     velocity = (step.mesh.doflocs - step.old.doflocs) / step.dt
     parts = []
-    for place in places:
+    for place, weight in zip(places, weights, strict=True):
         there = replace(step.old, doflocs=step.old.doflocs + place * (step.mesh.doflocs - step.old.doflocs))
         basis = _basis(there, element, intorder)
-        parts.append(_sweeping.assemble(basis, velocity=_nodal(basis, velocity)) / len(places))
+        parts.append(_sweeping.assemble(basis, velocity=_nodal(basis, velocity)) * weight)
     return sum(parts[1:], parts[0])
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshmove.geometry import kind_of
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.quadrature import simplex_rule
 
 __all__ = ["cross", "rule_of"]
 
@@ -16,9 +16,5 @@ def cross(a: list[Array], b: list[Array]) -> list[Array]:
 
 def rule_of(dim: int, name: str) -> tuple[Array, Array]:
     """Barycentric coordinates (q, dim+1) of sample points, and their weights (q,), which add up to one."""
-    if name == "fine":
-        x, w = kind_of("triangle" if dim == 2 else "tetra").quadrature(5)
-        return np.concatenate([1 - x.sum(axis=0, keepdims=True), x]).T, w / w.sum()
-    # where dim+1 points integrate quadratic functions exactly
-    a, b = (1 / 6, 2 / 3) if dim == 2 else (0.1381966011250105, 0.5854101966249685)
-    return np.full((dim + 1, dim + 1), a) + (b - a) * np.eye(dim + 1), np.full(dim + 1, 1 / (dim + 1))
+    x, w = simplex_rule(dim, 5 if name == "fine" else 2)
+    return np.ascontiguousarray(x.T), w / w.sum()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,8 @@ from torch import Tensor
 from meshmove.geometry import CellMesh
 from meshmove.learning.alone import Alone
 from meshmove.learning.config import RunConfig
-from meshmove.learning.run import Run, seeded, start_from
+from meshmove.learning.progress import Progress as RunProgress
+from meshmove.learning.run import Run, new_model
 from meshmove.procedural.fields import AnalyticFields
 
 from .network import Aligner, Settings
@@ -41,10 +41,7 @@ class Config(RunConfig):
     pool: int = 700
     fields: int = 24
     learning_rate: float = 2e-3
-    clip: float = 1.0
     average: float = 0.995
-    seed: int = 0
-    validate_every: int = 100
     validation: int = 96
     patience: int = 1000
     minutes: float | None = None
@@ -57,22 +54,17 @@ CONFIGS: dict[str, Config] = {
 
 
 @dataclass(frozen=True)
-class Progress:
-    """One validation: where the run is, and how the averaged weights do on meshes and fields never trained on.
+class Progress(RunProgress):
+    """One validation.
 
     `gain`: by what factor the H1 error of the interpolant falls, in the geometric mean; `worst`: the fifth percentile
     of it; `cut`: share of meshes of which the guard let less than half of the last step through.
     """
 
-    step: int
-    steps: int
-    seconds: float
-    train_loss: float
     loss: float
     gain: float
     worst: float
     cut: float
-    best: bool
 
 
 def fit(
@@ -116,15 +108,11 @@ class _Run(Run):
         meshes: Sequence[CellMesh] | None,
         workers: int,
     ) -> None:
-        self._began = time.monotonic()
-        with seeded(config.seed):
-            model = Aligner(config.settings)
-        if start is not None:
-            start_from(model, start)
+        model = new_model(Aligner, config, start)
         optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=1e-4)
         super().__init__(config, folder, fabric, model, Objective(model), optimizer)
-        self._began -= self.seconds
         self.config: Config
+        self.minutes = config.minutes
         if meshes is None:
             pool = list(make_meshes(config.pool, config.nodes, config.seed))
             held_out = list(make_meshes(config.validation, config.nodes, config.seed + 1_000_003))
@@ -133,21 +121,6 @@ class _Run(Run):
         options: dict[str, Any] = {"nodes": config.batch, "device": fabric.device, "workers": workers}
         self._pool = groups(pool, fields=config.fields, seed=config.seed, **options)
         self._held_out = groups(held_out, fields=2, seed=config.seed + 1, **options)
-
-    def done(self) -> float:
-        share = super().done()
-        if self.config.minutes is None:
-            return share
-        return min(1.0, max(share, (time.monotonic() - self._began) / (60 * self.config.minutes)))
-
-    def _due(self) -> bool:
-        return super()._due() or (self.done() >= 1 and self.step != self._validated)
-
-    def rows(self, on_step: Callable[[int], None] | None = None) -> Iterator[Progress]:
-        for row in super().rows(on_step):
-            yield row
-            if self.done() >= 1:
-                return
 
     def loss(self) -> Tensor:
         generator = torch.Generator().manual_seed(1_000_000 * self.config.seed + self.step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from meshmove.geometry.quadrature import simplex_rule
 from meshmove.procedural.fields import AnalyticFields
 
 from .features import Cells, deformation, predicted
@@ -17,17 +18,14 @@ __all__ = ["Objective", "interpolation_error", "predicted_error"]
 
 #: weights of the cells' distortion, and of cells that the guard had to save
 DISTORTION, SAVED = 0.003, 3.0
-#: exact for |grad e|^2 of a quadratic field: three points; degree 4: six (Dunavant 1985)
-THREE = [[2 / 3, 1 / 6, 1 / 6], [1 / 6, 2 / 3, 1 / 6], [1 / 6, 1 / 6, 2 / 3]]
-_A, _B = 0.445948490915965, 0.091576213509771
-SIX = [[1 - 2 * a if k == j else a for k in range(3)] for a in (_A, _B) for j in range(3)]
-SIX_WEIGHTS = [0.223381589678011] * 3 + [0.109951743655322] * 3
+#: degrees of quadrature: exact for |grad e|^2 of a quadratic field, three points; and six
+USUAL, FINE = 2, 4
 
 
 def interpolation_error(batch: Triangles, field: AnalyticFields, x: Tensor, fine: bool = False) -> Tensor:
     """Squared H1 seminorm (B,) of u - Iu on each mesh, its nodes at x (n, 2); `fine`: by six points a cell."""
-    rule = x.new_tensor(SIX if fine else THREE)
-    weights = x.new_tensor(SIX_WEIGHTS if fine else [1 / 3] * 3)
+    points, parts = simplex_rule(2, FINE if fine else USUAL)
+    rule, weights = x.new_tensor(points.T), x.new_tensor(2 * parts)
     u = batch.corners(field.value(x, batch.node_graph)[:, None])[:, :, 0]
     cells = Cells.of(batch, x)
     slope = (u[:, None].permute(1, 2, 0) * cells.slopes).sum(1).T

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from meshmove.learning.config import RunConfig
 from meshmove.learning.optimizers import fabric_of
-from meshmove.learning.run import Run, seeded, start_from
+from meshmove.learning.progress import Progress as RunProgress
+from meshmove.learning.run import Run, new_model
 from meshmove.neural.dmm import DMM, Settings
 
 from .objective import Objective
@@ -23,8 +24,7 @@ __all__ = ["CONFIGS", "Config", "Progress", "fit"]
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """A training run. `batch` meshes a step in all, whatever the number of devices; `patience`: validations without
-    improvement before the run stops early."""
+    """A training run, on a `pool` of meshes of so many `nodes`; samples are meshes with a monitor each."""
 
     settings: Settings = field(default_factory=Settings)
     steps: int = 3000
@@ -32,12 +32,7 @@ class Config(RunConfig):
     nodes: tuple[int, int] = (150, 700)
     pool: int = 1024
     learning_rate: float = 3e-3
-    clip: float = 1.0
     average: float = 0.995
-    seed: int = 0
-    validate_every: int = 100
-    validation: int = 48
-    patience: int = 12
 
 
 #: by dimension and name
@@ -50,17 +45,13 @@ CONFIGS: dict[tuple[int, str], Config] = {
 
 
 @dataclass(frozen=True)
-class Progress:
-    """One validation: where the run is, and how the averaged weights do on meshes and monitors never trained on."""
+class Progress(RunProgress):
+    """One validation; of the averaged weights' moves the loss, the imbalance that they leave, and the share of meshes
+    whose step was cut by half."""
 
-    step: int
-    steps: int
-    seconds: float
-    train_loss: float
     loss: float
     imbalance: float
     cut: float
-    best: bool
 
 
 def fit(
@@ -95,10 +86,7 @@ class _Run(Run):
     kind, progress, criterion = "dmm", Progress, "loss"
 
     def __init__(self, config: Config, folder: str | Path, fabric: Any, start: DMM | None = None) -> None:
-        with seeded(config.seed):
-            model = DMM(config.settings)
-        if start is not None:
-            start_from(model, start)
+        model = new_model(DMM, config, start)
         optimizer = torch.optim.Adam(model.parameters(), config.learning_rate)
         super().__init__(config, folder, fabric, model, Objective(model), optimizer)
         dim = config.settings.dim
@@ -107,11 +95,8 @@ class _Run(Run):
         self._validation = config.validation
 
     def loss(self) -> Tensor:
-        f = self.fabric
-        share = self.config.batch // f.world_size
-        first = self.step * self.config.batch + f.global_rank * share
-        batch, monitor = self._samples.batch(range(first, first + share))
-        return self.objective(batch.to(f.device), monitor.to(f.device))[0]
+        batch, monitor = self._samples.batch(self.numbers())
+        return self.objective(batch.to(self.fabric.device), monitor.to(self.fabric.device))[0]
 
     def measure(self) -> dict[str, float]:
         objective, sums, count = Objective(self.average), torch.zeros(3), 0

@@ -14,31 +14,25 @@ __all__ = ["CONFIGS", "Config"]
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """A training run.
+    """A training run; samples are problems.
 
-    `batch` problems a step in all, whatever the number of devices, a share of `unlabelled` of them without a solution,
-    of `bubbles` with one that vanishes on sides;
-    `interior` and `edge`: points of each at which the loss looks; `average`: decay of the weights' running average;
-    `patience`: validations without improvement before the run stops early; `half`: the encoder in bfloat16.
+    A share of `unlabelled` of them is without a solution, one of `bubbles` has a solution that vanishes on sides;
+    `interior` and `edge`: points of each at which the loss looks; `decay`: of the weight matrices; `half`: the encoder
+    in bfloat16.
     """
 
     settings: Settings = field(default_factory=Settings)
-    weights: Weights = field(default_factory=Weights)
     steps: int = 1900
     batch: int = 32
+    weights: Weights = field(default_factory=Weights)
     interior: int = 208
     edge: int = 112
     unlabelled: float = 0.125
     bubbles: float = 0.3
-    learning_rate: float = 1e-3
     decay: float = 0.02
-    clip: float = 1.0
-    average: float = 0.998
     half: bool = True
-    seed: int = 0
     validate_every: int = 150
     validation: int = 256
-    patience: int = 12
 
 
 #: `full` has the published encoder: pictures of 224 pixels, depths 2, 2, 10, 2, width 128, windows of 7

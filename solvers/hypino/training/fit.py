@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from meshmove.learning.optimizers import fabric_of
-from meshmove.learning.run import Run, seeded, start_from
+from meshmove.learning.progress import Progress as RunProgress
+from meshmove.learning.run import Run, new_model
 from meshmove.solvers.hypino.hypino import HyPINO
 
 from .config import CONFIGS, Config
@@ -25,21 +26,16 @@ HELD_OUT = 7_000_003
 
 
 @dataclass(frozen=True)
-class Progress:
-    """One validation: where the run is, and how the averaged weights do on problems never trained on.
+class Progress(RunProgress):
+    """One validation.
 
     `error` is the median relative L2 error of the emitted solutions, `mean_log` the mean of its logarithm (what decides
     on the best weights), `projected` the geometric mean after least squares over the emitted features.
     """
 
-    step: int
-    steps: int
-    seconds: float
-    train_loss: float
     error: float
     mean_log: float
     projected: float
-    best: bool
 
 
 def fit(
@@ -75,10 +71,7 @@ class _Run(Run):
     config: Config
 
     def __init__(self, config: Config, folder: str | Path, fabric: Any, start: HyPINO | None = None) -> None:
-        with seeded(config.seed):
-            model = HyPINO(config.settings)
-        if start is not None:
-            start_from(model, start)
+        model = new_model(HyPINO, config, start)
         matrices = [p for p in model.parameters() if p.ndim > 1]
         rest = [p for p in model.parameters() if p.ndim < 2]
         groups = [{"params": matrices, "weight_decay": config.decay}, {"params": rest, "weight_decay": 0.0}]

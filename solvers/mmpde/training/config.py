@@ -13,7 +13,7 @@ __all__ = ["CONFIGS", "Config"]
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """A training run.
+    """A training run; samples are bundles of frames, one after the other.
 
     The names in `settings` are those of the data. `ahead`: share of the steps in which the branch on the mesh learns;
     then that on the moved mesh does, each by a schedule of its own. `unroll`: most bundles that follow each other in a
@@ -30,14 +30,11 @@ class Config(RunConfig):
     learning_rate: float = 2e-3
     matrices: float = 0.01
     decay: float = 1e-5
-    clip: float = 1.0
-    average: float = 0.998
     ahead: float = 0.6
     unroll: int = 4
     pushforward: float = 0.7
     noise: float = 0.0
     half: bool = False
-    seed: int = 0
     validate_every: int = 1000
     validation: int = 40
     patience: int = 20

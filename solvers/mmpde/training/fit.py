@@ -14,7 +14,8 @@ from torch import Tensor
 
 from meshmove.adaptation.following import MONITOR, Moving
 from meshmove.learning.optimizers import fabric_of, matrices_apart
-from meshmove.learning.run import Run, seeded
+from meshmove.learning.progress import Progress as RunProgress
+from meshmove.learning.run import Run, new_model
 from meshmove.monitors import Monitor
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 from meshmove.solvers.mmpde.network import TwoBranches
@@ -28,20 +29,15 @@ __all__ = ["Progress", "StepperRun", "fit"]
 
 
 @dataclass(frozen=True)
-class Progress:
-    """One validation, with averaged weights on trajectories never trained on.
+class Progress(RunProgress):
+    """One validation.
 
     `error`: mean relative L2 error over a bundle, by values at the moved nodes once that branch learns. `rollout`: the
     same over the last of the unrolled ones.
     """
 
-    step: int
-    steps: int
-    seconds: float
-    train_loss: float
     error: float
     rollout: float
-    best: bool
 
 
 def fit(
@@ -116,8 +112,7 @@ class StepperRun(Run):
         show: bool,
     ) -> None:
         data, validation = sets
-        with seeded(config.seed):
-            model = TwoBranches(config.settings)
+        model = new_model(TwoBranches, config)
         self._moves = model.monitor, model.mover = moves
         if start is None:
             calibrate(model, data)
@@ -159,18 +154,17 @@ class StepperRun(Run):
         return self.step / first if self.step < first else (self.step - first) / max(1, last - first)
 
     def loss(self) -> Tensor:
-        c, f = self.config, self.fabric
+        c = self.config
         moved, rng = self.step >= self._ahead, np.random.default_rng([c.seed, self.step])
         late = self.done() >= c.pushforward and len(self._samples) > 1
         # the branch on the moved mesh has to know what is carried there
         drawn = rng.integers(0, len(self._samples)) if moved else rng.integers(1, len(self._samples)) if late else 0
         samples = self._samples[drawn]
-        share = c.batch // f.world_size
-        first = self.step * c.batch + f.global_rank * share
-        ids = samples.shuffled(range(first, first + share), c.seed)
-        generator = torch.Generator().manual_seed((c.seed + 1) * 1_000_003 + first)
+        numbers = self.numbers()
+        ids = samples.shuffled(numbers, c.seed)
+        generator = torch.Generator().manual_seed((c.seed + 1) * 1_000_003 + numbers[0])
         batch = samples.batch(ids, moved)
-        return self.objective(batch.to(f.device), generator)
+        return self.objective(batch.to(self.fabric.device), generator)
 
     def measure(self) -> dict[str, float]:
         c, moved = self.config, self.step >= self._ahead

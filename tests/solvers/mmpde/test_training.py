@@ -1,10 +1,6 @@
-"""Training of the time stepper: resumable to the bit, the same on one process and on two, with clear errors."""
+"""Training of the time stepper: its branches, what is unrolled, clear errors (the loop: `learning/`)."""
 
-import csv
 import itertools
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from meshmove.learning.weights import WeightsError, read_weights
+from meshmove.learning.weights import read_weights
 from meshmove.solvers.data import DatasetError
 from meshmove.solvers.mmpde import CONFIGS, MMPDE, fit
 from meshmove.solvers.mmpde.training.config import Config
-from meshmove.solvers.mmpde.training.fit import StepperRun
 from tests.solvers.mmpde.cases import TINY, burgers, dataset
 
 
@@ -43,10 +38,6 @@ def tensors(folder):
     return read_weights(Path(folder) / "checkpoint.safetensors", "mmpde-checkpoint")[1]
 
 
-def table(folder):
-    return list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
-
-
 def changed(**settings):
     return replace(TINY, settings=replace(TINY.settings, **settings))
 
@@ -60,22 +51,11 @@ def whole(tmp_path_factory, cache):
 def test_a_run_leaves_a_model_and_a_log(whole):
     folder, rows = whole
     assert [r.step for r in rows] == [0, 2, 4] and rows[0].best
-    assert [float(r["error"]) for r in table(folder)] == [r.error for r in rows]
     model = MMPDE.from_pretrained(folder / "best.safetensors")
     assert model.settings == TINY.of(dataset()).settings
     assert model.settings.boundaries == ("bottom", "left", "right", "top")
     assert model.settings.attributes == ("viscosity",)
     assert float(model.step) == pytest.approx(0.1)
-
-
-@pytest.mark.parametrize("upto", [1, 2])
-def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(whole, tmp_path, cache, upto):
-    folder, rows = whole
-    rest = run(TINY, tmp_path, cache, upto)[1:] + run(TINY, tmp_path, cache)
-    assert [replace(r, seconds=0) for r in rest] == [replace(r, seconds=0) for r in rows[1:]]
-    ours, theirs = tensors(tmp_path), tensors(folder)
-    assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
-    assert run(TINY, tmp_path, cache) == []  # it is at its end
 
 
 def test_interruption_within_unrolling_and_noise_changes_nothing_either(tmp_path, cache):
@@ -84,112 +64,6 @@ def test_interruption_within_unrolling_and_noise_changes_nothing_either(tmp_path
     rest = run(config, tmp_path / "b", cache, 2)[1:] + run(config, tmp_path / "b", cache)
     assert [replace(r, seconds=0) for r in rest] == [replace(r, seconds=0) for r in rows[1:]]
     assert rows[-1].rollout != rows[-1].error
-
-
-class Stop(Exception):
-    """Of the user, who has seen enough."""
-
-
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
-@pytest.mark.parametrize("how", [Stop, KeyboardInterrupt])
-def test_a_run_that_is_interrupted_between_validations_goes_on_where_it_was(whole, tmp_path, cache, at, how):
-    folder, rows = whole
-    seen = []
-
-    def on_step(step):
-        seen.append(step)
-        if step == at:
-            raise how
-
-    first = []
-    with pytest.raises(how):
-        for row in fit(TINY, tmp_path, data=dataset(), cache=cache, accelerator="cpu", on_step=on_step):
-            first.append(row)
-    rest = list(fit(TINY, tmp_path, data=dataset(), cache=cache, accelerator="cpu", on_step=seen.append))
-    assert seen == [1, 2, 3, 4]  # none is done twice
-    assert [replace(r, seconds=0) for r in (first + rest)[1:]] == [replace(r, seconds=0) for r in rows[1:]]
-    ours, theirs = tensors(tmp_path), tensors(folder)
-    assert all(torch.equal(ours[k], theirs[k]) for k in ours)
-    assert [r["step"] for r in table(tmp_path)] == ["0", "2", "4"]
-
-
-def test_before_the_first_validation_too(whole, tmp_path, cache, monkeypatch):
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StepperRun, "measure", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(TINY, tmp_path, cache)
-    assert not (tmp_path / "log.csv").exists()
-    rows = run(TINY, tmp_path, cache)
-    assert [replace(r, seconds=0) for r in rows[1:]] == [replace(r, seconds=0) for r in whole[1][1:]]
-
-
-def test_a_step_that_is_interrupted_is_done_again(whole, tmp_path, cache, monkeypatch):
-    """Nothing half-done is written: the checkpoint is that before the step."""
-    loss, count = StepperRun.loss, []
-
-    def killed(self):
-        count.append(self.step)
-        if len(count) == 4:
-            raise KeyboardInterrupt
-        return loss(self)
-
-    monkeypatch.setattr(StepperRun, "loss", killed)
-    with pytest.raises(KeyboardInterrupt):
-        run(TINY, tmp_path, cache)
-    run(TINY, tmp_path, cache)
-    assert count == [0, 1, 2, 3, 3]
-    ours, theirs = tensors(tmp_path), tensors(whole[0])
-    assert all(torch.equal(ours[k], theirs[k]) for k in ours)
-
-
-def test_a_log_that_is_ahead_of_the_checkpoint_is_written_again(whole, tmp_path, cache):
-    run(TINY, tmp_path, cache, 2)
-    kept = (tmp_path / "checkpoint.safetensors").read_bytes()
-    run(TINY, tmp_path, cache)
-    (tmp_path / "checkpoint.safetensors").write_bytes(kept)  # as if killed before it was written
-    run(TINY, tmp_path, cache)
-    assert [r["error"] for r in table(tmp_path)] == [r["error"] for r in table(whole[0])]
-
-
-@pytest.mark.parametrize("name", ["log.csv", "best.safetensors"])
-def test_a_folder_of_another_run_is_not_written_to(tmp_path, cache, name):
-    (tmp_path / name).write_text("precious")
-    with pytest.raises(FileExistsError, match=f"{name}, but no checkpoint"):
-        run(TINY, tmp_path, cache)
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [(name, "precious")]
-
-
-SCRIPT = """
-import sys, warnings
-warnings.simplefilter("ignore")
-import torch
-torch.set_num_threads(1)
-from tests.solvers.mmpde.cases import TINY, dataset
-from meshmove.solvers.mmpde import fit
-if __name__ == "__main__":
-    for row in fit(TINY, sys.argv[1], data=dataset(), devices=2, accelerator="cpu"):
-        pass
-"""
-
-
-def test_two_processes_train_as_one_with_the_whole_batch(whole, tmp_path):
-    script, here = tmp_path / "train.py", Path(__file__).parents[3]
-    script.write_text(SCRIPT)
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-    environment = keep | {"PYTHONPATH": str(here), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, str(script), str(tmp_path / "run")]
-    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    for name, ours in tensors(whole[0]).items():
-        if not name.startswith("optimizer"):
-            gap = (tensors(tmp_path / "run")[name] - ours).abs()
-            # Adam turns the rounding of a vanishing gradient into a step; of a few weights in a thousand
-            assert float(gap.max()) < 5e-3 and float((gap > 2e-4).double().mean()) < 2e-2, name
-    for a, b in zip(table(whole[0]), table(tmp_path / "run"), strict=True):
-        assert float(a["train_loss"]) == pytest.approx(float(b["train_loss"]), rel=1e-3, nan_ok=True)
 
 
 def test_the_loss_falls_on_the_data_that_it_is_trained_on(tmp_path, cache):
@@ -284,14 +158,6 @@ def test_a_fitted_model_is_a_new_one(tmp_path, cache):
     assert float(model.step) == float(best.step)
 
 
-def test_a_truncated_checkpoint_is_named(whole, tmp_path, cache):
-    run(TINY, tmp_path, cache, 1)
-    file = tmp_path / "checkpoint.safetensors"
-    file.write_bytes(file.read_bytes()[:-500])
-    with pytest.raises(WeightsError, match="checkpoint.safetensors"):
-        run(TINY, tmp_path, cache)
-
-
 def test_training_goes_on_from_a_model_on_other_data(whole, tmp_path, cache):
     trained = MMPDE.from_pretrained(whole[0] / "best.safetensors")
     rows = run(TINY, tmp_path / "more", cache, data=dataset(burgers(seed=5)), start=trained)
@@ -310,9 +176,7 @@ def test_no_more_is_unrolled_than_trajectories_reach(tmp_path, cache):
     assert long[-1].rollout == short[-1].rollout != long[-1].error
 
 
-def test_what_cannot_be_trained_is_refused(whole, tmp_path, cache):
-    with pytest.raises(ValueError, match="checkpoint of this configuration.*another folder"):
-        run(replace(TINY, seed=3), whole[0], cache)
+def test_what_cannot_be_trained_is_refused(tmp_path, cache):
     with pytest.raises(DatasetError, match="at least 3 frames.*bundles of 2"):
         run(TINY, tmp_path, cache, data=dataset(burgers(frames=2)))
     with pytest.raises(DatasetError, match="at least two trajectories"):
