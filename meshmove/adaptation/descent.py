@@ -17,8 +17,9 @@ from meshmove.monitors import NodalDensity
 from meshmove.movers import Ritz, moved_by
 from meshmove.movers.lift import Lift
 
-from .adapt import Options, adapt, finish, read_options
+from .adapt import Options, adapt, read_options
 from .energy import EnergyOfMesh, Examined
+from .finish import finish
 from .result import Adaptation
 from .settle import Placing
 from .unit_mesh import Result, Stage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -137,11 +137,20 @@ class BothNorms:
     """Geometric mean of the predicted L2 error and the predicted H1 error, which `Alignment` descends.
 
     What descent gains in H1 it may lose in L2, where cells become very long; the mean does not let either go far.
+
+    `fields`: of the L2 error, in their unit. `plain`: that error over the one at rest, where something else than
+    `fields` predicts it.
     """
 
-    def __init__(self, fields: Predicts, objective: Alignment, rest: Array) -> None:
-        self._fields, self._objective = fields, objective
+    def __init__(
+        self, fields: Predicts, objective: Alignment, rest: Array, plain: Callable[[Array], float] | None = None
+    ) -> None:
+        self._fields, self.objective, self._plain = fields, objective, plain
         self.rest = self(rest)
 
     def __call__(self, points: Array) -> float:
-        return float(np.sqrt(self._fields(points) * self._fields.rest * self._objective.error(points)))
+        return float(np.sqrt(self.plain(points) * self.objective.error(points)) * self._fields.rest)
+
+    def plain(self, points: Array) -> float:
+        """The predicted L2 error over that at rest."""
+        return self._fields(points) / self._fields.rest if self._plain is None else self._plain(points)

@@ -28,6 +28,7 @@ from meshmove.movers import Align, Alignment, Move, Mover, Problem, moved_by
 from meshmove.movers.objectives.volumes import VOLUME
 from meshmove.outcomes import Outcome
 
+from .alignment import aligned_from, both_norms
 from .choice import Chosen, Trials, choose, transport
 from .own_hessian import OwnHessian
 from .prediction import BothNorms, Predictor, Predicts, SharpPredictor
@@ -145,7 +146,7 @@ class Stage:
         )
 
     def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> Result:
-        aligned = isinstance(monitor, Monitor) and monitor.intensity is None and self._can_align(fields)
+        aligned = isinstance(monitor, Monitor) and monitor.intensity is None and fields.degree == 1
         if isinstance(mover, Align) and not aligned:
             mover = mover.transport
         if not isinstance(monitor, Monitor):
@@ -187,7 +188,11 @@ class Stage:
             carrier = mover.transport if isinstance(mover, Align) else mover
             trials = Trials(indicator, self.current, locator, predict, self.problem, carrier, self.start, effort)
             if isinstance(mover, Align) or (aligned and _aligns(mover, self.base)):
-                return self._aligned(fields.element, monitor, trials, predict, mover, effort)
+                distortion = mover.distortion if isinstance(mover, Align) else SHAPES
+                both = both_norms(predict, self.base, self.facets, self.slide, self.current.points, distortion)
+                carried = transport(monitor, trials) if isinstance(mover, Align) else trials.unmoved(monitor)
+                out = aligned_from(carried, both, self.start, self.problem, mover, effort)
+                return replace(self._judged(out, both, fields.element, automatic=True), objective="alignment")
             out = choose(monitor, trials, self.current.dim)
         else:
             values = monitor.values(self.current, indicator)
@@ -195,28 +200,6 @@ class Stage:
             move = moved_by(mover, self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
         return self._judged(out, predict, fields.element, automatic=monitor.intensity is None)
-
-    def _can_align(self, fields: Fields) -> bool:
-        return fields.degree == 1
-
-    def _aligned(
-        self, element: str, monitor: Monitor, trials: Trials, fields: Predicts, mover: Mover, effort: float
-    ) -> Result:
-        """Transport to the monitor, then descent of the predicted H1 error; or a mover that lowers it by itself."""
-        slide, rest = self.slide, self.current.points
-        distortion = mover.distortion if isinstance(mover, Align) else SHAPES
-        objective = Alignment(self.base, fields.hessians, rest, distortion, slide.curved_edges, slide.shells)
-        predict = BothNorms(fields, objective, rest)
-        carried = transport(monitor, trials) if isinstance(mover, Align) else trials.unmoved(monitor)
-        start, before = self.start, 0
-        if carried.move is not None and predict(carried.move.points) < predict.rest:
-            start, before = carried.move.points, carried.move.iterations
-        move = moved_by(mover, self.problem(carried.density, start, effort, predict, objective))
-        move = replace(move, iterations=before + move.iterations)
-        out = replace(carried, move=move, error=predict(move.points))
-        if out.error > predict.rest:
-            out = replace(out, move=None, error=predict.rest)
-        return replace(self._judged(out, predict, element, automatic=True), objective="alignment")
 
     def _unjudged(
         self, fields: Fields, monitor: Monitor, indicator: Array, locator: PointLocator, mover: Mover, effort: float

@@ -1,0 +1,62 @@
+"""The second stage of a move to a field: from where cells were carried, descent of the predicted H1 error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from meshmove.geometry import CellMesh, Facets, Slide
+from meshmove.geometry.arrays import Array
+from meshmove.movers import Alignment, Mover, Problem, moved_by
+
+from .choice import Chosen
+from .galerkin import Galerkin
+from .prediction import BothNorms, Predicts
+
+__all__ = ["aligned_from", "both_norms"]
+
+
+#: of the way that descent went, where the L2 error is looked at if it rises at the end
+SHARES = (0.5, 0.25, 0.125, 0.0625)
+
+States = Callable[[object, Array, float, BothNorms, Alignment], Problem]
+
+
+def both_norms(
+    fields: Predicts, mesh: CellMesh, facets: Facets, slide: Slide, rest: Array, distortion: float
+) -> BothNorms:
+    """What judges alignment, and is descended by it, for fields at node positions `rest`; `mesh` is the reference."""
+    hessians = fields.hessians
+    objective = Alignment(mesh, hessians, rest, distortion, slide.curved_edges, slide.shells)
+    simplices = all(b.kind.is_simplex for b in mesh.blocks)
+    return BothNorms(fields, objective, rest, None if simplices else Galerkin(hessians, facets, rest))
+
+
+def aligned_from(
+    carried: Chosen, predict: BothNorms, start: Array, problem: States, mover: Mover, effort: float
+) -> Chosen:
+    """Descent from where cells were carried, or from the start where that is better; no move where neither helps.
+
+    `problem` states the problem of a density, a start, an effort, what judges and what is descended.
+    """
+    before = 0
+    if carried.move is not None and predict(carried.move.points) < predict.rest:
+        start, before = carried.move.points, carried.move.iterations
+    stated = problem(carried.density, start, effort, predict, predict.objective)
+    move = moved_by(mover, stated)
+    move = replace(move, points=_within(predict, stated, move.points), iterations=before + move.iterations)
+    out = replace(carried, move=move, error=predict(move.points))
+    return out if out.error <= predict.rest else replace(out, move=None, error=predict.rest)
+
+
+def _within(predict: BothNorms, problem: Problem, points: Array) -> Array:
+    """`points`, or where they would have a larger L2 error than the mesh that came, the best on the way to them.
+
+    Where the L2 error of that mesh is less than second derivatives tell, as for harmonic fields on squares, descent of
+    the H1 error raises it in the end; the first part of the way lowers both.
+    """
+    if predict.plain(points) <= 1:
+        return points
+    on_the_way = [problem.slide.retract(problem.start + t * (points - problem.start)) for t in SHARES]
+    valid = [there for there in on_the_way if problem.admissible(there)]
+    return min([problem.start, *valid], key=predict.plain)
