@@ -19,7 +19,7 @@ def main() -> int:
         print("Expected an environment without torch (it is there)")
         return 1
     ring = PROBLEMS["ring"]
-    loop = meshmove.adapt_loop(ring.mesh(12), lambda mesh: solve_poisson(mesh, ring)[0])
+    loop = meshmove.adapt_loop(ring.mesh(12), lambda mesh: solve_poisson(mesh, ring.source, ring.exact))
     moving = meshmove.MovingMesh(skfem.MeshTri().refined(3))
     moving.start(lambda x: np.tanh(9 * (x[0] - 0.4)))
     moving.step(np.tanh(9 * (moving.mesh.p[0] - 0.5)), dt=0.1)
