@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 
 from meshmove.geometry.arrays import Array, Ids
 
-from .curvilinear import QUADRATIC
+from .cells.curvilinear import QUADRATIC
 from .mesh import CellBlock, CellMesh
 
 __all__ = ["MidNodes"]

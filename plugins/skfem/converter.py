@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from skfem.generic_utils import OrientedBoundary
 
 from meshmove.geometry.cells import kind_of
-from meshmove.geometry.curvilinear import QUADRATIC
+from meshmove.geometry.cells.curvilinear import QUADRATIC
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError, first_ids
 from meshmove.geometry.location import Location
 from meshmove.geometry.mesh import CellBlock, CellMesh
