@@ -9,7 +9,26 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ("geometry", "meshmove", "solvers", "plugins")
 FILES = [p for folder in SOURCE for p in sorted((ROOT / folder).rglob("*.py"))]
-LINES, FUNCTION, FOLDER = 300, 60, 14
+LINES, FUNCTION, FOLDER = 300, 60, 13
+
+#: what is larger today, and may not grow; each of these leaves the list with the work that is being done there
+FILES_OVER = {
+    "meshmove/adaptation/adapt.py": 309,
+    "meshmove/motion/moving_mesh.py": 301,
+    "meshmove/movers/monge_ampere.py": 308,
+    "meshmove/movers/objectives/alignment.py": 327,
+}
+FUNCTIONS_OVER = {
+    "meshmove/movers/descent.py: minimise": 89,
+    "meshmove/movers/relaxation.py: relax": 62,
+    "plugins/pictures/meshes.py: plot": 84,
+}
+FOLDERS_OVER = {"meshmove/movers": 14, "solvers/pde": 14}
+
+
+def beyond(found, known):
+    """What is found and not known, or larger than that."""
+    return {name: size for name, size in found.items() if size > known.get(name, 0)}
 
 
 def lines_of(function):
@@ -28,17 +47,18 @@ def name(path):
 
 
 def test_files():
-    assert {name(p): n for p in FILES if (n := len(p.read_text().splitlines())) > LINES} == {}
+    found = {name(p): n for p in FILES if (n := len(p.read_text().splitlines())) > LINES}
+    assert not beyond(found, FILES_OVER)
 
 
 def test_functions():
-    long = {f"{name(p)}: {f.name}": n for p in FILES for f in functions(p) if (n := lines_of(f)) > FUNCTION}
-    assert long == {}
+    found = {f"{name(p)}: {f.name}": n for p in FILES for f in functions(p) if (n := lines_of(f)) > FUNCTION}
+    assert not beyond(found, FUNCTIONS_OVER)
 
 
 def test_folders():
     count = Counter(name(p.parent) for p in FILES if p.name != "__init__.py")
-    assert {folder: n for folder, n in count.items() if n > FOLDER} == {}
+    assert not beyond({folder: n for folder, n in count.items() if n > FOLDER}, FOLDERS_OVER)
 
 
 @pytest.mark.parametrize(
