@@ -15,10 +15,10 @@ from scipy.sparse import csr_matrix
 
 from meshmove.geometry.arrays import Array, Ids
 
-from .curvilinear import QUADRATIC
+from .cells.curvilinear import QUADRATIC
 from .mesh import CellBlock, CellMesh
 
-__all__ = ["MidNodes"]
+__all__ = ["MidNodes", "turned"]
 
 
 class MidNodes:
@@ -55,7 +55,7 @@ class MidNodes:
         old, new = self._chords(self._mesh.points), self._chords(points)
         before, after = (np.linalg.norm(c, axis=1, keepdims=True) for c in (old, new))
         u, v = old / before, new / np.maximum(after, 1e-300)
-        return _turned(self.bulge, u, v) * (after / before) ** 2
+        return turned(self.bulge, u, v) * (after / before) ** 2
 
     def displacement(self, step: Array, bend: Array | float = 1.0, bulges: Array | None = None) -> Array:
         """Displacement (n_nodes, dim) of all nodes, for that of the vertices (n, dim).
@@ -132,7 +132,7 @@ def _around(block: CellBlock) -> Iterator[tuple[Ids, Ids, Ids]]:
             yield rows[:, k], rows[:, list(vertices)], rows[:, middles]
 
 
-def _turned(b: Array, u: Array, v: Array) -> Array:
+def turned(b: Array, u: Array, v: Array) -> Array:
     """Vectors b (k, dim) under the smallest rotation that takes unit vectors u to v (Rodrigues).
 
     With s = u + v it is b - s (s.b) / (1 + u.v) + 2 v (u.b); half a turn, which no edge makes, is left out.

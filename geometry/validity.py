@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.arrays import Array, Ids
 
-from .bernstein import NEGATIVE, POSITIVE, TOUCHING
-from .curvilinear import QUADRATIC, Curvilinear, curvilinear
+from .cells.bernstein import NEGATIVE, POSITIVE, TOUCHING
+from .cells.curvilinear import QUADRATIC, Curvilinear, curvilinear
 from .mesh import CellMesh
 from .quality import corner_volumes
 

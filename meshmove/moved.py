@@ -14,7 +14,11 @@ __all__ = ["MOVED", "install"]
 
 #: old name -> new one; what lay below an old name lies below the new one
 MOVED = {
+    "meshmove.geometry.bernstein": "meshmove.geometry.cells.bernstein",
     "meshmove.geometry.boundary": "meshmove.geometry.sliding",
+    "meshmove.geometry.curvilinear": "meshmove.geometry.cells.curvilinear",
+    "meshmove.geometry.sliding.normals": "meshmove.geometry.sliding.smooth.normals",
+    "meshmove.geometry.sliding.patches": "meshmove.geometry.sliding.smooth.patches",
     "meshmove.inputs": "meshmove.meshes.source",
     "meshmove.io": "meshmove.meshes.files.io",
     "meshmove.loop": "meshmove.adaptation.loop",
@@ -37,7 +41,11 @@ MOVED = {
     "meshmove.solvers.hypino.solution": "meshmove.solvers.solution.solution",
     "meshmove.solvers.hypino.sweeps": "meshmove.solvers.hypino.rough_solution",
     "meshmove.solvers.hypino.target": "meshmove.solvers.hypino.emitted",
+    "meshmove.solvers.mmpde.known": "meshmove.solvers.mmpde.prior.known",
     "meshmove.solvers.mmpde.model": "meshmove.solvers.mmpde.network",
+    "meshmove.solvers.mmpde.rest": "meshmove.solvers.mmpde.prior.rest",
+    "meshmove.solvers.mmpde.seen": "meshmove.solvers.mmpde.prior.seen",
+    "meshmove.solvers.mmpde.shapes": "meshmove.solvers.mmpde.prior.shapes",
     "meshmove.solvers.mmpde.trajectory": "meshmove.solvers.mmpde.rollout",
     "meshmove.solvers.pde.evaluation": "meshmove.solvers.fem.evaluation",
     "meshmove.solvers.pde.finite_elements": "meshmove.solvers.fem.linear",

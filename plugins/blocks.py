@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from meshmove.geometry.arrays import Ids
 from meshmove.geometry.cells import KINDS
-from meshmove.geometry.curvilinear import QUADRATIC
+from meshmove.geometry.cells.curvilinear import QUADRATIC
 from meshmove.geometry.errors import InvalidMeshError, UnsupportedMeshError, first_ids
 from meshmove.geometry.mesh import CellBlock, CellMesh
 from meshmove.geometry.plane import PlaneFrame, flatten

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import meshio
     import pyvista
 
-__all__ = ["PyVistaConverter", "cellmesh_to_pyvista", "converter", "plot"]
+__all__ = ["VTK_TYPES", "PyVistaConverter", "cellmesh_to_pyvista", "converter", "plot"]
 
 # VTK's number -> meshio's name and the dimension
-_TYPES: dict[int, tuple[str, int]] = {
+VTK_TYPES: dict[int, tuple[str, int]] = {
     1: ("vertex", 0), 2: ("polyvertex", 0), 3: ("line", 1), 4: ("polyline", 1), 5: ("triangle", 2),
     6: ("triangle strip", 2), 7: ("polygon", 2), 8: ("pixel", 2), 9: ("quad", 2), 10: ("tetra", 3),
     11: ("voxel", 3), 12: ("hexahedron", 3), 13: ("wedge", 3), 14: ("pyramid", 3), 21: ("line3", 1),
@@ -160,7 +160,7 @@ def _blocks(mesh: Any) -> tuple[list[Block], list[NDArray]]:
         cells = np.flatnonzero(types == number)
         if number == _EMPTY:
             continue
-        name, dim = _TYPES.get(int(number), (f"VTK type {number}", 3))
+        name, dim = VTK_TYPES.get(int(number), (f"VTK type {number}", 3))
         size = np.diff(offset)[cells]
         if size.min() == size.max():
             nodes = connectivity[offset[cells][:, None] + np.arange(size[0])]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
-from meshmove.geometry.curvilinear import curvilinear
+from meshmove.geometry.cells.curvilinear import curvilinear
 
 __all__ = ["negative_at_gauss_points"]
 

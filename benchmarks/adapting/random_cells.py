@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, label
 
 from meshmove.geometry import CellBlock, CellMesh, Validity, facets_of, kind_of
-from meshmove.geometry.curvilinear import QUADRATIC
+from meshmove.geometry.cells.curvilinear import QUADRATIC
 from meshmove.geometry.validity import POSITIVE
 from meshmove.plugins.blocks import Block, assemble
 

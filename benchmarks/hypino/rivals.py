@@ -21,7 +21,7 @@ from meshmove.solvers.fem.published_problems import BENCHMARKS
 from meshmove.solvers.pde import LinearPDE
 from meshmove.solvers.projection import Projector
 
-__all__ = ["batch", "finite_elements", "gpu", "gradient"]
+__all__ = ["batch", "bumps", "differences", "finite_elements", "gpu", "gradient"]
 
 Array = NDArray[np.float64]
 
@@ -120,7 +120,7 @@ def batch(bench: Bench) -> Rows:
 _CENTRES = np.stack(np.meshgrid(*[np.linspace(-0.75, 0.75, 4)] * 2)).reshape(2, -1)
 
 
-def _bumps(x: Array) -> Array:
+def bumps(x: Array) -> Array:
     """(16, n)."""
     return np.exp(-((x[:, None] - _CENTRES[:, :, None]) ** 2).sum(0) / (2 * 0.2**2))
 
@@ -136,7 +136,7 @@ def gradient(bench: Bench) -> Rows:
         pde = BENCHMARKS[name].pde
         x = pde.unit.to_physical(pde.unit.interior(200, seed=5).points)
         ours_seconds, ours = seconds_of(lambda pde=pde, x=x: _backward(restated(pde), x))
-        fem_seconds, (fem, solves) = seconds_of(lambda pde=pde, x=x: _differences(pde, x, 0.1 if bench.quick else 0.05))
+        fem_seconds, (fem, solves) = seconds_of(lambda pde=pde, x=x: differences(pde, x, 0.1 if bench.quick else 0.05))
         apart = [
             float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in ((ours[:16], fem[:16]), (ours[16:], fem[16:]))
         ]
@@ -163,10 +163,10 @@ def _backward(pde: LinearPDE, x: Array) -> Array:
     coefficients = torch.tensor(projector.coefficients[:, 0].copy(), requires_grad=True)
     projector(x, source=source, coefficients=coefficients).mean().backward()
     assert source.grad is not None and coefficients.grad is not None
-    return np.concatenate([_bumps(projector.points) @ source.grad.numpy(), coefficients.grad.numpy()])
+    return np.concatenate([bumps(projector.points) @ source.grad.numpy(), coefficients.grad.numpy()])
 
 
-def _differences(pde: LinearPDE, x: Array, size: float) -> tuple[Array, int]:
+def differences(pde: LinearPDE, x: Array, size: float) -> tuple[Array, int]:
     mesh = mesh_of(pde.domain, size)
     count = 0
 
@@ -176,7 +176,7 @@ def _differences(pde: LinearPDE, x: Array, size: float) -> tuple[Array, int]:
         terms = {t: c + d for t, c, d in zip(pde.terms, pde.coefficients, step[16:], strict=True)}
 
         def source(p: Array) -> Array:
-            return pde.source_at(p) + step[:16] @ _bumps(p)
+            return pde.source_at(p) + step[:16] @ bumps(p)
 
         changed = LinearPDE(pde.domain, **terms, source=source, conditions=pde.conditions)
         return float(function_of(*solve_finite_elements(changed, mesh))(x).mean())

@@ -15,7 +15,7 @@ from meshmove.solvers.data import TrajectoryDataset, cached
 from meshmove.solvers.generators.burgers import burgers_mesh, burgers_trajectories
 from meshmove.solvers.generators.wake import wake_trajectories
 from meshmove.solvers.mmpde.network import FOLDER, KIND
-from meshmove.solvers.mmpde.seen import Seen
+from meshmove.solvers.mmpde.prior.seen import Seen
 
 
 def _burgers(folder: Path) -> TrajectoryDataset:

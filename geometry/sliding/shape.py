@@ -9,7 +9,7 @@ from meshmove.geometry.arrays import Array, Ids
 
 from .curves import Curves
 from .middles import edge_index
-from .patches import Patches
+from .smooth.patches import Patches
 from .surfaces import Surface
 
 __all__ = ["Shape"]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from meshmove.geometry.quadrature import simplex_rule
+from meshmove.geometry.cells.quadrature import simplex_rule
 
 from .batch import MeshBatch
 

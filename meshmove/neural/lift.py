@@ -22,7 +22,7 @@ from .batch import MeshBatch
 from .dense import DENSE, dense_solver
 from .energy import Linearised
 
-__all__ = ["Lift", "gauss_newton_lift"]
+__all__ = ["Lift", "conjugate_gradients", "gauss_newton_lift", "inverse_on"]
 
 #: a tiny multiple of the diagonal, entry by entry, which keeps pure Neumann problems solvable
 SHIFT = 1e-9
@@ -78,7 +78,7 @@ class _Nothing(torch.autograd.Function):
         return ctx.solve(gradient), None
 
 
-def _inverse(matrix: csr_matrix, basis: csr_matrix, factorise: bool) -> Callable[[Tensor], Tensor]:
+def inverse_on(matrix: csr_matrix, basis: csr_matrix, factorise: bool) -> Callable[[Tensor], Tensor]:
     """Solver on the columns of `basis`, which are the admissible directions."""
     reduced = (basis.T @ matrix @ basis).tocsc()
     diagonal = reduced.diagonal()
@@ -125,7 +125,7 @@ def gauss_newton_lift(batch: MeshBatch, model: Linearised, points: Tensor) -> Li
             with torch.no_grad():
                 return model(step)
 
-        return Lift(_conjugate_gradients(batch, points, apply, batch.scatter(diagonal.detach())), operator)
+        return Lift(conjugate_gradients(batch, points, apply, batch.scatter(diagonal.detach())), operator)
     n, d = points.shape
     to_numpy = lambda t: t.detach().double().numpy()  # noqa: E731
     values, grads, nodes = to_numpy(model.values), to_numpy(model.gradients), batch.simplices.numpy()
@@ -135,10 +135,10 @@ def gauss_newton_lift(batch: MeshBatch, model: Linearised, points: Tensor) -> Li
     stiff = np.broadcast_to(to_numpy(model.stiff), len(nodes))
     local = np.einsum("sic,sjc,s->ijs", grads, grads, stiff, optimize=True)
     matrix = b.T @ diags(to_numpy(model.weight)) @ b + per_component(assemble(nodes.T, local, n), d)
-    return Lift(_inverse(matrix, _basis(batch, points), largest <= FACTORISE[d]), operator)
+    return Lift(inverse_on(matrix, _basis(batch, points), largest <= FACTORISE[d]), operator)
 
 
-def _conjugate_gradients(
+def conjugate_gradients(
     batch: MeshBatch, points: Tensor, apply: Callable[[Tensor], Tensor], diagonal: Tensor, rtol: float = RTOL
 ) -> Callable[[Tensor], Tensor]:
     """Jacobi-preconditioned conjugate gradients on the projected system, every mesh with its own step lengths."""

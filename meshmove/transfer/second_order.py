@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from meshmove.geometry.arrays import Array, Ids
-from meshmove.geometry.curvilinear import curvilinear
+from meshmove.geometry.cells.curvilinear import curvilinear
 from meshmove.geometry.location import Location, PointLocator
 from meshmove.geometry.mesh import CellBlock, CellMesh
 

@@ -40,7 +40,7 @@ from scipy.sparse import csr_matrix
 from skfem.helpers import dot, grad
 
 from meshmove.geometry.arrays import Array
-from meshmove.geometry.quadrature import gauss
+from meshmove.geometry.cells.quadrature import gauss
 from meshmove.motion.step import Step
 
 __all__ = ["BDF2", "Matrices", "conservative", "convective"]

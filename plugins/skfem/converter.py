@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from skfem.generic_utils import OrientedBoundary
 
 from meshmove.geometry.cells import kind_of
-from meshmove.geometry.curvilinear import QUADRATIC
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError, first_ids
 from meshmove.geometry.location import Location
 from meshmove.geometry.mesh import CellBlock, CellMesh
@@ -21,12 +19,12 @@ from meshmove.meshes.regions import select
 from meshmove.plugins.blocks import displaced
 
 from .bases import basis_on, check_pair, fresh, pair_of
-from .carry import HEX as _HEX
-from .carry import carried, is_linear
+from .carry import HEX, carried, is_linear
 from .elements import degree_of, element_of
 from .energies import energy_of_forms
 from .goals import goal_of
 from .periodic import is_periodic, unfolded
+from .second_order import lift_of, second_order
 
 if TYPE_CHECKING:
     import meshio
@@ -65,12 +63,12 @@ class SkfemConverter:
             ids, inverse = np.unique(mesh.t, return_inverse=True)
             cells = inverse.reshape(mesh.t.shape)
             points, periodic = mesh.p[:, ids].T, None
-            lift = None if len(ids) == mesh.p.shape[1] else _lift(mesh, cells, len(ids))
+            lift = None if len(ids) == mesh.p.shape[1] else lift_of(mesh, cells, len(ids))
         curved = lift is not None and periodic is None
-        block = CellBlock(kind_of(name), (cells[_HEX] if name == "hexahedron" else cells).T)
+        block = CellBlock(kind_of(name), (cells[HEX] if name == "hexahedron" else cells).T)
         read = CellMesh(
             points,
-            (_second_order(mesh, block) if curved else block,),
+            (second_order(mesh, block) if curved else block,),
             facets=_facets(mesh, cells, both=periodic is not None),
             labels=_labels(mesh),
             periodic=periodic,
@@ -225,46 +223,6 @@ def _kind(mesh: Any) -> str:
             f"Expected finite coordinates (got NaN or infinity at {len(bad)} nodes: {first_ids(bad)})"
         )
     return name
-
-
-def _parents(mesh: skfem.Mesh) -> list[tuple[int, ...]]:
-    """The vertices that each node of the cell is the mean of, in scikit-fem's order."""
-    refdom, elem = mesh.elem.refdom, mesh.elem
-    parents: list[tuple[int, ...]] = [(v,) for v in range(refdom.nnodes)]
-    parents += [tuple(e) for e in refdom.edges or []] if elem.edge_dofs else []
-    parents += [tuple(f) for f in refdom.facets] if elem.facet_dofs else []
-    parents += [tuple(range(refdom.nnodes))] if elem.interior_dofs else []
-    return parents
-
-
-def _second_order(mesh: skfem.Mesh, block: CellBlock) -> CellBlock:
-    """The block with the mid-side nodes of its cells, where these are of a known kind."""
-    vtk = np.argsort(_HEX) if block.kind.name == "hexahedron" else np.arange(block.kind.vertices)
-    column = {frozenset(vtk[list(p)].tolist()): k for k, p in enumerate(_parents(mesh))}
-    for name, (linear, further) in QUADRATIC.items():
-        wanted = [frozenset((v,)) for v in range(block.kind.vertices)] + [frozenset(p) for p in further]
-        if linear == block.kind.name and column.keys() == set(wanted):
-            nodes = mesh.dofs.element_dofs[[column[w] for w in wanted]].T
-            return replace(block, second=name, second_nodes=nodes)
-    return block
-
-
-def _lift(mesh: skfem.Mesh, cells: NDArray, n_vertices: int) -> csr_matrix:
-    """Each node's displacement as the mean over the edge, facet or cell that it stands in; unused nodes: zero."""
-    parents = _parents(mesh)
-    nodes = mesh.dofs.element_dofs
-    shape = (mesh.p.shape[1], n_vertices)
-    rows, columns, weights = [], [], []
-    seen = np.zeros(shape[0], bool)
-    for local, parent in zip(nodes, parents, strict=True):
-        node, cell = np.unique(local, return_index=True)
-        new = ~seen[node]
-        node, cell = node[new], cell[new]
-        seen[node] = True
-        rows.append(np.repeat(node, len(parent)))
-        columns.append(cells[list(parent)][:, cell].T.ravel())
-        weights.append(np.full(len(node) * len(parent), 1 / len(parent)))
-    return csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
 
 
 def _facets(mesh: skfem.Mesh, cells: NDArray, both: bool) -> dict[str, NDArray]:

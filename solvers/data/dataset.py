@@ -15,9 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from meshmove.meshes.registry import converter_for
 
 from .folder import made_once, write_folder
+from .reading.arrays import from_arrays
 from .reading.files import read_all
-from .reading.frames import Frame, cells_of, check_times, gathered, plain_mesh
+from .reading.frames import Frame, check_times, gathered, plain_mesh
 from .reading.joining import difference, merged, step_of, with_attributes
+from .summaries import range_of, spread
 from .trajectories import DatasetError, Trajectories
 
 __all__ = ["TrajectoryDataset", "cached_dataset"]
@@ -138,8 +140,8 @@ attributes: viscosity)
         meshes = "one mesh" if len(self.groups) == 1 else f"{len(self.groups)} meshes"
         end = f"; attributes: {', '.join(self.attributes)}" if self.attributes else ""
         return (
-            f"TrajectoryDataset({len(self)} trajectories on {meshes} of {_range(nodes)} nodes, {self.dim}-D; "
-            f"{_range(frames)} frames, {self.step:.6g} apart; fields: {', '.join(self.fields)}{end})"
+            f"TrajectoryDataset({len(self)} trajectories on {meshes} of {range_of(nodes)} nodes, {self.dim}-D; "
+            f"{range_of(frames)} frames, {self.step:.6g} apart; fields: {', '.join(self.fields)}{end})"
         )
 
     @classmethod
@@ -225,28 +227,7 @@ attributes: viscosity)
         >>> TrajectoryDataset.from_arrays(skfem.MeshTri(), [0.0, 0.1], {"u": np.zeros((3, 2, 4))})
         TrajectoryDataset(3 trajectories on one mesh of 4 nodes, 2-D; 2 frames, 0.1 apart; fields: u)
         """
-        plain = plain_mesh(mesh)
-        nodes = plain.vertex_nodes
-        values = {}
-        for name, given in fields.items():
-            array = np.asarray(given)
-            if array.ndim != 3 or array.shape[2] != plain.n_nodes:
-                raise DatasetError(
-                    f"Expected fields of shape (trajectories, frames, nodes), {plain.n_nodes} nodes (got {name!r}: "
-                    f"{array.shape})"
-                )
-            values[name] = array if plain.lift is None else array[:, :, nodes]
-        facets: dict[str, Any] = dict(plain.facets)
-        if boundaries is not None:
-            vertex = np.full(plain.n_nodes + 1, plain.n_points)  # out of range, where a node is no vertex
-            vertex[nodes] = np.arange(len(nodes))
-            given_ids = {name: np.asarray(ids, np.int64) for name, ids in boundaries.items()}
-            facets = {k: np.where(v < 0, v, vertex[np.minimum(v, plain.n_nodes)]) for k, v in given_ids.items()}
-        group = Trajectories(
-            plain.points, cells_of(plain), np.asarray(times, float), values, facets,
-            {k: np.asarray(v, float) for k, v in (attributes or {}).items()},
-        )  # fmt: skip
-        return cls((group,))
+        return cls((from_arrays(mesh, times, fields, attributes or {}, boundaries),))
 
     @classmethod
     def from_meshes(
@@ -286,15 +267,7 @@ attributes: viscosity)
         >>> TrajectoryDataset.from_arrays(skfem.MeshTri(), [0, 1], {"u": values}).scales()
         {'u': (2.0, 1.0)}
         """
-        found_scales = {}
-        for name in self.fields:
-            parts = [group.fields[name] for group in self.groups]
-            count = sum(part.size for part in parts)
-            mean = sum(float(part.sum(dtype=float)) for part in parts) / count
-            # one trajectory at a time, so that no copy of all is made
-            squares = sum(float(((one - mean) ** 2).sum(dtype=float)) for part in parts for one in part)
-            found_scales[name] = (mean, float(np.sqrt(squares / count)))
-        return found_scales
+        return {name: spread([group.fields[name] for group in self.groups]) for name in self.fields}
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write a folder, one file for each group, and a manifest that names them; `from_files(folder)` reads it.
@@ -325,7 +298,3 @@ def cached_dataset(folder: str | os.PathLike[str], make: Callable[[], Trajectory
 def _as_slice(ids: NDArray[np.int64]) -> slice | NDArray[np.int64]:
     """Neighbours as a slice, which copies nothing."""
     return slice(int(ids[0]), int(ids[-1]) + 1) if (np.diff(ids) == 1).all() else ids
-
-
-def _range(numbers: Sequence[int]) -> str:
-    return f"{min(numbers)}" if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"

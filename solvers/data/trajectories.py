@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellBlock, CellMesh, FieldError, MeshmoveError, PointLocator, kind_of
-from meshmove.geometry.errors import first_ids
+from meshmove.geometry import CellBlock, CellMesh, FieldError, PointLocator, kind_of
 from meshmove.whole_files import locked, whole
 
+from .entries import DatasetError, check, node_ids, numbers
 from .npz import read_npz
 from .side_names import named_sides
 
@@ -40,10 +40,6 @@ __all__ = ["DatasetError", "Trajectories", "cached"]
 
 LAYOUT = 1
 _GROUPS = ("cells", "fields", "boundaries", "attributes")
-
-
-class DatasetError(MeshmoveError, ValueError):
-    """A data set is inconsistent, or a file is not one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +73,14 @@ class Trajectories:
 
     def __post_init__(self) -> None:
         for name, value in (("points", self.points), ("times", self.times)):
-            object.__setattr__(self, name, _numbers(value, name))
+            object.__setattr__(self, name, numbers(value, name))
         for name in ("cells", "boundaries"):
-            object.__setattr__(self, name, {k: _ids(v, k) for k, v in getattr(self, name).items()})
+            object.__setattr__(self, name, {k: node_ids(v, k) for k, v in getattr(self, name).items()})
         fields = {k: np.asarray(v) for k, v in self.fields.items()}
-        fields = {k: v if v.dtype == np.float32 else _numbers(v, k) for k, v in fields.items()}
+        fields = {k: v if v.dtype == np.float32 else numbers(v, k) for k, v in fields.items()}
         object.__setattr__(self, "fields", fields)
-        object.__setattr__(self, "attributes", {k: _numbers(v, k) for k, v in self.attributes.items()})
-        _check(self)
+        object.__setattr__(self, "attributes", {k: numbers(v, k) for k, v in self.attributes.items()})
+        check(self)
 
     def __len__(self) -> int:
         return len(next(iter(self.fields.values())))
@@ -229,57 +225,6 @@ def _about(entry: NDArray | None, path: Any) -> dict[str, Any]:
     if not isinstance(about, dict):
         raise DatasetError(f"Expected a JSON object as 'about' (got {type(about).__name__} in '{path}')")
     return about
-
-
-def _numbers(value: Any, name: str) -> NDArray[np.float64]:
-    """Real numbers as float64."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise DatasetError(f"Expected real numbers as {name!r} (got {array.dtype})")
-    return array.astype(float, copy=False)
-
-
-def _ids(value: Any, name: str) -> NDArray[np.int64]:
-    """Ids as int64, which none is rounded to."""
-    array = np.asarray(value)
-    if array.size and array.dtype.kind not in "iu":
-        broken = array.dtype.kind != "f" or not (array == np.floor(array)).all() or (np.abs(array) > 2.0**53).any()
-        if broken:
-            raise DatasetError(f"Expected whole numbers as node ids in {name!r} (got {array.dtype})")
-    return array.astype(np.int64)
-
-
-def _check(data: Trajectories) -> None:
-    if not data.fields:
-        raise DatasetError("Expected at least one field (got none)")
-    if data.points.ndim != 2 or not np.isfinite(data.points).all():
-        raise DatasetError(f"Expected finite points of shape (n, dim) (got shape {data.points.shape})")
-    if data.times.ndim != 1 or not (np.diff(data.times) > 0).all():
-        raise DatasetError("Expected increasing times, one for each frame")
-    count = next(iter(data.fields.values())).shape[:1]
-    shape = (*count, len(data.times), len(data.points))
-    for name, values in data.fields.items():
-        if values.shape != shape:
-            raise DatasetError(
-                f"Expected fields of shape (trajectories, frames, nodes) = {shape} (got {name!r}: {values.shape})"
-            )
-        bad = np.argwhere(~np.isfinite(values).all(axis=2))
-        if len(bad):
-            raise FieldError(
-                f"Expected finite values (got others in {name!r}, trajectory {bad[0, 0]}, frame {bad[0, 1]}, "
-                f"and {len(bad)} frames in all)"
-            )
-    for name, values in data.attributes.items():
-        if values.shape != count:
-            raise DatasetError(f"Expected {count[0]} values of attribute {name!r} (got shape {values.shape})")
-    for name, nodes in {**data.cells, **data.boundaries}.items():
-        if nodes.ndim != 2:
-            raise DatasetError(f"Expected rows of node ids in {name!r} (got an array of shape {nodes.shape})")
-        lowest = -1 if name in data.boundaries else 0
-        outside = np.flatnonzero((nodes < lowest).any(axis=1) | (nodes >= len(data.points)).any(axis=1))
-        if len(outside):
-            raise DatasetError(f"Expected node ids below {len(data.points)} in {name!r} (got others at rows "
-                               f"{first_ids(outside)})")  # fmt: skip
 
 
 def cached(path: str | os.PathLike[str], make: Callable[[], Trajectories]) -> Trajectories:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["sweep"]
+__all__ = ["sweep", "waves_on"]
 
 #: waves of each axis, and the length that they are periodic on: longer than the box, so that no side sees its opposite
 WAVES, LENGTH = 20, 3.0
@@ -93,7 +93,7 @@ def sweep(coefficients: Tensor, raster: Tensor, sweeps: int) -> Rough:
     n = raster.shape[-1]
     size = (coefficients.abs() @ coefficients.new_tensor([1.0, 4.0, 4.0, 16.0, 16.0])).clamp_min(1e-30)
     c = (coefficients / size[:, None])[:, :, None, None]
-    b = _Basis(*(t.to(raster) for t in _basis(n)))
+    b = _Basis(*(t.to(raster) for t in waves_on(n)))
     dirichlet, neumann, g, h, f, inside = raster.unbind(1)
     f = f * inside / size[:, None, None]
     nx, ny = _normals(inside)
@@ -199,7 +199,8 @@ def _normals(inside: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache(maxsize=8)
-def _basis(n: int) -> _Basis:
+def waves_on(n: int) -> _Basis:
+    """A constant, cosines and sines, and their derivatives, at the middles of n pixels to a side."""
     k = 2 * math.pi / LENGTH * torch.arange(1, WAVES + 1, dtype=torch.float64)
 
     def evaluate(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

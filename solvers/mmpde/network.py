@@ -18,7 +18,7 @@ from meshmove.movers import Mover
 
 from .branch import Branch
 from .interpolation import Interpolation, Near
-from .seen import Seen
+from .prior.seen import Seen
 from .state import Moved, State
 
 __all__ = ["Settings", "TwoBranches"]

@@ -21,7 +21,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.movers.laplacian import corner_weights
 
-__all__ = ["Operators"]
+__all__ = ["Operators", "on_device"]
 
 
 class Operators:
@@ -92,7 +92,7 @@ class Operators:
             copy = self._copies[size.device] = Operators.__new__(Operators)
             copy.__dict__ |= vars(self) | {"size": size, "_there": None, "_copies": {}}
             if size.device.type == "cuda":
-                copy._there = _on(size.device, self.matrix), _on(size.device, self.transposed)
+                copy._there = on_device(size.device, self.matrix), on_device(size.device, self.transposed)
         return self._copies[size.device]
 
     def __call__(self, values: Tensor) -> Tensor:
@@ -207,7 +207,7 @@ def _assembled(mesh: CellMesh, x: Array, size: Array) -> csr_matrix:
     return csr_matrix((data, p.indices, p.indptr), ((d + 2) * n, n))
 
 
-def _on(device: torch.device, matrix: csr_matrix) -> Tensor:
+def on_device(device: torch.device, matrix: csr_matrix) -> Tensor:
     parts = (torch.from_numpy(np.asarray(a)).to(device) for a in (matrix.indptr, matrix.indices, matrix.data))
     with warnings.catch_warnings():  # that the layout is in beta
         warnings.simplefilter("ignore", UserWarning)

@@ -14,9 +14,9 @@ from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
 
 from .graph import Graph
-from .known import Known
 from .network import TwoBranches
-from .rest import departures
+from .prior.known import Known
+from .prior.rest import departures
 from .rollout import interpolated
 from .state import Moved, State, state_of
 

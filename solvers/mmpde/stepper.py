@@ -18,10 +18,10 @@ from meshmove.meshes.source import Source
 from .assimilation import Observer
 from .checks import attributes_of, check, columns_of, nodes_of, same_mesh, strange, values_of
 from .graph import Graph
-from .known import Boundary, Known
 from .network import TwoBranches
 from .observation import Observation, several
 from .passes import Now, advanced
+from .prior.known import Boundary, Known
 from .rollout import Frame, Trajectory
 from .training import CONFIGS, fit
 

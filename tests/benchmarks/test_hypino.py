@@ -13,7 +13,7 @@ from benchmarks.hypino import run as hypino
 from benchmarks.hypino.cases import Bench, Sample, at_level, mse, relative_l2, smape, values
 from benchmarks.hypino.converged import converged
 from benchmarks.hypino.move import stated
-from benchmarks.hypino.rivals import _bumps, _differences
+from benchmarks.hypino.rivals import bumps, differences
 from benchmarks.hypino.zero_shot import least_squares
 from meshmove.cli import benchmarks as _bench
 from meshmove.geometry import Disk, Rectangle
@@ -91,10 +91,10 @@ def test_more_features_are_no_worse(sample):
 
 
 def test_differences_of_finite_elements_see_the_source(sample):
-    found, solves = _differences(sample.pde, sample.x[:, :50], 0.4)
+    found, solves = differences(sample.pde, sample.x[:, :50], 0.4)
     assert solves == 17 + 10
     assert (found[:16] > 0).all()  # -Laplace's inverse is positive
-    assert _bumps(sample.x).shape == (16, sample.x.shape[1])
+    assert bumps(sample.x).shape == (16, sample.x.shape[1])
 
 
 def test_problems_for_the_mover_are_stated_with_the_right_sign():

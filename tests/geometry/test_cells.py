@@ -1,5 +1,7 @@
 """Cell kinds: shape functions, quadrature, corners, facets, edges and simplices agree with one another."""
 
+import copy
+import pickle
 from itertools import product
 from math import factorial
 
@@ -133,3 +135,8 @@ def test_an_unknown_kind_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"triangle, quad, tetra, hexahedron, wedge, pyramid \(got 'polygon'\)"):
         kind_of("polygon")
     assert repr(kind_of("wedge")) == "CellKind(wedge)"
+
+
+@EVERY
+def test_a_copied_kind_is_the_kind_itself(kind):
+    assert pickle.loads(pickle.dumps(kind)) is kind and copy.deepcopy(kind) is kind

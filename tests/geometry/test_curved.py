@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import meshmove
 from meshmove.geometry import inverted_cells
-from meshmove.geometry.curved import MidNodes, _turned
+from meshmove.geometry.curved import MidNodes, turned
 from meshmove.plugins.skfem import converter
 
 
@@ -34,8 +34,8 @@ def test_the_turn_is_the_rotation_from_one_direction_to_the_other(s, t, x, y):
         return
     u, v = (np.array([[np.cos(a), np.sin(a)]]) for a in (s, t))
     c, d = np.cos(t - s), np.sin(t - s)
-    turned = _turned(np.array([[x, y]]), u, v)
-    np.testing.assert_allclose(turned, [[c * x - d * y, d * x + c * y]], atol=1e-9)
+    found = turned(np.array([[x, y]]), u, v)
+    np.testing.assert_allclose(found, [[c * x - d * y, d * x + c * y]], atol=1e-9)
 
 
 def test_straight_second_order_meshes_have_no_bulge():

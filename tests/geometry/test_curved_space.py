@@ -8,9 +8,9 @@ import skfem
 
 import meshmove
 from meshmove.geometry import CellMesh, Slide, cell_volumes, facets_of
-from meshmove.geometry.sliding.normals import edge_bulges, vertex_normals
-from meshmove.geometry.sliding.patches import Patches
 from meshmove.geometry.sliding.shells import Shells
+from meshmove.geometry.sliding.smooth.normals import edge_bulges, vertex_normals
+from meshmove.geometry.sliding.smooth.patches import Patches
 from meshmove.movers import MongeAmpere, Move, Problem
 from meshmove.movers.monge_ampere import _Run
 from meshmove.movers.objectives.volumes import VOLUME

@@ -9,9 +9,9 @@ import skfem
 
 import meshmove
 from meshmove.geometry import CellMesh, InvalidMeshError, TangledMeshError, Validity, inverted_cells, kind_of
-from meshmove.geometry.bernstein import NEGATIVE, POSITIVE, TOUCHING, Bernstein
+from meshmove.geometry.cells.bernstein import NEGATIVE, POSITIVE, TOUCHING, Bernstein
+from meshmove.geometry.cells.curvilinear import QUADRATIC, curvilinear
 from meshmove.geometry.checks import check_cells
-from meshmove.geometry.curvilinear import QUADRATIC, curvilinear
 from meshmove.geometry.errors import MeshmoveError
 from meshmove.meshes.describe import describe
 from meshmove.meshes.source import Source

@@ -14,9 +14,9 @@ from meshmove.geometry.mesh import CellMesh
 from meshmove.geometry.quality import cell_volumes
 from meshmove.meshes.registry import converter_for
 from meshmove.plugins.blocks import QUADRATIC
-from meshmove.plugins.pyvista import _TYPES, cellmesh_to_pyvista, converter, plot
+from meshmove.plugins.pyvista import VTK_TYPES, cellmesh_to_pyvista, converter, plot
 
-NUMBER = {name: number for number, (name, _) in _TYPES.items()}
+NUMBER = {name: number for number, (name, _) in VTK_TYPES.items()}
 
 
 def one_cell(kind, dtype=np.float32):

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, Validity
 from meshmove.geometry.arrays import Array
-from meshmove.geometry.bernstein import POSITIVE
-from meshmove.geometry.curvilinear import Curvilinear
+from meshmove.geometry.cells.bernstein import POSITIVE
+from meshmove.geometry.cells.curvilinear import Curvilinear
 
 __all__ = ["Interior"]
 

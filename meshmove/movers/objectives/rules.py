@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meshmove.geometry.arrays import Array
-from meshmove.geometry.quadrature import simplex_rule
+from meshmove.geometry.cells.quadrature import simplex_rule
 
 __all__ = ["cross", "rule_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from meshmove.geometry.quadrature import simplex_rule
+from meshmove.geometry.cells.quadrature import simplex_rule
 from meshmove.procedural.fields import AnalyticFields
 
 from .features import Cells, deformation, predicted

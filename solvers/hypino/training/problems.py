@@ -11,7 +11,7 @@ from .functions import Functions, draw_functions
 from .operators import Operators, draw_operators
 from .shapes import SAMPLES, Shapes, draw_shapes, side_samples
 
-__all__ = ["Draws", "Problems", "build", "draw"]
+__all__ = ["Draws", "Problems", "build", "draw", "times_bubble"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def build(draws: Draws, n: int) -> Problems:
     on_d, on_n = o.dirichlet[:, piece] & counts, o.neumann[:, piece] & counts
 
     every = torch.cat([pixels.expand(B, -1, -1), draws.interior.expand(B, -1, -1), edge], 2)
-    jets = _times_bubble(draws.functions.jets(every), every, draws.bubble)
+    jets = times_bubble(draws.functions.jets(every), every, draws.bubble)
     at_pixels, at_points, at_edge = jets.split([n * n, draws.interior.shape[1], edge.shape[2]], 2)
     values = torch.stack([at_edge[:, 0], (at_edge[:, 1:3] * normals).sum(1)], 1)
     values = torch.where(plain[:, None, None], draws.constants[:, piece][:, None].expand(-1, 2, -1), values)
@@ -151,7 +151,7 @@ def _constants(n: int, generator: torch.Generator) -> Tensor:
     return torch.cat([sides, values[:, 4:]], 1)
 
 
-def _times_bubble(jets: Tensor, X: Tensor, bubble: Tensor) -> Tensor:
+def times_bubble(jets: Tensor, X: Tensor, bubble: Tensor) -> Tensor:
     """Jets (B, 5, n) times 1 - X² and 1 - Y², where `bubble` (B, 2) says so."""
     on = bubble.to(X.dtype)[:, :, None]
     (bx, by), (dx, dy) = (1 - on * X**2).unbind(1), (-2 * on * X).unbind(1)

@@ -19,7 +19,7 @@ from meshmove.learning.run import Run, new_model
 from meshmove.monitors import Monitor
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 from meshmove.solvers.mmpde.network import TwoBranches
-from meshmove.solvers.mmpde.seen import Seen
+from meshmove.solvers.mmpde.prior.seen import Seen
 
 from .config import Config
 from .objective import Objective, unrolled_errors

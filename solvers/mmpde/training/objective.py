@@ -14,7 +14,7 @@ from meshmove.solvers.mmpde.state import State
 
 from .samples import Batch
 
-__all__ = ["Objective", "unrolled_errors"]
+__all__ = ["Objective", "gone_on", "unrolled_errors"]
 
 #: weight, in the loss, of values at nodes that learned interpolation brings back: it has no other gradient
 RETURNED = 0.3
@@ -39,7 +39,7 @@ def unrolled_errors(
     ends: tuple[Tensor, Tensor | None] | None = None
     for k, state in enumerate(batch.states):
         if ends is not None:
-            state = _gone_on(model, state, *ends)
+            state = gone_on(model, state, *ends)
         elif noise:
             state = _kicked(model, state, noise, generator)
         last = k == len(batch.states) - 1
@@ -62,7 +62,7 @@ def unrolled_errors(
     return errors
 
 
-def _gone_on(model: TwoBranches, state: State, values: Tensor, there: Tensor | None) -> State:
+def gone_on(model: TwoBranches, state: State, values: Tensor, there: Tensor | None) -> State:
     """The state with values (N, F) at the nodes, and `there` at the moved nodes of the bundle before."""
     moved = state.moved
     if moved is not None:

@@ -19,7 +19,7 @@ from meshmove.progress import progress_of
 from meshmove.solvers.data import DatasetError, Trajectories, TrajectoryDataset
 from meshmove.solvers.mmpde.graph import Graph
 from meshmove.solvers.mmpde.network import Settings, TwoBranches
-from meshmove.solvers.mmpde.seen import Seen
+from meshmove.solvers.mmpde.prior.seen import Seen
 from meshmove.solvers.mmpde.state import Moved, State, state_of
 from meshmove.whole_files import whole
 

@@ -8,7 +8,7 @@ from meshmove.geometry import CellMesh, Slide, facets_of
 from meshmove.neural import MeshBatch, dense
 from meshmove.neural import lift as module
 from meshmove.neural.energy import Linearised, state
-from meshmove.neural.lift import _conjugate_gradients, _inverse, gauss_newton_lift
+from meshmove.neural.lift import conjugate_gradients, gauss_newton_lift, inverse_on
 from tests.meshmove.neural.cases import Wave, batch_of, cube, shifted
 from tests.shapes import box
 
@@ -83,13 +83,13 @@ def test_conjugate_gradients_agree_with_the_factorisation(mesh, monkeypatch):
     energy = float((direct * force).sum())  # in the norm of the matrix
     for rtol in (1e-3, 1e-7):
         monkeypatch.setattr(module, "RTOL", rtol)
-        theirs = _conjugate_gradients(batch, batch.points, model, diagonal, rtol)(force)
+        theirs = conjugate_gradients(batch, batch.points, model, diagonal, rtol)(force)
         assert float(((theirs - direct) * model(theirs - direct)).sum()) < (10 * rtol**2 + 1e-11) * energy
         with monkeypatch.context() as patch:
             patch.setattr(module, "FACTORISE", {2: 0, 3: 0})
             theirs = gauss_newton_lift(batch, model, batch.points)(force)
         assert float(((theirs - direct) * model(theirs - direct)).sum()) < (1e3 * rtol**2 + 1e-11) * energy
-    assert not _conjugate_gradients(batch, batch.points, model, diagonal)(torch.zeros_like(force)).any()
+    assert not conjugate_gradients(batch, batch.points, model, diagonal)(torch.zeros_like(force)).any()
 
 
 def test_conjugate_gradients_run_in_single_precision():
@@ -97,7 +97,7 @@ def test_conjugate_gradients_run_in_single_precision():
     model, single = linearised(batch), linearised(batch.to(dtype=torch.float32))
     diagonal = batch.scatter((model.values**2 * model.weight[batch.owner][:, None, None]).sum(2, keepdim=True) / 2)
     force = admissible(batch)
-    solve = _conjugate_gradients(batch.to(dtype=torch.float32), batch.points.float(), single, diagonal.float())
+    solve = conjugate_gradients(batch.to(dtype=torch.float32), batch.points.float(), single, diagonal.float())
     direct = gauss_newton_lift(batch, model, batch.points)(force)
     error = solve(force.float()).double() - direct
     assert float((error * model(error)).sum()) < 1e-4 * float((direct * force).sum())
@@ -149,7 +149,7 @@ def test_a_matrix_that_cannot_be_factorised_gives_no_numbers():
 def test_the_solver_accepts_other_bases():
     from scipy.sparse import identity
 
-    solve = _inverse(identity(4, format="csr") * 2.0, identity(4, format="csr"), True)
+    solve = inverse_on(identity(4, format="csr") * 2.0, identity(4, format="csr"), True)
     np.testing.assert_allclose(solve(torch.ones(2, 2).double()), 0.5, rtol=1e-8)
 
 

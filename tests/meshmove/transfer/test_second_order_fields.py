@@ -7,7 +7,7 @@ import skfem
 
 import meshmove
 from meshmove.geometry import PointLocator
-from meshmove.geometry.curvilinear import QUADRATIC
+from meshmove.geometry.cells.curvilinear import QUADRATIC
 from meshmove.meshes.source import Source
 from meshmove.plugins.blocks import Block, assemble
 from meshmove.transfer.second_order import SecondOrder

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from meshmove.geometry import Disk, Polygon, Rectangle
 from meshmove.solvers.hypino.training.functions import Functions, draw_functions
 from meshmove.solvers.hypino.training.operators import draw_operators
-from meshmove.solvers.hypino.training.problems import _times_bubble, build, draw
+from meshmove.solvers.hypino.training.problems import build, draw, times_bubble
 from meshmove.solvers.hypino.training.shapes import SAMPLES, draw_shapes
 from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
 
@@ -100,7 +100,7 @@ def test_bubbles_vanish_on_sides_and_have_the_right_derivatives():
     f, h = double(d.functions), 1e-5
 
     def product(X):
-        return _times_bubble(f.jets(X), X, d.bubble)
+        return times_bubble(f.jets(X), X, d.bubble)
 
     for axis in (0, 1):
         step = torch.zeros(2, 1, dtype=torch.float64)

@@ -7,7 +7,7 @@ import torch
 
 from meshmove.geometry import Disk, Rectangle
 from meshmove.solvers.fem.published_problems import BENCHMARKS
-from meshmove.solvers.hypino.rough_solution import _basis, sweep
+from meshmove.solvers.hypino.rough_solution import sweep, waves_on
 from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
 
 N = 64
@@ -25,7 +25,7 @@ def picture(pde):
 
 
 def test_the_basis_is_differentiated():
-    b, h = _basis(N), 2 / N
+    b, h = waves_on(N), 2 / N
     middle = (b.at[2:] - b.at[:-2]) / (2 * h)
     slow = b.waves < 5
     assert float((middle - b.d[1:-1])[:, slow].abs().max()) < 0.05

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshmove.geometry import CellMesh
-from meshmove.solvers.mmpde.operators import Operators, _on
+from meshmove.solvers.mmpde.operators import Operators, on_device
 from tests.shapes import ALL_KINDS, box, mesh_dim, size
 from tests.solvers.mmpde.cases import jittered
 
@@ -110,7 +110,7 @@ def test_products_on_other_devices_are_the_same():
     assert there.size.is_meta and operators.to("meta") is there and operators.to("cpu") is operators
     expected, again = operators.product(values), operators.product(operators.product(values), transposed=True)
     cpu = torch.device("cpu")
-    operators._there = _on(cpu, operators.matrix), _on(cpu, operators.transposed)  # as on a GPU
+    operators._there = on_device(cpu, operators.matrix), on_device(cpu, operators.transposed)  # as on a GPU
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.allclose(operators.product(values), expected, atol=1e-6)
     assert torch.allclose(operators.product(expected, transposed=True), again, atol=1e-5)

@@ -13,8 +13,8 @@ from meshmove.solvers import MMPDE
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 from meshmove.solvers.generators.burgers import burgers_mesh
 from meshmove.solvers.mmpde.graph import Graph
-from meshmove.solvers.mmpde.rest import both_ways, departures, rest_of
-from meshmove.solvers.mmpde.seen import Seen
+from meshmove.solvers.mmpde.prior.rest import both_ways, departures, rest_of
+from meshmove.solvers.mmpde.prior.seen import Seen
 from tests.solvers.mmpde.cases import TINY, burgers, dataset, model_of
 
 SIDES = {"left": lambda x: x[0] == 0, "right": lambda x: x[0] == 1, "bottom": lambda x: x[1] == 0,

@@ -19,7 +19,7 @@ from meshmove.solvers import MMPDE
 from meshmove.solvers.mmpde import Observation, Settings
 from meshmove.solvers.mmpde.rollout import interpolated
 from meshmove.solvers.mmpde.stepper import Now
-from meshmove.solvers.mmpde.training.objective import _gone_on
+from meshmove.solvers.mmpde.training.objective import gone_on
 from meshmove.solvers.mmpde.training.samples import Samples
 from tests.shapes import box
 from tests.solvers.mmpde.cases import TINY, burgers, dataset, front, model_of
@@ -152,7 +152,7 @@ def test_a_rollout_over_bundles_is_what_training_unrolls(model, tmp_path):
     first, second = batch.states
     with torch.no_grad():
         there = model.evolved(first, model.predicted(first))
-        second = _gone_on(model, second, model.returned(first, there)[:, -1], there[:, -1])
+        second = gone_on(model, second, model.returned(first, there)[:, -1], there[:, -1])
         expected = model.physical(model.evolved(second, model.predicted(second)))[:, :, 0].T.numpy()
     moving = Given(group.mesh, made._moved[0][0, [0, 2]].astype(float))
     now = Now(group.fields["u"][0, 0][:, None], group.points, lambda x: group.at(x.T, 0, slice(0, 1))[0].astype(float))

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bernstein import Bernstein
-from .cells import KINDS
+from .kinds import KINDS
 
 __all__ = ["QUADRATIC", "Curvilinear", "curvilinear"]
 

@@ -1,4 +1,4 @@
-"""What a cell of each kind looks like: vertices, corners, facets and shape functions (quadrature: `quadrature`).
+"""What a cell of each kind looks like: vertices, corners, facets and shape functions.
 
 Local numbering follows VTK and meshio. Every kind is described by its *corner simplices*: a triangle
 or tetrahedron has one, a quadrilateral four, a hexahedron eight, each spanned by a corner and its
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +110,10 @@ class CellKind:
 
     def __repr__(self) -> str:
         return f"CellKind({self.name})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By name: there is one of each kind, in every process."""
+        return kind_of, (self.name,)
 
 
 def _i(*rows: tuple[int, ...]) -> NDArray[np.int64]:

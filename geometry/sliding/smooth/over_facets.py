@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry.mesh import CellMesh
+from meshmove.geometry.sliding.curves import Curves
+from meshmove.geometry.sliding.middles import edge_index, known_bulges
+from meshmove.geometry.sliding.surfaces import Surface
 
-from .curves import Curves
-from .middles import edge_index, known_bulges
 from .normals import edge_bulges, vertex_normals
 from .patches import Patches
-from .surfaces import Surface
 
 __all__ = ["smooth_patches"]
 

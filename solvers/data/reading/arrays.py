@@ -1,0 +1,46 @@
+"""Trajectories from arrays: on the vertices of a mesh of any library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from meshmove.solvers.data.trajectories import DatasetError, Trajectories
+
+from .frames import cells_of, plain_mesh
+
+__all__ = ["from_arrays"]
+
+
+def from_arrays(
+    mesh: Any,
+    times: ArrayLike,
+    fields: Mapping[str, ArrayLike],
+    attributes: Mapping[str, ArrayLike],
+    boundaries: Mapping[str, ArrayLike] | None,
+) -> Trajectories:
+    """See `TrajectoryDataset.from_arrays`."""
+    plain = plain_mesh(mesh)
+    nodes = plain.vertex_nodes
+    values = {}
+    for name, given in fields.items():
+        array = np.asarray(given)
+        if array.ndim != 3 or array.shape[2] != plain.n_nodes:
+            raise DatasetError(
+                f"Expected fields of shape (trajectories, frames, nodes), {plain.n_nodes} nodes (got {name!r}: "
+                f"{array.shape})"
+            )
+        values[name] = array if plain.lift is None else array[:, :, nodes]
+    facets: dict[str, Any] = dict(plain.facets)
+    if boundaries is not None:
+        vertex = np.full(plain.n_nodes + 1, plain.n_points)  # out of range, where a node is no vertex
+        vertex[nodes] = np.arange(len(nodes))
+        given_ids = {name: np.asarray(ids, np.int64) for name, ids in boundaries.items()}
+        facets = {k: np.where(v < 0, v, vertex[np.minimum(v, plain.n_nodes)]) for k, v in given_ids.items()}
+    return Trajectories(
+        plain.points, cells_of(plain), np.asarray(times, float), values, facets,
+        {k: np.asarray(v, float) for k, v in attributes.items()},
+    )  # fmt: skip
