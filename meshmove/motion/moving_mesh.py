@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meshmove.adaptation.adapt import lasting, read_options
-from meshmove.adaptation.settle import settle
 from meshmove.adaptation.unit_mesh import Stage
 from meshmove.geometry import CellMesh, corner_volumes
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.checks import check_cells
 from meshmove.geometry.errors import MeshmoveError
+from meshmove.meshes.registry import named
 from meshmove.meshes.source import Source
 from meshmove.monitors import Monitor
 from meshmove.movers import Mover
@@ -27,6 +27,7 @@ from meshmove.transfer.carrier import Carrier
 from .follower import Follower, State, Went
 from .step import Step, StepReport
 from .unknowns import Unknowns
+from .writing import Carrying, Halfway, with_stored, written
 
 __all__ = ["MovingMesh"]
 
@@ -86,6 +87,8 @@ class MovingMesh:
         self._prepare(mesh)
         self.time = 0.0
         self.last: Step | None = None
+        #: called with each step and the fields that were given to it, before it is taken; copies leave them behind
+        self.watchers: list[Callable[[Step, Unknowns], None]] = []
 
     def _prepare(self, mesh: Any) -> None:
         """What follows from the mesh and the options alone."""
@@ -166,6 +169,33 @@ class MovingMesh:
         state, went = self._follower.step(self._state, unknowns.values, dt, unknowns.linear)
         return self._taken(state, went, unknowns, dt, began)
 
+    def record(self, path: str | os.PathLike[str], field: Any = None, **options: Any) -> Any:
+        """A film of the steps within a ``with``: ``with moving.record("film.mp4") as film:``.
+
+        Each step adds a frame, the mesh at its beginning with its field; ``film.add(u)`` adds the mesh as it is. The
+        file is written at the end, whole or not at all, and not where the loop ends in an error.
+
+        Parameters
+        ----------
+        path
+            .gif; .mp4 (the extra "video"); .html, a page with a time slider; .pvd or .xdmf for ParaView.
+        field
+            Which of several fields is shown: its number in a list, its key in a dict. By default the first.
+        options
+            `frames_per_second`, `size`, `edges`, `cmap`, `clim` and `title`: see `meshmove.animate`.
+
+        Raises
+        ------
+        ValueError
+            Another suffix, or an option that is not known.
+        MeshFileError
+            The folder cannot be written. It is an `OSError`.
+        MissingPackageError
+            PyVista is not installed (but for .pvd and .xdmf), or what writes .mp4 is not.
+        """
+        pictures: Any = named("pyvista")
+        return pictures.film(self, path, field, **options)
+
     def _read(self, field: Any) -> Unknowns:
         try:
             unknowns = Unknowns.of(self._source, field)
@@ -184,10 +214,10 @@ class MovingMesh:
         source, stage = self._source, self._stage
         now = copy(stage)
         now.current = replace(stage.current, points=self._state.points, nodes=source.cells.nodes)
-        mesh, moved, displacement, warnings = _written(source, now, state.points)
+        mesh, moved, displacement, warnings = written(source, now, state.points)
         carrier = Carrier(source, mesh, moved, displacement, self._transfer or "interpolate")
         if self._transfer is not None:
-            mesh = _with_stored(source, mesh, unknowns, carrier)
+            mesh = with_stored(source, mesh, unknowns, carrier)
         in_space = displacement if source.cells.frame is None else source.cells.frame.raise_(displacement)
         velocity = in_space / dt if dt else np.zeros_like(in_space)
         step = Step(
@@ -202,10 +232,12 @@ class MovingMesh:
             cells=source.cells,
             moved=moved,
             _given=unknowns.material(source),
-            _carry=_Carrying(unknowns, carrier, self._transfer),
+            _carry=Carrying(unknowns, carrier, self._transfer),
             _one=carrier.one,
-            _halfway=_Halfway(source, displacement),
+            _halfway=Halfway(source, displacement),
         )
+        for watch in self.watchers:
+            watch(step, unknowns)
         self._source = Source(mesh, source.converter, moved, source.regions)
         self._state, self.last, self.time = state, step, step.time
         return step
@@ -254,48 +286,7 @@ class MovingMesh:
         first = kept["first"]
         self._prepare(first.mesh)
         self._first, self._source, self._state = first, kept["source"], kept["state"]
-        self.time, self.last = kept["time"], kept["last"]
+        self.time, self.last, self.watchers = kept["time"], kept["last"], []
 
     def __repr__(self) -> str:
         return f"<MovingMesh of a {type(self.mesh).__name__} at time {self.time:g}>"
-
-
-class _Carrying:
-    """Carries the fields when asked; an object, not a closure, so that a step can be pickled."""
-
-    def __init__(self, unknowns: Unknowns, carrier: Carrier, transfer: str | None) -> None:
-        self._unknowns, self._carrier, self._transfer = unknowns, carrier, transfer
-
-    def __call__(self) -> tuple[Any, dict[str, NDArray]]:
-        return (None, {}) if self._transfer is None else self._unknowns.carried(self._carrier)
-
-
-class _Halfway:
-    def __init__(self, source: Source, displacement: Array) -> None:
-        self._source, self._displacement = source, displacement
-
-    def __call__(self) -> Any:
-        return self._source.converter.write(self._source.mesh, 0.5 * self._displacement)
-
-
-def _with_stored(source: Source, mesh: Any, unknowns: Unknowns, carrier: Carrier) -> Any:
-    """The mesh with its floating-point point data carried along."""
-    stored = source.converter.fields(source.mesh)
-    if not stored:
-        return mesh
-    named = unknowns.carried(carrier)[1]
-    return source.converter.with_fields(mesh, {k: v for k, v in named.items() if k in stored})
-
-
-def _written(source: Source, stage: Stage, points: Array) -> tuple[Any, CellMesh, Array, tuple[str, ...]]:
-    """The user's mesh with its vertices at `points`, as plain arrays, the displacement, and what had to give way.
-
-    Straight cells in double precision are as the follower has checked them; others are settled.
-    """
-    cells = source.cells
-    if cells.nodes is None and cells.lift is None and source.converter.dtype(source.mesh) == np.float64:
-        displacement = (points - stage.current.points) * stage.scale
-        moved = replace(cells, points=cells.points + displacement)
-        return source.converter.write(source.mesh, displacement), moved, displacement, ()
-    settled = settle(source, stage, points)
-    return settled.mesh, settled.moved, settled.displacement, settled.warnings
