@@ -307,12 +307,12 @@ class Slide:
         """Points (k, dim) amid edges `ends` (k, 2), those of curved boundary edges put on their curve or surface."""
         return self._shape.middles(ends, middle)
 
-    def retract(self, points: Array) -> Array:
-        """Admissible positions (n, dim) closest to `points`."""
+    def retract(self, points: Array, ends: bool = True) -> Array:
+        """Admissible positions (n, dim) closest to `points`; without `ends` also beyond the ends of straight lines."""
         out, f = points.copy(), self._flat_node
         shift = np.einsum("nij,nj->ni", self._flat_projector, points[f] - self.origin[f])
         out[f] = self.origin[f] + shift
-        if self._lines is not None:
+        if ends and self._lines is not None:
             node, along, low, high = self._lines
             t = np.clip(((points[node] - self.origin[node]) * along).sum(1), low, high)
             out[node] = self.origin[node] + t[:, None] * along

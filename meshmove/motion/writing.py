@@ -15,12 +15,49 @@ from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
 from meshmove.transfer.carrier import Carrier
 
+from .follower import Went
+from .step import Step, report_of
 from .unknowns import Unknowns
 
-__all__ = ["Carrying", "Halfway", "with_stored", "written"]
+__all__ = ["step_of"]
 
 
-class Carrying:
+def step_of(
+    source: Source, stage: Stage, points: Array, unknowns: Unknowns, transfer: str | None, went: Went, dt: float
+) -> Step:
+    """The step from a mesh to vertices at `points` (n, dim), in the stage's coordinates; its time counts from zero."""
+    mesh, moved, displacement, warnings = _written(source, stage, points)
+    carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate")
+    if transfer is not None:
+        mesh = _with_stored(source, mesh, unknowns, carrier)
+    in_space = displacement if source.cells.frame is None else source.cells.frame.raise_(displacement)
+    velocity = in_space / dt if dt else np.zeros_like(in_space)
+    words = (*went.warnings, *unknowns.warnings, *warnings, *stage.lost_shape(moved))
+    report = replace(
+        report_of(went, displacement, velocity),
+        feature_speed=None if went.pace is None else went.pace.speed * stage.scale,
+        regions=source.cells.region_names,
+        warnings=tuple(dict.fromkeys(words)),
+    )
+    return Step(
+        old=source.mesh,
+        mesh=mesh,
+        displacement=displacement,
+        velocity=velocity,
+        reference=source.mesh,
+        dt=dt,
+        time=dt,
+        report=report,
+        cells=source.cells,
+        moved=moved,
+        _given=unknowns.material(source),
+        _carry=_Carrying(unknowns, carrier, transfer),
+        _one=carrier.one,
+        _halfway=_Halfway(source, displacement),
+    )
+
+
+class _Carrying:
     """Carries the fields when asked; an object, not a closure, so that a step can be pickled."""
 
     def __init__(self, unknowns: Unknowns, carrier: Carrier, transfer: str | None) -> None:
@@ -30,7 +67,7 @@ class Carrying:
         return (None, {}) if self._transfer is None else self._unknowns.carried(self._carrier)
 
 
-class Halfway:
+class _Halfway:
     def __init__(self, source: Source, displacement: Array) -> None:
         self._source, self._displacement = source, displacement
 
@@ -38,7 +75,7 @@ class Halfway:
         return self._source.converter.write(self._source.mesh, 0.5 * self._displacement)
 
 
-def with_stored(source: Source, mesh: Any, unknowns: Unknowns, carrier: Carrier) -> Any:
+def _with_stored(source: Source, mesh: Any, unknowns: Unknowns, carrier: Carrier) -> Any:
     """The mesh with its floating-point point data carried along."""
     stored = source.converter.fields(source.mesh)
     if not stored:
@@ -47,7 +84,7 @@ def with_stored(source: Source, mesh: Any, unknowns: Unknowns, carrier: Carrier)
     return source.converter.with_fields(mesh, {k: v for k, v in named.items() if k in stored})
 
 
-def written(source: Source, stage: Stage, points: Array) -> tuple[Any, CellMesh, Array, tuple[str, ...]]:
+def _written(source: Source, stage: Stage, points: Array) -> tuple[Any, CellMesh, Array, tuple[str, ...]]:
     """The user's mesh with its vertices at `points`, as plain arrays, the displacement, and what had to give way.
 
     Straight cells in double precision are as the follower has checked them; others are settled.
