@@ -35,6 +35,7 @@ _WHERE = {
     "WeightsError": "meshmove.neural",
     "adapt": "meshmove.adaptation.adapt",
     "adapt_loop": "meshmove.adaptation.loop",
+    "animate": "meshmove.plugins.pictures.films",
     "load": "meshmove.meshes.files.io",
     "save": "meshmove.meshes.files.io",
 }
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from meshmove.neural import Neural as Neural
     from meshmove.neural import WeightsError as WeightsError
     from meshmove.outcomes import Outcome as Outcome
+    from meshmove.plugins.pictures.films import animate as animate
 
 
 install()

@@ -61,6 +61,18 @@ class Outcome(Enum):
         "Second-order cells would have folded, or cells in the precision of the mesh; some vertices went less far.",
         "Use double precision points, or straighter cells where the mesh is coarse.",
     )
+    STEP_CUT = (
+        "Cells would have been inverted on the nodes' straight way in a time step; nodes went a share of it.",
+        "Take shorter time steps, or a gentler monitor; the mesh catches up in the steps that follow.",
+    )
+    SUBSTEPPED = (
+        "A prescribed motion of the boundary would have inverted cells at once; it was taken in parts.",
+        "Nothing needs to be done; shorter time steps make each of them cheaper.",
+    )
+    BOUNDARY_HELD_BACK = (
+        "A prescribed motion of the boundary would have inverted or flattened cells; it went a share of its way.",
+        "Check the motion; begin with a mesh that has more room there, or make a new mesh from here on.",
+    )
     STAYED = (
         "What was left of the step would have made the mesh worse, so it stays as it is.",
         "Refine the mesh, or free nodes that are held.",

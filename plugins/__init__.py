@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 #: public name -> module that holds it; imported on first use, since each needs a library that may not be installed
 _WHERE = {
-    "animate": "meshmove.plugins.pictures.animation",
+    "animate": "meshmove.plugins.pictures.films",
     "plot": "meshmove.plugins.pictures.meshes",
     "plot_history": "meshmove.plugins.pictures.solutions",
     "plot_solution": "meshmove.plugins.pictures.solutions",
@@ -15,7 +15,7 @@ _WHERE = {
 __all__ = sorted(_WHERE)  # noqa: PLE0605
 
 if TYPE_CHECKING:
-    from .pictures.animation import animate as animate
+    from .pictures.films import animate as animate
     from .pictures.meshes import plot as plot
     from .pictures.solutions import plot_history as plot_history
     from .pictures.solutions import plot_solution as plot_solution

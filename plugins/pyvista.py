@@ -115,6 +115,12 @@ class PyVistaConverter:
 
         return animate(frames, path, **options)
 
+    def film(self, moving: Any, path: str | Path, field: Any = None, **options: Any) -> Any:
+        """A film of a loop; see `MovingMesh.record`."""
+        from .pictures.films import Film
+
+        return Film(moving, path, field, **options)
+
     def to_meshio(self, mesh: Any) -> meshio.Mesh:
         """PyVista's own conversion."""
         import pyvista

@@ -71,7 +71,10 @@ class Result:
 class Stage:
     """The mesh in unit coordinates, with its constraints, ready to be moved."""
 
-    def __init__(self, source: Source, fixed: Any, boundary: Any, reference: Any) -> None:
+    def __init__(
+        self, source: Source, fixed: Any, boundary: Any, reference: Any, unit: tuple[Array, float] | None = None
+    ) -> None:
+        """`unit`: centre and scale of the coordinates, where they are to be those of another stage."""
         cells = source.cells
         base = cells
         if reference is not None:
@@ -82,7 +85,7 @@ class Stage:
             named = cells.facets or base.facets
             base = replace(base, regions=cells.regions, region_names=cells.region_names, facets=named)
         low, high = base.points.min(axis=0), base.points.max(axis=0)
-        self.centre, self.scale = (low + high) / 2, _length(base)
+        self.centre, self.scale = unit or ((low + high) / 2, _length(base))
         self.place = None if cells.frame is None else cells.in_space
         self._source = source
         pinned = fixed_vertices(source, fixed)

@@ -45,7 +45,8 @@ class Converter(Protocol):
     is no form. ``goal(form, adjoint)`` returns a function of mesh and field that gives a goal's value and its adjoint
     solution.
     ``made_of(cells)`` makes a mesh of a `CellMesh`, ``collection(grids)`` one object of several meshes by name, and
-    ``animate(trajectory, path, **options)`` a film; PyVista's has them, for pictures.
+    ``animate(trajectory, path, **options)`` a film, as ``film(moving, path, field, **options)`` does of a loop;
+    PyVista's has them, for pictures.
     """
 
     def read(self, mesh: Any) -> CellMesh:

@@ -19,6 +19,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging, CallableDensity, Monitor, NodalDensity, NodalHessians, smoother
 from meshmove.monitors.standard import Standard
 from meshmove.movers import Mover, Problem
+from meshmove.outcomes import Outcome
 
 from .pace import Pace, Seen, pace
 from .target import Place, Target
@@ -126,7 +127,8 @@ class Follower:
         reached, share = self._reached(points, wanted)
         warnings: tuple[str, ...] = ()
         if share < 1:
-            warnings = (f"cells would have been inverted: nodes went {share:.2g} of their way in this step",)
+            text = f"cells would have been inverted: nodes went {share:.2g} of their way in this step"
+            warnings = (Outcome.STEP_CUT.told(text),)
         after = State(reached, place, now, rate, fading, dt)
         return after, Went(tau, went, share, place.steps, warnings)
 

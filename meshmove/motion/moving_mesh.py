@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from meshmove.adaptation.adapt import lasting, read_options
-from meshmove.adaptation.settle import settle
+from meshmove.adaptation.adapt import lasting
 from meshmove.adaptation.unit_mesh import Stage
 from meshmove.geometry import CellMesh, corner_volumes
-from meshmove.geometry.arrays import Array
-from meshmove.geometry.checks import check_cells
+from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.errors import MeshmoveError
-from meshmove.meshes.source import Source
-from meshmove.monitors import Monitor
-from meshmove.movers import Mover
+from meshmove.meshes.registry import named
+from meshmove.meshes.source import Source, fixed_vertices
 from meshmove.options import check_names, number
-from meshmove.transfer.carrier import Carrier
 
-from .follower import Follower, State, Went
-from .step import Step, StepReport
+from .boundary_motion import Base, goals_of, told, with_boundary
+from .follower import State, Went
+from .setting import OPTIONS, Setting
+from .step import Step
 from .unknowns import Unknowns
+from .writing import step_of
 
 __all__ = ["MovingMesh"]
 
@@ -35,10 +34,6 @@ __all__ = ["MovingMesh"]
 TINY = 1e-200
 #: rounds of `start` for a function, which is evaluated where the nodes have come to
 ROUNDS = 3
-
-OPTIONS = (
-    "monitor", "mover", "effort", "boundary", "fixed", "reference", "regions", "transfer", "device", "objective", "tau",
-)  # fmt: skip
 
 
 class MovingMesh:
@@ -86,28 +81,21 @@ class MovingMesh:
         self._prepare(mesh)
         self.time = 0.0
         self.last: Step | None = None
+        #: called with each step and the fields that were given to it, before it is taken; copies leave them behind
+        self.watchers: list[Callable[[Step, Unknowns], None]] = []
 
     def _prepare(self, mesh: Any) -> None:
         """What follows from the mesh and the options alone."""
-        options = {"transfer": "conservative", **self._options}
-        tau = options.pop("tau", None)
-        tau = None if tau is None else number(tau, "a positive time constant, or None")
-        boundary, fixed = options.pop("boundary", "slide"), options.pop("fixed", None)
-        reference, regions = options.pop("reference", None), options.pop("regions", "auto")
-        read = read_options(**options)
-        self._transfer = read.transfer
-        source = Source.of(mesh, regions)
-        check_cells(source.cells)
-        self._source = self._first = source
-        self.reference = source.mesh if reference is None else Source.of(reference, None).mesh
-        self._stage = Stage(source, fixed, boundary, reference)
-        own: Mover | None = None if options.get("mover", "auto") == "auto" else read.mover
-        align = options.get("objective", "alignment") == "alignment"
-        self._name = "transport and alignment" if own is None else own.name
-        self._follower = Follower(self._stage, read.monitor, own, align, read.effort, tau)
+        self._setting = setting = Setting.of(mesh, self._options)
+        self._source, self.reference = setting.source, setting.reference
+        self._stand_on(setting.stage())
+        self._home = self._stage.base.points * self._stage.scale + self._stage.centre
+        self._base: Base | None = None
         self._state = self._follower.first()
-        self._follows_field = isinstance(read.monitor, Monitor)
-        self._rest_volumes = corner_volumes(self._stage.base) * self._stage.scale**self._stage.base.dim
+
+    def _stand_on(self, stage: Stage) -> None:
+        self._stage, self._follower = stage, self._setting.follower(stage)
+        self._rest_volumes = corner_volumes(stage.base) * stage.scale**stage.base.dim
 
     @property
     def mesh(self) -> Any:
@@ -140,7 +128,7 @@ class MovingMesh:
         went = Went(np.inf, None, 1.0, state.place.steps if state.place else (0, 0))
         return self._taken(state, went, unknowns, 0.0, began)
 
-    def step(self, field: Any = None, dt: float = 1.0) -> Step:
+    def step(self, field: Any = None, dt: float = 1.0, *, boundary_motion: Any = None) -> Step:
         """Move the mesh over a time step of length `dt`, for a field at its beginning.
 
         The first step shows where the features are, the second how fast they go: nodes begin to move then.
@@ -152,26 +140,94 @@ class MovingMesh:
             any element, or a list or dict of these. None where the monitor is a function.
         dt
             Length of the step.
+        boundary_motion
+            Where boundaries go: a dict of functions f(x, t) by name, or one for the whole boundary. x (d, k) are their
+            vertices as they were in the first reference, t is the time at the end of the step, and f gives positions
+            (d, k); an array (d, k) may take its place, vertices being in ascending order. Vertices inside, and on other
+            boundaries, make room, and follow the field (None: nothing else moves). What has been moved once stays where
+            it was put. A motion that would invert cells goes as far as is possible: `report.boundary_share` and
+            `report.outcomes` say so.
 
         Raises
         ------
         FieldError
             Values that are not finite, or on another mesh; the moving mesh stays as it was.
         ValueError
-            A step that is not positive.
+            A step that is not positive; a boundary that the mesh does not have, or another number of positions.
         """
         began = time.perf_counter()
         dt = number(dt, "a positive time step", low=TINY)
-        unknowns = self._read(field)
-        state, went = self._follower.step(self._state, unknowns.values, dt, unknowns.linear)
-        return self._taken(state, went, unknowns, dt, began)
+        unknowns = self._read(field, boundary_motion is not None)
+        if boundary_motion is None:
+            state, went = self._follower.step(self._state, unknowns.values, dt, unknowns.linear)
+            return self._taken(state, went, unknowns, dt, began)
+        kept = dict(self.__dict__)
+        try:
+            return self._step_with_boundary(unknowns, dt, boundary_motion, began)
+        except BaseException:
+            self.__dict__.update(kept)  # the stage, too, is as it was
+            raise
 
-    def _read(self, field: Any) -> Unknowns:
+    def _step_with_boundary(self, unknowns: Unknowns, dt: float, motion: Any, began: float) -> Step:
+        ids, goals = goals_of(self._source, self._home, motion, self.time + dt)
+        if not self._stage.slide.fixed[ids].all():
+            self._rebase(self._stage.base.points, self._state.points, ids)
+        if unknowns.values is None and self._setting.follows_field:
+            state, went = replace(self._state, seen=None, dt=dt), Went(np.inf, None, 1.0, (0, 0))
+        else:
+            state, went = self._follower.step(self._state, unknowns.values, dt, unknowns.linear)
+        out, state = with_boundary(self._stage, self._home, self._state.points, state, ids, goals)
+        reference = out.meshes[1]
+        assert reference is not None
+        self._rebase(reference, state.points, ids)
+        went = replace(went, warnings=(*went.warnings, *told(out, self.time + dt)))
+        return self._taken(state, went, unknowns, dt, began, out.share)
+
+    def _rebase(self, reference: Array, points: Array, ids: Ids) -> None:
+        """Take another reference, at `reference` (n, dim) in unit coordinates, on which the vertices `ids` stay."""
+        pinned = (
+            fixed_vertices(self._setting.source, self._setting.fixed)
+            if self._base is None
+            else self._base.pinned.copy()
+        )
+        pinned[ids] = True
+        self._base = Base.of(self._setting.source, self.reference, self._stage, reference, pinned)
+        self._stand_on(self._base.stage(self._setting.boundary, points))
+        self.reference = self._base.source.mesh
+
+    def record(self, path: str | os.PathLike[str], field: Any = None, **options: Any) -> Any:
+        """A film of the steps within a ``with``: ``with moving.record("film.mp4") as film:``.
+
+        Each step adds a frame, the mesh at its beginning with its field; ``film.add(u)`` adds the mesh as it is. The
+        file is written at the end, whole or not at all, and not where the loop ends in an error.
+
+        Parameters
+        ----------
+        path
+            .gif; .mp4 (the extra "video"); .html, a page with a time slider; .pvd or .xdmf for ParaView.
+        field
+            Which of several fields is shown: its number in a list, its key in a dict. By default the first.
+        options
+            `frames_per_second`, `size`, `edges`, `cmap`, `clim` and `title`: see `meshmove.animate`.
+
+        Raises
+        ------
+        ValueError
+            Another suffix, or an option that is not known.
+        MeshFileError
+            The folder cannot be written. It is an `OSError`.
+        MissingPackageError
+            PyVista is not installed (but for .pvd and .xdmf), or what writes .mp4 is not.
+        """
+        pictures: Any = named("pyvista")
+        return pictures.film(self, path, field, **options)
+
+    def _read(self, field: Any, moved: bool = False) -> Unknowns:
         try:
             unknowns = Unknowns.of(self._source, field)
         except MeshmoveError as why:
             raise type(why)(f"At time {self.time:g}: {why}") from why
-        if self._follows_field and unknowns.values is None:
+        if self._setting.follows_field and unknowns.values is None and not moved:
             raise ValueError("Expected a field, or a monitor function m(x) (got neither)")
         return unknowns
 
@@ -179,123 +235,48 @@ class MovingMesh:
         """The mesh as plain arrays, mid-side nodes aside, with vertices at `points` in unit coordinates."""
         return replace(source.cells, points=points * self._stage.scale + self._stage.centre, nodes=None)
 
-    def _taken(self, state: State, went: Went, unknowns: Unknowns, dt: float, began: float) -> Step:
+    def _taken(
+        self, state: State, went: Went, unknowns: Unknowns, dt: float, began: float, boundary: float = 1.0
+    ) -> Step:
         """Write the mesh, carry what it carries along, report, and go on from there."""
-        source, stage = self._source, self._stage
+        source, stage, setting = self._source, self._stage, self._setting
         now = copy(stage)
         now.current = replace(stage.current, points=self._state.points, nodes=source.cells.nodes)
-        mesh, moved, displacement, warnings = _written(source, now, state.points)
-        carrier = Carrier(source, mesh, moved, displacement, self._transfer or "interpolate")
-        if self._transfer is not None:
-            mesh = _with_stored(source, mesh, unknowns, carrier)
-        in_space = displacement if source.cells.frame is None else source.cells.frame.raise_(displacement)
-        velocity = in_space / dt if dt else np.zeros_like(in_space)
-        step = Step(
-            old=source.mesh,
-            mesh=mesh,
-            displacement=displacement,
-            velocity=velocity,
-            reference=self.reference,
-            dt=dt,
-            time=self.time + dt,
-            report=self._report(source, moved, displacement, velocity, went, (*unknowns.warnings, *warnings), began),
-            cells=source.cells,
-            moved=moved,
-            _given=unknowns.material(source),
-            _carry=_Carrying(unknowns, carrier, self._transfer),
-            _one=carrier.one,
-            _halfway=_Halfway(source, displacement),
+        step = step_of(source, now, state.points, unknowns, setting.transfer, went, dt)
+        report = replace(
+            step.report,
+            mover=setting.name,
+            min_volume_ratio=float((corner_volumes(step.moved) / self._rest_volumes).min()),
+            seconds=time.perf_counter() - began,
+            boundary_share=boundary,
         )
-        self._source = Source(mesh, source.converter, moved, source.regions)
+        step = replace(step, time=self.time + dt, reference=self.reference, report=report)
+        for watch in self.watchers:
+            watch(step, unknowns)
+        self._source = Source(step.mesh, source.converter, step.moved, source.regions)
         self._state, self.last, self.time = state, step, step.time
         return step
-
-    def _report(
-        self,
-        source: Source,
-        moved: CellMesh,
-        displacement: Array,
-        velocity: Array,
-        went: Went,
-        warnings: tuple[str, ...],
-        began: float,
-    ) -> StepReport:
-        scale, pace = self._stage.scale, went.pace
-        ratio = corner_volumes(moved) / self._rest_volumes
-        return StepReport(
-            mover=self._name,
-            tau=went.tau,
-            rate=None if pace is None else pace.rate,
-            feature_speed=None if pace is None else pace.speed * scale,
-            largest_speed=float(np.sqrt((velocity**2).sum(axis=1)).max()),
-            transport_steps=went.steps[0],
-            alignment_steps=went.steps[1],
-            share=went.share,
-            inverted_cells=0,
-            min_volume_ratio=float(ratio.min()),
-            max_displacement=float(np.sqrt((displacement**2).sum(axis=1)).max()),
-            seconds=time.perf_counter() - began,
-            regions=source.cells.region_names,
-            warnings=tuple(dict.fromkeys((*went.warnings, *warnings, *self._stage.lost_shape(moved)))),
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {
             "options": self._options,
-            "first": self._first,
+            "first": self._setting.source.mesh,
             "source": self._source,
             "state": self._state,
             "time": self.time,
             "last": self.last,
+            "base": self._base,
         }
 
     def __setstate__(self, kept: Mapping[str, Any]) -> None:
         self._options = kept["options"]
-        first = kept["first"]
-        self._prepare(first.mesh)
-        self._first, self._source, self._state = first, kept["source"], kept["state"]
-        self.time, self.last = kept["time"], kept["last"]
+        self._prepare(kept["first"])
+        self._source, self._state = kept["source"], kept["state"]
+        self.time, self.last, self.watchers = kept["time"], kept["last"], []
+        self._base = kept["base"]
+        if self._base is not None:
+            self.reference = self._base.source.mesh
+            self._stand_on(self._base.stage(self._setting.boundary, self._state.points))
 
     def __repr__(self) -> str:
         return f"<MovingMesh of a {type(self.mesh).__name__} at time {self.time:g}>"
-
-
-class _Carrying:
-    """Carries the fields when asked; an object, not a closure, so that a step can be pickled."""
-
-    def __init__(self, unknowns: Unknowns, carrier: Carrier, transfer: str | None) -> None:
-        self._unknowns, self._carrier, self._transfer = unknowns, carrier, transfer
-
-    def __call__(self) -> tuple[Any, dict[str, NDArray]]:
-        return (None, {}) if self._transfer is None else self._unknowns.carried(self._carrier)
-
-
-class _Halfway:
-    def __init__(self, source: Source, displacement: Array) -> None:
-        self._source, self._displacement = source, displacement
-
-    def __call__(self) -> Any:
-        return self._source.converter.write(self._source.mesh, 0.5 * self._displacement)
-
-
-def _with_stored(source: Source, mesh: Any, unknowns: Unknowns, carrier: Carrier) -> Any:
-    """The mesh with its floating-point point data carried along."""
-    stored = source.converter.fields(source.mesh)
-    if not stored:
-        return mesh
-    named = unknowns.carried(carrier)[1]
-    return source.converter.with_fields(mesh, {k: v for k, v in named.items() if k in stored})
-
-
-def _written(source: Source, stage: Stage, points: Array) -> tuple[Any, CellMesh, Array, tuple[str, ...]]:
-    """The user's mesh with its vertices at `points`, as plain arrays, the displacement, and what had to give way.
-
-    Straight cells in double precision are as the follower has checked them; others are settled.
-    """
-    cells = source.cells
-    if cells.nodes is None and cells.lift is None and source.converter.dtype(source.mesh) == np.float64:
-        displacement = (points - stage.current.points) * stage.scale
-        moved = replace(cells, points=cells.points + displacement)
-        return source.converter.write(source.mesh, displacement), moved, displacement, ()
-    settled = settle(source, stage, points)
-    return settled.mesh, settled.moved, settled.displacement, settled.warnings

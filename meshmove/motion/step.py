@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from meshmove.adaptation.result import LINE
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
+from meshmove.outcomes import Outcome, Told
 
-__all__ = ["Step", "StepReport"]
+from .follower import Went
+
+__all__ = ["Step", "StepReport", "report_of"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class StepReport:
     `tau`: the time constant with which nodes follow, infinite where they stood. `rate`: 1/time, of the field's change;
     `feature_speed`: of what moves in it; both None where that is not known yet. `largest_speed`: of a node.
     `transport_steps`, `alignment_steps`: of descent. `share`: of the way that was gone; less than one where more would
-    have inverted cells. `min_volume_ratio`: the smallest corner volume of the mesh over that of the reference.
+    have inverted cells; `boundary_share`: of a prescribed motion of the boundary. `min_volume_ratio`: the smallest
+    corner volume of the mesh over that of the reference.
     """
 
     mover: str
@@ -42,6 +46,12 @@ class StepReport:
     seconds: float
     regions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    boundary_share: float = 1.0
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What the warnings tell of."""
+        return tuple(dict.fromkeys(w.outcome for w in self.warnings if isinstance(w, Told)))
 
     def __str__(self) -> str:
         rows = [
@@ -57,11 +67,35 @@ class StepReport:
         ]
         if self.share < 1:
             rows.append(("share of the way", f"{self.share:.3g}"))
+        if self.boundary_share < 1:
+            rows.append(("share of the boundary's way", f"{self.boundary_share:.3g}"))
         if self.regions:
             rows.append(("regions", f"kept apart by {', '.join(self.regions)}"))
         rows += [("warning", w[:LINE]) for w in self.warnings]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def report_of(went: Went, displacement: Array, velocity: Array) -> StepReport:
+    """What a follower says of its step, with displacements (n, dim) and velocities (n, d) of the nodes."""
+    return StepReport(
+        mover="",
+        tau=went.tau,
+        rate=None if went.pace is None else went.pace.rate,
+        feature_speed=None,
+        largest_speed=_longest(velocity),
+        transport_steps=went.steps[0],
+        alignment_steps=went.steps[1],
+        share=went.share,
+        inverted_cells=0,
+        min_volume_ratio=1.0,
+        max_displacement=_longest(displacement),
+        seconds=0.0,
+    )
+
+
+def _longest(vectors: Array) -> float:
+    return float(np.sqrt((vectors**2).sum(axis=1)).max())
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +13,10 @@ from meshmove.geometry.errors import FieldError
 from meshmove.optional import require
 from meshmove.plugins.grids import cellmesh_to_pyvista
 
+from .film_files import check_path, whole_film, write_film
 from .panels import Panel, color_limits
 from .values import VALUES
-from .view import axes_of, cut_axis
+from .view import axes_of, cut_axis, placed
 
 if TYPE_CHECKING:
     from meshmove.solvers import Trajectories
@@ -55,7 +54,7 @@ def animate(
     trajectory
         What `MMPDE.rollout` or `MMPDE.assimilate` return.
     path
-        A .gif or .mp4 file.
+        A .gif, .mp4 or .html file: a page with a slider.
     field
         Which to show; by default the first.
     exact
@@ -90,10 +89,6 @@ def animate(
     >>> from meshmove.plugins import animate
     >>> animate(model.rollout(mesh, u0, 30), "rollout.gif")  # doctest: +SKIP
     """
-    path = Path(path)
-    kind = path.suffix.lower()
-    if kind not in (".gif", ".mp4"):
-        raise ValueError(f"Expected a .gif or .mp4 file (got {path.name!r})")
     if not (frames_per_second > 0 and size > 0):
         raise ValueError(f"Expected a positive speed and size (got {frames_per_second} and {size})")
     names = trajectory.fields
@@ -101,23 +96,19 @@ def animate(
         raise FieldError(f"Expected one of the fields {', '.join(names)} (got {field!r})")
     which = names.index(field or names[0])
     truth = None if exact is None else _truth(trajectory, names[which], exact)
-    require("pyvista", extra="pyvista")
-    if kind == ".mp4":
-        require("imageio_ffmpeg", extra="video")
+    path = check_path(path)
     limits = _ranges(_bar(trajectory, "ranges", progress), which, truth)
     pictures = _Pictures(trajectory, names[which], truth is not None, mesh, limits, size, cmap)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}{kind}")
     try:
         images = (
             pictures(f, f.values[:, which], None if truth is None else truth[k])
             for k, f in enumerate(_bar(trajectory, "frames", progress))
         )
         maps = [cmap, *([] if truth is None else [_ERROR])]
-        (_write_gif if kind == ".gif" else _write_mp4)(part, images, frames_per_second, maps)
-        part.replace(path)
+        labels = [f"t = {k * trajectory.step:.3g}" for k in range(len(trajectory))]
+        with whole_film(path) as part:
+            write_film(part, images, frames_per_second, maps, labels)
     finally:
-        part.unlink(missing_ok=True)
         pictures.close()
     return path
 
@@ -215,7 +206,7 @@ class _Pictures:
         for k, name in enumerate(names):
             self._plotter.subplot(k % rows, k // rows)
             self._views[name] = self._made(name, base.copy(), flat, limits, cmap, panel)
-            self._place(seen, axes, unit, panel)
+            placed(self._plotter, seen, axes, unit, int(panel[1]), _TOP, _BOTTOM)
 
     def _made(self, name: str, grid: Any, flat: bool, limits: Any, cmap: str, panel: NDArray) -> _View:
         grid[VALUES] = np.zeros(grid.n_points)
@@ -235,18 +226,6 @@ class _Pictures:
         )
         title.GetTextProperty().SetJustificationToCentered()
         return _View(grid, title)
-
-    def _place(self, seen: NDArray, axes: NDArray, unit: float, panel: NDArray) -> None:
-        low, high = seen.min(axis=0), seen.max(axis=0)
-        centre = (low + high) / 2 + np.array([0, (_TOP - _BOTTOM) / 2 / unit, 0])
-        away = 2 * float(np.linalg.norm(high - low))
-        camera = self._plotter.camera
-        self._plotter.enable_parallel_projection()
-        camera.focal_point = centre @ axes
-        camera.position = (centre + [0, 0, away]) @ axes
-        camera.up = axes[1]
-        camera.parallel_scale = panel[1] / 2 / unit
-        camera.clipping_range = (0.1 * away, 2 * away)
 
     def __call__(self, frame: Frame, values: NDArray, truth: NDArray | None) -> NDArray[np.uint8]:
         """The picture (height, width, 3) of a frame, of which one field's values are shown."""
@@ -274,22 +253,3 @@ class _Pictures:
 
     def close(self) -> None:
         self._plotter.close()
-
-
-def _write_gif(path: Path, images: Iterator[NDArray], speed: float, maps: list[str]) -> None:
-    """With one palette of the colour maps and greys for all frames: so nothing flickers."""
-    image, matplotlib = require("PIL.Image", extra="pyvista"), require("matplotlib", extra="pyvista")
-    each = 224 // len(maps)
-    colours = [matplotlib.colormaps[name](np.linspace(0, 1, each))[:, :3] for name in maps]
-    colours.append(np.repeat(np.linspace(0, 1, 256 - each * len(maps))[:, None], 3, axis=1))
-    palette = image.new("P", (1, 1))
-    palette.putpalette((255 * np.concatenate(colours)).round().astype(np.uint8).tobytes())
-    made = (image.fromarray(i).quantize(palette=palette, dither=image.Dither.NONE) for i in images)
-    next(made).save(path, save_all=True, append_images=made, duration=1000 / speed, loop=0, optimize=False)
-
-
-def _write_mp4(path: Path, images: Iterator[NDArray], speed: float, maps: list[str]) -> None:
-    imageio = require("imageio.v2", extra="pyvista")
-    with imageio.get_writer(path, fps=speed) as film:
-        for picture in images:
-            film.append_data(picture)

@@ -12,7 +12,7 @@ from meshmove.optional import require
 from meshmove.plugins.grids import cellmesh_to_pyvista
 
 from .values import VALUES, as_adaptation, colour, first_grid
-from .view import TITLE, aim, axes_of, opened
+from .view import TITLE, aim, axes_of, opened, soft
 
 if TYPE_CHECKING:
     import pyvista
@@ -84,7 +84,7 @@ def plot(
     >>> from meshmove.plugins.pyvista import plot
     >>> plot(out, filename="moved.png")  # doctest: +SKIP
     """
-    pyvista = require("pyvista", extra="pyvista")
+    require("pyvista", extra="pyvista")
     show = filename is None if show is None else show
     if before is not None and not hasattr(adaptation, "moved"):
         adaptation = as_adaptation(adaptation)
@@ -92,68 +92,77 @@ def plot(
     title = colour(adaptation, color, grids)
     if before is not None:
         grids[0] = first_grid(before, adaptation.cells, grids, title)
-    headings = headings or _headings(adaptation, before is not None)
     flat = adaptation.cells.dim == 2
     axes = axes_of(grids[0], flat)
     shown = grids if flat or not clip else opened(grids)
     if zoom is not None and flat:
         shown = [g.clip_box((*zoom, -1, 1), invert=False) for g in grids]
-    seen = np.concatenate([g.points for g in shown]) @ axes.T
-    size = np.ptp(seen[:, :2], axis=0)
-    stacked = bool(size[0] > 1.6 * size[1])
-    width, height = _panel(size, stacked)
-
-    bar = _BAR if title else 1
-    shape = (2, 2) if stacked else (1, 3)
-    weights = {"col_weights": [width, bar]} if stacked else {"col_weights": [width, width, bar]}
-    window = (width + bar, 2 * height) if stacked else (2 * width + bar, height)
-    groups = [(slice(None), 1)] if stacked else None
-    plotter = pyvista.Plotter(
-        shape=shape, groups=groups, border=False, off_screen=not show, window_size=window, **weights
-    )
-    plotter.set_background("white")
-
-    places = [(0, 0), (1, 0)] if stacked else [(0, 0), (0, 1)]
-    limits, log = color_limits(shown, title == "monitor") if title else (None, False)
-    for place, grid, heading in zip(places, shown, headings, strict=True):
-        plotter.subplot(*place)
-        actor = plotter.add_mesh(
-            grid,
-            scalars=VALUES if title else None,
-            color=None if title else "lightsteelblue",
-            cmap=_soft(cmap),
-            clim=limits,
-            log_scale=log,
-            show_edges=edges,
-            edge_color="#202020",
-            line_width=_line_width(grid.n_cells, flat),
-            lighting=not flat,
-            ambient=0.55,
-            diffuse=0.5,
-            show_scalar_bar=False,
-        )
-        above = (0.5, 1 - 0.75 * TITLE / height)
-        text = plotter.add_text(heading, position=above, viewport=True, font_size=13, color="black")
-        text.GetTextProperty().SetJustificationToCentered()
-    plotter.link_views([plotter.renderers.loc_to_index(p) for p in places])
-    plotter.subplot(*places[0])
-    aim(plotter, seen, axes, width, height)
+    views = _Views(np.concatenate([g.points for g in shown]) @ axes.T, _BAR if title else 1, show)
+    how = {"scalars": None, "color": "lightsteelblue"} if title is None else _colours(shown, title == "monitor")
+    how |= {"cmap": soft(cmap), "show_edges": edges, "line_width": _line_width(shown[0].n_cells, flat)}
+    for k, heading in enumerate(headings or _headings(adaptation, before is not None)):
+        actor = views.add(k, shown[k], heading, lighting=not flat, **how)
+    views.link(axes)
     if title:
-        plotter.subplot(0, 1 if stacked else 2)
-        name = label or title
+        views.add_bar(actor, label or title)
+    if filename is not None:
+        views.plotter.screenshot(str(filename))
+    if show:
+        views.plotter.show()
+    elif filename is not None:
+        views.plotter.close()
+    return views.plotter
+
+
+class _Views:
+    """Two views beside or, for long meshes, above each other, and room for a colour bar."""
+
+    def __init__(self, seen: NDArray, bar: int, show: bool) -> None:
+        pyvista = require("pyvista", extra="pyvista")
+        size = np.ptp(seen[:, :2], axis=0)
+        self._seen, self.stacked = seen, bool(size[0] > 1.6 * size[1])
+        self._width, self._height = width, height = _panel(size, self.stacked)
+        self._places = [(0, 0), (1, 0)] if self.stacked else [(0, 0), (0, 1)]
+        weights = {"col_weights": [width, bar]} if self.stacked else {"col_weights": [width, width, bar]}
+        self.plotter = pyvista.Plotter(
+            shape=(2, 2) if self.stacked else (1, 3),
+            groups=[(slice(None), 1)] if self.stacked else None,
+            border=False,
+            off_screen=not show,
+            window_size=(width + bar, 2 * height) if self.stacked else (2 * width + bar, height),
+            **weights,
+        )
+        self.plotter.set_background("white")
+
+    def add(self, k: int, grid: Any, heading: str, **how: Any) -> Any:
+        self.plotter.subplot(*self._places[k])
+        actor = self.plotter.add_mesh(
+            grid, edge_color="#202020", ambient=0.55, diffuse=0.5, show_scalar_bar=False, **how
+        )
+        above = (0.5, 1 - 0.75 * TITLE / self._height)
+        text = self.plotter.add_text(heading, position=above, viewport=True, font_size=13, color="black")
+        text.GetTextProperty().SetJustificationToCentered()
+        return actor
+
+    def link(self, axes: NDArray) -> None:
+        """Both views are seen from one place."""
+        self.plotter.link_views([self.plotter.renderers.loc_to_index(p) for p in self._places])
+        self.plotter.subplot(*self._places[0])
+        aim(self.plotter, self._seen, axes, self._width, self._height)
+
+    def add_bar(self, actor: Any, name: str) -> None:
+        self.plotter.subplot(0, 1 if self.stacked else 2)
         font = int(np.clip(_BAR / len(name), 12, 20))  # so that the name fits
-        bar_actor = plotter.add_scalar_bar(
+        bar = self.plotter.add_scalar_bar(
             name, mapper=actor.mapper, vertical=True, color="black", n_labels=5, fmt="%.3g",
             title_font_size=font, label_font_size=16, position_x=0.1, position_y=0.15, width=0.5, height=0.7,
         )  # fmt: skip
-        bar_actor.SetVerticalTitleSeparation(12)
-    if filename is not None:
-        plotter.screenshot(str(filename))
-    if show:
-        plotter.show()
-    elif filename is not None:
-        plotter.close()
-    return plotter
+        bar.SetVerticalTitleSeparation(12)
+
+
+def _colours(shown: list[Any], positive: bool) -> dict[str, Any]:
+    limits, log = color_limits(shown, positive)
+    return {"scalars": VALUES, "clim": limits, "log_scale": log}
 
 
 def _panel(size: NDArray, stacked: bool) -> tuple[int, int]:
@@ -193,11 +202,3 @@ def color_limits(grids: list[Any], positive: bool) -> tuple[tuple[float, float],
 def _line_width(n_cells: int, flat: bool) -> float:
     # so that edges of small cells do not cover their colour
     return float(np.clip((40 if flat else 60) / np.sqrt(n_cells), 0.4, 1.5))
-
-
-def _soft(cmap: str) -> Any:
-    """The colour map mixed with white, so that dark edges stand out on all of it."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap(0.7 * colormaps[cmap](np.linspace(0, 1, 256)) + 0.3)

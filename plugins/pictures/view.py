@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TITLE", "aim", "axes_of", "opened"]
+__all__ = ["TITLE", "aim", "axes_of", "cut_axis", "opened", "placed", "soft"]
 
 #: pixels above a mesh that its title takes
 TITLE = 70
@@ -60,3 +60,25 @@ def aim(plotter: Any, seen: NDArray, axes: NDArray, width: int, height: int) -> 
     camera.up = axes[1]
     camera.parallel_scale = scale
     camera.clipping_range = (0.1 * away, 2 * away)
+
+
+def placed(plotter: Any, seen: NDArray, axes: NDArray, unit: float, height: int, top: int, bottom: int) -> None:
+    """Parallel projection of `unit` pixels a length, the points `seen` (n, 3) amid what `top` and `bottom` leave."""
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    centre = (low + high) / 2 + np.array([0, (top - bottom) / 2 / unit, 0])
+    away = 2 * float(np.linalg.norm(high - low))
+    camera = plotter.camera
+    plotter.enable_parallel_projection()
+    camera.focal_point = centre @ axes
+    camera.position = (centre + [0, 0, away]) @ axes
+    camera.up = axes[1]
+    camera.parallel_scale = height / 2 / unit
+    camera.clipping_range = (0.1 * away, 2 * away)
+
+
+def soft(cmap: str) -> Any:
+    """The colour map mixed with white, so that dark edges stand out on all of it."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(0.7 * colormaps[cmap](np.linspace(0, 1, 256)) + 0.3)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 import meshio
 import numpy as np
@@ -23,17 +17,14 @@ from numpy.typing import NDArray
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.registry import named
+from meshmove.meshes.series.pvd import write_pvd
 from meshmove.meshes.source import Source
 from meshmove.solvers.data import Trajectories
-from meshmove.whole_files import locked, whole
 
 from .observation import Observation
 
 __all__ = ["Frame", "Trajectory", "TrajectoryReport"]
 
-#: by which a collection of ours is known: frames of others are never removed
-MARK = "<!-- frames of meshmove, which go when this file is written anew -->"
-HEAD = f'<?xml version="1.0"?>\n{MARK}\n<VTKFile type="Collection" version="0.1">\n  <Collection>'
 Frames = Callable[..., Iterator["Frame"]]  # of the mesh, the start, the attributes and the number of steps
 
 
@@ -166,30 +157,10 @@ class Trajectory:
             return self.collected().save(path)
         if path.suffix != ".pvd":
             raise ValueError(f"Expected a .pvd or .npz file (got {path.name!r})")
-        with locked(path):
-            old = _own_frames(path)
-            folder = _free(path.with_suffix(""))
-            try:
-                lines = self._write_frames(folder)
-                with whole(path) as part:
-                    part.write_text("\n".join([HEAD, *lines, "  </Collection>", "</VTKFile>", ""]))
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            _remove(old)
-        return path
-
-    def _write_frames(self, folder: Path) -> list[str]:
-        """Files of all frames in a new folder; gives their lines in the collection."""
-        folder.mkdir(parents=True)
-        lines, cells = [], self.source.cells
+        cells = self.source.cells
         blocks = [(b.kind.name, b.nodes) for b in cells.blocks]
-        for k, frame in enumerate(self):
-            name = f"frame{k:05d}.vtu"
-            meshio.Mesh(_in_space(cells.points), blocks, self._point_data(frame, False)).write(folder / name)
-            file = escape(f"{folder.name}/{name}", {'"': "&quot;"})
-            lines.append(f'    <DataSet timestep="{frame.time!r}" part="0" file="{file}"/>')
-        return lines
+        write_pvd(path, ((f.time, meshio.Mesh(cells.points, blocks, self._point_data(f, False))) for f in self))
+        return path
 
     def animate(self, path: str | os.PathLike[str], **options: Any) -> Path:
         """A GIF or MP4 of the field and the moving mesh; see `meshmove.plugins.animate`."""
@@ -203,32 +174,6 @@ class Trajectory:
         if frame.there is not None and not moved:
             data |= {f"{name}_moved": frame.there[:, k] for k, name in enumerate(self.fields)}
         return {**data, "displacement": _in_space(frame.moved - cells.points)}
-
-
-def _own_frames(path: Path) -> list[Path]:
-    """Files of frames that a collection of ours names."""
-    try:
-        text = path.read_text()
-        files = [e.get("file", "") for e in ElementTree.fromstring(text).findall("Collection/DataSet")]
-    except (OSError, ValueError, ElementTree.ParseError):
-        return []
-    ours = re.compile(re.escape(path.stem) + r"(-\d+)?/frame\d{5,}\.vtu")
-    return [path.parent / f for f in files if ours.fullmatch(f)] if MARK in text else []
-
-
-def _free(folder: Path) -> Path:
-    """The folder, or the first one with a number behind its name that is not there."""
-    names = chain([folder], (folder.with_name(f"{folder.name}-{k}") for k in count(2)))
-    return next(name for name in names if not os.path.lexists(name))
-
-
-def _remove(files: Sequence[Path]) -> None:
-    """These files, and their folders where nothing else is in them."""
-    for file in files:
-        file.unlink(missing_ok=True)
-    for folder in {file.parent for file in files}:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
 
 
 def interpolated(mesh: CellMesh, values: Array, points: Array) -> Array:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from meshmove.geometry import MeshmoveError
-from meshmove.meshes.files.io import load
+from meshmove.meshes.files.io import MeshFileError, load
+from meshmove.meshes.series.files import in_order
+from meshmove.meshes.series.pvd import pvd_entries
+from meshmove.meshes.series.xdmf import xdmf_frames
 from meshmove.progress import progress_of
 from meshmove.solvers.data.folder import listed
 from meshmove.solvers.data.trajectories import DatasetError, Trajectories
@@ -63,7 +64,7 @@ def found(paths: Any) -> list[Path]:
     if not files:
         kinds = ", ".join(READERS)
         raise DatasetError(f"Expected files ({kinds}), a folder of them or a pattern (got '{paths}': no such file)")
-    return _sorted(files)
+    return in_order(files)
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -71,13 +72,9 @@ def _in_folder(folder: Path) -> list[Path]:
     while True:
         own, ours = before = listed(folder)
         files = [f for f in folder.iterdir() if f.suffix.lower() in READERS and not f.name.startswith(".")]
-        others = _sorted(f for f in files if f.name not in ours and f.is_file())
+        others = in_order(f for f in files if f.name not in ours and f.is_file())
         if listed(folder) == before:
             return own + others
-
-
-def _sorted(files: Iterable[Path]) -> list[Path]:
-    return sorted(files, key=lambda f: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", str(f))])
 
 
 def read(path: Path, fields: Sequence[str] | None) -> Trajectories:
@@ -103,47 +100,17 @@ def _xdmf(path: Path, fields: Sequence[str] | None) -> Trajectories:
 
 
 def _xdmf_frames(path: Path) -> Iterator[Frame]:
-    import meshio
-    from meshio.xdmf import TimeSeriesReader
-
-    with TimeSeriesReader(path) as reader:
-        # some programs write a collection for each field
-        series = [list(g) for g in reader.domain if g.get("GridType") == "Collection"]
-        if len({len(grids) for grids in series}) > 1:
-            raise DatasetError(f"Expected as many frames of each field (got {[len(g) for g in series]} in '{path}')")
-        points, cells = reader.read_points_cells()
-        mesh, reference = meshio.Mesh(points, cells), _source(reader.mesh_grid)
-        for k in range(reader.num_steps):
-            time, values = 0.0, {}
-            for grids in series:
-                reader.collection = grids
-                source = _source(grids[k])
-                if source and source != reference:  # a mesh of its own, which the reader would not look at
-                    reader.mesh_grid, reference = grids[k], source
-                    mesh = meshio.Mesh(*reader.read_points_cells())
-                time, data, _ = reader.read_data(k)
-                values.update(data)
-            yield Frame(time, mesh, values, "")
-
-
-def _source(grid: Any) -> tuple[str, ...]:
-    """Where a grid's topology and geometry come from; nothing where it refers to another grid's."""
-    items = [item for part in grid if part.tag in ("Topology", "Geometry") for item in part]
-    return tuple((item.text or "").strip() for item in items)
+    before = None
+    for time, mesh in xdmf_frames(path):
+        values = mesh.point_data
+        if before is None or mesh.points is not before.points:
+            before = mesh
+        yield Frame(time, before, values, "")  # one mesh is compared with itself without looking at it
 
 
 def _pvd(path: Path, fields: Sequence[str] | None) -> Trajectories:
     with _named(path, "a PVD collection of .vtu files"):
-        entries = ElementTree.parse(path).getroot().findall("Collection/DataSet")
-        times = [float(entry.attrib["timestep"]) for entry in entries]
-        files = [path.parent / entry.attrib["file"] for entry in entries]
-        parallel = [f.name for f in files if f.suffix.startswith(".pv")]
-        if parallel or len(set(times)) < len(times):
-            raise DatasetError(
-                f"Expected one .vtu file for each time (got {parallel[0] if parallel else 'several parts'} in "
-                f"'{path}'); merge the parts of a parallel run first"
-            )
-        return gathered(_pvd_frames(times, files), f"'{path}'", fields)
+        return gathered(_pvd_frames(*pvd_entries(path)), f"'{path}'", fields)
 
 
 def _pvd_frames(times: list[float], files: list[Path]) -> Iterator[Frame]:
@@ -158,9 +125,10 @@ def _named(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except MeshmoveError as error:
-        if str(path) in str(error):
+        told = str(path) in str(error)
+        if told and not isinstance(error, MeshFileError):
             raise
-        raise DatasetError(f"{error}, in '{path}'") from error
+        raise DatasetError(str(error) if told else f"{error}, in '{path}'") from error
     except Exception as error:
         raise DatasetError(f"Expected {what} (got {type(error).__name__}: {error} in '{path}')") from error
 

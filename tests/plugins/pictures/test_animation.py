@@ -94,7 +94,7 @@ def test_what_cannot_be_compared_with_is_refused(trajectory, data, tmp_path, cha
 def test_other_bad_input(trajectory, tmp_path):
     with pytest.raises(FieldError, match=r"one of the fields u \(got 'v'\)"):
         animate(trajectory, tmp_path / "a.gif", "v")
-    with pytest.raises(ValueError, match=r"\.gif or \.mp4 file \(got 'a.avi'\)"):
+    with pytest.raises(ValueError, match=r"\.gif, \.mp4 or \.html file \(got 'a.avi'\)"):
         animate(trajectory, tmp_path / "a.avi")
     with pytest.raises(ValueError, match="positive speed and size"):
         animate(trajectory, tmp_path / "a.gif", frames_per_second=0)

@@ -1,0 +1,1 @@
+"""Time series of meshes, from files and to files."""

@@ -1,0 +1,98 @@
+"""From the positions of a step to the user's mesh, and what it carries along."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.adaptation.settle import settle
+from meshmove.adaptation.unit_mesh import Stage
+from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
+from meshmove.meshes.source import Source
+from meshmove.transfer.carrier import Carrier
+
+from .follower import Went
+from .step import Step, report_of
+from .unknowns import Unknowns
+
+__all__ = ["step_of"]
+
+
+def step_of(
+    source: Source, stage: Stage, points: Array, unknowns: Unknowns, transfer: str | None, went: Went, dt: float
+) -> Step:
+    """The step from a mesh to vertices at `points` (n, dim), in the stage's coordinates; its time counts from zero."""
+    mesh, moved, displacement, warnings = _written(source, stage, points)
+    carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate")
+    if transfer is not None:
+        mesh = _with_stored(source, mesh, unknowns, carrier)
+    in_space = displacement if source.cells.frame is None else source.cells.frame.raise_(displacement)
+    velocity = in_space / dt if dt else np.zeros_like(in_space)
+    words = (*went.warnings, *unknowns.warnings, *warnings, *stage.lost_shape(moved))
+    report = replace(
+        report_of(went, displacement, velocity),
+        feature_speed=None if went.pace is None else went.pace.speed * stage.scale,
+        regions=source.cells.region_names,
+        warnings=tuple(dict.fromkeys(words)),
+    )
+    return Step(
+        old=source.mesh,
+        mesh=mesh,
+        displacement=displacement,
+        velocity=velocity,
+        reference=source.mesh,
+        dt=dt,
+        time=dt,
+        report=report,
+        cells=source.cells,
+        moved=moved,
+        _given=unknowns.material(source),
+        _carry=_Carrying(unknowns, carrier, transfer),
+        _one=carrier.one,
+        _halfway=_Halfway(source, displacement),
+    )
+
+
+class _Carrying:
+    """Carries the fields when asked; an object, not a closure, so that a step can be pickled."""
+
+    def __init__(self, unknowns: Unknowns, carrier: Carrier, transfer: str | None) -> None:
+        self._unknowns, self._carrier, self._transfer = unknowns, carrier, transfer
+
+    def __call__(self) -> tuple[Any, dict[str, NDArray]]:
+        return (None, {}) if self._transfer is None else self._unknowns.carried(self._carrier)
+
+
+class _Halfway:
+    def __init__(self, source: Source, displacement: Array) -> None:
+        self._source, self._displacement = source, displacement
+
+    def __call__(self) -> Any:
+        return self._source.converter.write(self._source.mesh, 0.5 * self._displacement)
+
+
+def _with_stored(source: Source, mesh: Any, unknowns: Unknowns, carrier: Carrier) -> Any:
+    """The mesh with its floating-point point data carried along."""
+    stored = source.converter.fields(source.mesh)
+    if not stored:
+        return mesh
+    named = unknowns.carried(carrier)[1]
+    return source.converter.with_fields(mesh, {k: v for k, v in named.items() if k in stored})
+
+
+def _written(source: Source, stage: Stage, points: Array) -> tuple[Any, CellMesh, Array, tuple[str, ...]]:
+    """The user's mesh with its vertices at `points`, as plain arrays, the displacement, and what had to give way.
+
+    Straight cells in double precision are as the follower has checked them; others are settled.
+    """
+    cells = source.cells
+    if cells.nodes is None and cells.lift is None and source.converter.dtype(source.mesh) == np.float64:
+        displacement = (points - stage.current.points) * stage.scale
+        moved = replace(cells, points=cells.points + displacement)
+        return source.converter.write(source.mesh, displacement), moved, displacement, ()
+    settled = settle(source, stage, points)
+    return settled.mesh, settled.moved, settled.displacement, settled.warnings

@@ -1,0 +1,113 @@
+"""Stills of a film: a mesh with its field at a time, whatever form they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.errors import FieldError, MeshmoveError
+from meshmove.meshes.source import Source
+from meshmove.motion.unknowns import Unknowns
+from meshmove.options import number
+
+__all__ = ["Still", "limits_of", "still_of", "stills_of", "times_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """The mesh as plain arrays, its fields by name, each (n_vertices, k), the first of which is shown, and the time."""
+
+    cells: CellMesh
+    fields: dict[str, Array]
+    time: float
+
+    @property
+    def shown(self) -> Array | None:
+        """(n_vertices,): the first field, or its size where it has several components; None where there is none."""
+        for values in self.fields.values():
+            return values[:, 0] if values.shape[1] == 1 else np.linalg.norm(values, axis=1)
+        return None
+
+    @property
+    def name(self) -> str | None:
+        return next(iter(self.fields), None)
+
+
+def still_of(cells: CellMesh, unknowns: Unknowns, time: float, field: Any = None) -> Still:
+    """Of fields that have been read; `field`: which of several is shown, by its number or key.
+
+    Raises
+    ------
+    FieldError
+        There is no such field.
+    """
+    read = {_name(k, unknowns.given): f.values for k, f in unknowns.read.items() if f.values is not None}
+    named = {k: np.asarray(v, float).reshape(len(v), -1) for k, v in read.items()}
+    if field is not None and read:
+        first = _name(field, unknowns.given)
+        if first not in named:
+            known = ", ".join(map(repr, unknowns.read)) if None not in unknowns.read else "a single one"
+            raise FieldError(f"Expected which field to show (got {field!r}; there is: {known})")
+        named = {first: named[first], **named}
+    return Still(cells, named, float(time))
+
+
+def _name(key: Any, given: Any) -> str:
+    if key is None:
+        return given if isinstance(given, str) else "field"
+    return f"field {key}" if isinstance(key, int) else str(key)
+
+
+def stills_of(frames: Iterable[Any], field: Any = None) -> list[Still]:
+    """Of tuples (mesh, field, time) or (mesh, field), whose time is their number; a field that is None shows the mesh.
+
+    Raises
+    ------
+    ValueError
+        No frames, or one of another form.
+    FieldError
+        A field that does not belong to its mesh, or is not finite; with the number of the frame.
+    """
+    out = []
+    for k, frame in enumerate(frames):
+        if not isinstance(frame, tuple | list) or len(frame) not in (2, 3):
+            raise ValueError(f"Expected frames (mesh, field, time) (got {type(frame).__name__} as frame {k})")
+        mesh, given, time = (*frame, k)[:3]
+        try:
+            source = Source.of(mesh)
+            out.append(still_of(source.cells, Unknowns.of(source, given), _time(time, k), field))
+        except MeshmoveError as why:
+            raise type(why)(f"In frame {k}: {why}") from why
+    if not out:
+        raise ValueError("Expected at least one frame (got none)")
+    return out
+
+
+def _time(value: Any, k: int) -> float:
+    return number(value, f"a time of frame {k}", low=-np.inf, open_low=False)
+
+
+def limits_of(stills: Sequence[Still]) -> tuple[float, float]:
+    """The range of all values, to round numbers."""
+    values: list[NDArray] = [s.shown for s in stills if s.shown is not None]
+    if not values:
+        return 0.0, 1.0
+    low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+    if not high - low > 1e-12 * max(abs(low), abs(high)):
+        return low - 0.5, high + 0.5
+    step = 10 ** (np.floor(np.log10(high - low)) - 1)
+    return float(np.floor(low / step + 0.1) * step), float(np.ceil(high / step - 0.1) * step)
+
+
+def times_of(stills: Sequence[Still]) -> list[str]:
+    """Times as text, all with as many digits as tell them apart."""
+    times = np.array([s.time for s in stills])
+    apart = np.diff(np.unique(times))
+    digits = int(np.clip(np.ceil(-np.log10(apart.min())), 0, 9)) if len(apart) else 3
+    return [f"t = {t:.{digits}f}" for t in times]
