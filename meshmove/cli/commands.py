@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from meshmove.adaptation.movers_by_name import NAMES
 from meshmove.meshes.source import Source
-from meshmove.monitors.monitor import KINDS
 from meshmove.whole_files import whole
 
 from . import benchmarks, examples, train
-from .arguments import boundary_modes, check_folder, check_output, check_picture, formula_or, one_of
+from . import options as option
+from .arguments import boundary_modes, check_folder, check_output, check_picture, one_of
 from .console import errors, say, set_quiet, tell, warn, working
 from .expressions import Expression
 from .fields import chosen, monitor_of
@@ -62,48 +61,17 @@ def common(
 
 @app.command()
 def adapt(
-    mesh: Annotated[Path, typer.Argument(metavar="IN", help="Mesh file of any format that meshio or PyVista reads.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Where to write the moved mesh.")],
-    field: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FORMULA",
-            help="Point data or cell data to adapt to, or a formula of x, y, z and r, such as 'tanh(30*(x-1))'.",
-        ),
-    ] = None,
-    field_from: Annotated[
-        str | None,
-        typer.Option(metavar="FILE[:NAME]", help="Take the field from another file, whatever its mesh."),
-    ] = None,
-    monitor: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FORMULA",
-            help=f"{', '.join(KINDS)}, or how many times denser than elsewhere the mesh shall be, "
-            "such as '1+9*exp(-50*r^2)'.",
-            callback=formula_or(KINDS),
-        ),
-    ] = "hessian",
-    mover: Annotated[
-        str, typer.Option(help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.", callback=one_of(NAMES))
-    ] = "auto",
-    effort: Annotated[float, typer.Option(help="0.3 for a quick move, 3 for the best mesh.")] = 1.0,
-    transfer: Annotated[
-        str,
-        typer.Option(
-            help="How point data are carried along: interpolate, conservative or none.",
-            callback=one_of(["interpolate", "conservative", "none"]),
-        ),
-    ] = "interpolate",
-    regions: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Cell data or cell sets that tell regions apart, or none; repeat for more."),
-    ] = None,
-    boundary: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[NAME=]MODE", help="slide or fixed, for all boundaries or by name; repeat for more."),
-    ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the mesh before and after.")] = None,
+    mesh: option.Mesh,
+    out: option.Out,
+    field: option.Field = None,
+    field_from: option.FieldFrom = None,
+    monitor: option.Monitor = "hessian",
+    mover: option.Mover = "auto",
+    effort: option.Effort = 1.0,
+    transfer: option.Transfer = "interpolate",
+    regions: option.Regions = None,
+    boundary: option.Boundary = None,
+    plot: option.Plot = None,
     force: Annotated[bool, typer.Option("--force", help="OUT may be the file that is read.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
