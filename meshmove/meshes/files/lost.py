@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from meshmove.meshes.regions import FEW, needs_integers
 
-from .groups import cell_groups, shallow_copy
+from .cell_sets import cell_groups, shallow_copy
 
 if TYPE_CHECKING:
     import meshio

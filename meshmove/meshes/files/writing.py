@@ -14,8 +14,8 @@ import numpy as np
 
 from meshmove.geometry.errors import InvalidMeshError
 
+from .cell_sets import cell_groups, decode_sets, encode_sets, shallow_copy
 from .formats import MeshFileError, ending, formats_to_write, known_formats
-from .groups import cell_groups, decode_sets, encode_sets, shallow_copy
 from .lost import lost, piece
 from .msh import msh_variants
 from .own_meshio import can_read, listening, reader, writer
