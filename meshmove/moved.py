@@ -23,6 +23,7 @@ MOVED = {
     "meshmove.io": "meshmove.meshes.files.io",
     "meshmove.loop": "meshmove.adaptation.loop",
     "meshmove.meshes.files.groups": "meshmove.meshes.files.cell_sets",
+    "meshmove.motion.target": "meshmove.motion.places",
     "meshmove.movers.functional": "meshmove.movers.objectives.equidistribution",
     "meshmove.movers.alignment": "meshmove.movers.objectives.alignment",
     "meshmove.movers.minimise": "meshmove.movers.descent",

@@ -200,13 +200,13 @@ class Slide:
         """Points (k, dim) amid edges `ends` (k, 2), those of curved boundary edges put on their curve or surface."""
         return self._constraints.shape.middles(ends, middle)
 
-    def retract(self, points: Array) -> Array:
-        """Admissible positions (n, dim) closest to `points`."""
+    def retract(self, points: Array, ends: bool = True) -> Array:
+        """Admissible positions (n, dim) closest to `points`; without `ends` also beyond the ends of straight lines."""
         to = self._constraints
         out, f = points.copy(), to.flat
         shift = np.einsum("nij,nj->ni", to.projector, points[f] - self.origin[f])
         out[f] = self.origin[f] + shift
-        if to.lines is not None:
+        if ends and to.lines is not None:
             node, along, low, high = to.lines
             t = np.clip(((points[node] - self.origin[node]) * along).sum(1), low, high)
             out[node] = self.origin[node] + t[:, None] * along

@@ -21,7 +21,7 @@ from meshmove.monitors.standard import Standard
 from meshmove.movers import Mover, Problem
 
 from .pace import Pace, Seen, pace
-from .target import Place, Target
+from .places import Place, Target
 
 __all__ = ["Follower", "State", "Went"]
 
