@@ -9,9 +9,10 @@ import os
 import platform
 import re
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ CPU = time.process_time
 #: what was measured where; README's figures are made from it (`python -m benchmarks.readme`)
 RESULTS = Path(__file__).parent / "results"
 Rows = list[dict[str, object]]
+#: as they came: benchmarks may take out their own before `main`
+ARGUMENTS = tuple(sys.argv[1:])
 
 
 def timed(
@@ -155,15 +158,45 @@ def main(run: Callable[[bool], Rows]) -> None:
         record(Path(sys.modules[run.__module__].__file__ or ""), found)
 
 
-def record(module: Path, found: Mapping[str, object]) -> Path:
-    """Keep what a benchmark found in the file of this processor, with the day; what others found there stays."""
+def record(module: Path, found: Mapping[str, object], arguments: Sequence[str] = ARGUMENTS) -> Path:
+    """Keep what a benchmark found in the file of this processor, by its command, with day and commit; what others found
+    there stays."""
     file = RESULTS / f"{processor()}.json"
     known = json.loads(file.read_text()) if file.is_file() else {}
-    called = f"benchmarks.{module.parent.name}.{module.stem}"
-    known[called] = {"day": time.strftime("%Y-%m-%d"), **found}
+    command = called(f"benchmarks.{module.parent.name}.{module.stem}", arguments)
+    known[command] = {"day": time.strftime("%Y-%m-%d"), "commit": commit(), **found}
     RESULTS.mkdir(exist_ok=True)
     file.write_text(json.dumps(known, indent=1, default=str, sort_keys=True) + "\n")
     return file
+
+
+def called(module: str, arguments: Sequence[str]) -> str:
+    """A benchmark's command without what says where its rows go.
+
+    >>> called("benchmarks.adapting.fem", ["--quick", "--json", "a.json", "--record"])
+    'benchmarks.adapting.fem --quick'
+    """
+    words = list(arguments)
+    if "--json" in words:
+        at = words.index("--json")
+        del words[at : at + 2]
+    return " ".join([module, *(w for w in words if w != "--record")])
+
+
+def commit() -> str:
+    """The commit that is measured, with a + where files differ from it but for records and README; "" without git."""
+    here = Path(__file__).parents[1]
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "--short=7", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "-uno", "--", ".", ":!benchmarks/results", ":!README.md"],
+            cwd=here, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
 def processor() -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.errors import FieldError, UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
-from meshmove.meshes.files.groups import cell_groups, plain_labels
+from meshmove.meshes.files.cell_sets import cell_groups, plain_labels
 
 from .blocks import Block, assemble, displaced, frame_of, plain_fields, top_blocks
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
-from meshmove.meshes.files.groups import groups_of, plain_labels
+from meshmove.meshes.files.cell_sets import groups_of, plain_labels
 from meshmove.optional import require
 
 from .blocks import Block, assemble, displaced, frame_of, plain_fields, top_blocks

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.harness import CPU, Rows, machine, table
+from benchmarks.harness import CPU, Rows, machine, record, table
 from benchmarks.hypino.cases import Bench
 from benchmarks.hypino.fine_tuning import fine_tuning
 from benchmarks.hypino.move import move
@@ -62,6 +62,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer problems, fewer steps")
     parser.add_argument("--json", metavar="FILE", help="write the rows to this file as well")
+    parser.add_argument("--record", action="store_true", help="keep the rows in benchmarks/results, by processor")
     parser.add_argument("--weights", metavar="NAME_OR_FILE", default="hypino-small", help="default: %(default)s")
     parser.add_argument("--only", metavar="PART", nargs="+", choices=PARTS, help=f"some of {', '.join(PARTS)}")
     args = parser.parse_args()
@@ -71,8 +72,11 @@ def _main() -> None:
         sys.stdout.flush()
 
     rows = run(args.quick, args.weights, args.only, done)
+    found = {"machine": machine(), "rows": rows}
     if args.json:
-        Path(args.json).write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, default=str) + "\n")
+        Path(args.json).write_text(json.dumps(found, indent=1, default=str) + "\n")
+    if args.record:
+        record(Path(__file__), found)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,11 @@ def means_regions(name: str) -> bool:
     return name in TAGS or bool(words & _REGIONS) and not words & _OTHERS
 
 
+def needs_integers(name: str) -> bool:
+    """Whether cell data of this name may tell subdomains apart, but only as integers."""
+    return not means_regions(name) and not _words(name) & _OTHERS
+
+
 def has_physical_groups(cell_data: Mapping[str, Iterable[NDArray]]) -> bool:
     """Whether Gmsh's groups are among the data (0: no group); where they are, its geometrical entities mean nothing."""
     return any(np.any(v) for v in cell_data.get("gmsh:physical", ()))

@@ -22,7 +22,7 @@ from meshmove.movers import Mover, Problem
 from meshmove.outcomes import Outcome
 
 from .pace import Pace, Seen, pace
-from .target import Place, Target
+from .places import Place, Target
 
 __all__ = ["Follower", "State", "Went"]
 

@@ -19,8 +19,8 @@ from meshmove.meshes.regions import select
 from meshmove.plugins.blocks import displaced
 
 from .bases import basis_on, check_pair, fresh, pair_of
-from .carry import HEX, carried, is_linear
-from .elements import degree_of, element_of
+from .carried_dofs import carried, is_linear
+from .elements import HEX, degree_of, element_of
 from .energies import energy_of_forms
 from .goals import goal_of
 from .periodic import is_periodic, unfolded

@@ -1,11 +1,15 @@
-"""Of which degree scikit-fem's elements are, as far as their errors can be predicted."""
+"""Of which degree scikit-fem's elements are, as far as their errors can be predicted; how it numbers vertices."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["degree_of", "element_of"]
+import numpy as np
 
+__all__ = ["HEX", "degree_of", "element_of"]
+
+#: where each VTK vertex of a hexahedron stands in scikit-fem's numbering
+HEX = np.array([0, 3, 6, 2, 1, 5, 7, 4])
 #: Lagrange elements by degree; what derives from them (discontinuous ones) interpolates alike
 _LAGRANGE = {
     1: ("ElementTriP1", "ElementQuad1", "ElementTetP1", "ElementHex1", "ElementWedge1"),

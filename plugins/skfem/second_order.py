@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from meshmove.geometry.cells.curvilinear import QUADRATIC
 from meshmove.geometry.mesh import CellBlock
 
-from .carry import HEX
+from .elements import HEX
 
 if TYPE_CHECKING:
     import skfem

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .groups import cell_groups, shallow_copy
+from meshmove.meshes.regions import FEW, needs_integers
+
+from .cell_sets import cell_groups, shallow_copy
 
 if TYPE_CHECKING:
     import meshio
@@ -66,8 +68,11 @@ def _positions(members: NDArray, ids: NDArray) -> NDArray:
     return np.flatnonzero(np.isin(ids, np.asarray(members, np.int64)))
 
 
-def lost(before: meshio.Mesh, after: meshio.Mesh) -> list[str]:
-    """What `after` does not hold of `before`, in words: cells, coordinates, data, sets."""
+def lost(before: meshio.Mesh, after: meshio.Mesh, whole: meshio.Mesh | None = None) -> list[str]:
+    """What `after` does not hold of `before`, in words: cells, coordinates, data, sets.
+
+    `whole`: the mesh that `before` is a piece of.
+    """
     found = []
     have = _counts(after)
     found += [f"{k} cells" for k, n in _counts(before).items() if have.get(k, 0) < n]
@@ -77,6 +82,7 @@ def lost(before: meshio.Mesh, after: meshio.Mesh) -> list[str]:
         found.append("digits of the coordinates")
     found += _data("point data", before.point_data, after.point_data)
     found += _data("cell data", before.cell_data, after.cell_data)
+    found += [f"that cell data {name!r} are integers" for name in _turned_to_floats(whole or before, after)]
     groups = _sizes(cell_groups(after))
     wanted = _sizes(cell_groups(before))
     found += [f"cell set {k!r}" for k, n in wanted.items() if n and groups.get(k) != n and not k.isdigit()]
@@ -105,6 +111,17 @@ def _data(what: str, before: dict, after: dict) -> list[str]:
     rest = {k: v for k, v in before.items() if not k.startswith(_INTERNAL)}
     missing = [k for k, v in rest.items() if not any(_alike(_flat(v), _flat(w)) for w in _same(k, v, after))]
     return [f"{what} {k!r}" for k in missing]
+
+
+def _turned_to_floats(before: meshio.Mesh, after: meshio.Mesh) -> list[str]:
+    """Integers that may be regions, and are not known as such where they come back as floating numbers."""
+    found = []
+    for name in (k for k in before.cell_data if k in after.cell_data and needs_integers(k)):
+        values, kind = _flat(before.cell_data[name]), _flat(after.cell_data[name]).dtype.kind
+        # as many as there may be regions, see `regions`
+        several = 1 < len(np.unique(values)) <= max(FEW, len(values) / 2)
+        found += [name] if several and kind == "f" and values.dtype.kind in "iu" else []
+    return found
 
 
 def _same(name: str, values: NDArray | list, after: dict) -> list:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .groups import cell_groups, encode_sets, shallow_copy
+from .cell_sets import cell_groups, encode_sets, shallow_copy
 
 if TYPE_CHECKING:
     import meshio

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.errors import UnsupportedMeshError
 
-from .groups import cell_groups
+from .cell_sets import cell_groups
 
 if TYPE_CHECKING:
     import meshio

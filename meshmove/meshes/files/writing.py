@@ -14,8 +14,8 @@ import numpy as np
 
 from meshmove.geometry.errors import InvalidMeshError
 
+from .cell_sets import cell_groups, decode_sets, encode_sets, shallow_copy
 from .formats import MeshFileError, ending, formats_to_write, known_formats
-from .groups import cell_groups, decode_sets, encode_sets, shallow_copy
 from .lost import lost, piece
 from .msh import msh_variants
 from .own_meshio import can_read, listening, reader, writer
@@ -91,7 +91,9 @@ def plan(mesh: meshio.Mesh, path: Path) -> tuple[Write, list[str]]:
                 problem = problem or error
                 continue
             try:
-                missing = lost(part, read_by(name, str(file)))
+                again = read_by(name, str(file))
+                _check_cells(part, again, ending(path.name))
+                missing = lost(part, again, mesh)
             except Exception as error:
                 problem = problem or error
                 continue
@@ -104,6 +106,17 @@ def plan(mesh: meshio.Mesh, path: Path) -> tuple[Write, list[str]]:
         f"Expected the format {ending(path.name)!r} to hold this mesh (what is written cannot be read again: "
         f"{type(problem).__name__}: {problem}). Try .vtu, .vtk or .xdmf"
     ) from problem
+
+
+def _check_cells(mesh: meshio.Mesh, again: meshio.Mesh, what: str) -> None:
+    """A file of nodes alone, or of boundaries alone, is none of the mesh."""
+    top = max((b.dim for b in mesh.cells), default=0)
+    if not any(len(b) for b in again.cells if b.dim == top):
+        kinds = ", ".join(sorted({b.type for b in mesh.cells if b.dim == top}))
+        raise MeshFileError(
+            f"Expected a format that holds the mesh's cells (got {what!r}, which has no place for {kinds}). "
+            "Try .vtu, .vtk or .xdmf"
+        )
 
 
 def run(write: Write, temporary: Path, path: Path) -> None:

@@ -13,6 +13,7 @@ from meshmove.geometry.errors import FieldError
 from meshmove.geometry.location import Location
 
 from .bases import basis_on, fresh, pair_of
+from .elements import HEX
 
 if TYPE_CHECKING:
     import skfem
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["carried", "is_linear"]
 
 
-#: where each VTK vertex of a hexahedron stands in scikit-fem's numbering
-HEX = np.array([0, 3, 6, 2, 1, 5, 7, 4])
 #: discontinuous functions are looked up this much inside of a cell, in parts of it, to find its own piece
 INSIDE = 1e-6
 
