@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +78,7 @@ class NodalHessians:
 
     def value_and_slope(self, points: Array) -> tuple[Array, Array]:
         places = self._find(points)
-        return self._at(places), self._slope[..., places.simplices]
+        return self._at(places), self._slope.take(places.simplices, axis=-1)
 
     def _find(self, points: Array) -> Places:
         self._places = self._sides.locate(points, self._locator, self._places)
@@ -84,4 +86,4 @@ class NodalHessians:
 
     def _at(self, places: Places) -> Array:
         corners = zip(places.vertices.T, places.weights.T, strict=True)
-        return sum(self._components[:, :, nodes] * w for nodes, w in corners)
+        return reduce(add, (self._components.take(nodes, axis=2) * w for nodes, w in corners))

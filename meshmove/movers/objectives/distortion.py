@@ -80,29 +80,38 @@ class Distortion:
     def _per_simplex(self, values: Array) -> Array:
         return values if self._owner is None else values[self._owner]
 
-    def _edges(self, points: Array) -> list[list[Array]]:
-        """Edge vectors from vertex 0: e[k][c], k = 1..dim, each (s,)."""
-        x = [points[:, c][self._nodes] for c in range(self.dim)]
-        self._x = x
-        return [[x[c][k] - x[c][0] for c in range(self.dim)] for k in range(1, self.dim + 1)]
+    def _corners(self, points: Array) -> Array:
+        """Coordinates (dim, dim+1, s) of the vertices of every simplex."""
+        self._x = np.ascontiguousarray(points.T).take(self._nodes, axis=1)
+        return self._x
 
-    def _inverse_metric(self, points: Array) -> list[list[Array]]:
-        """(E0^T E0)^-1 of every reference simplex: |J|_F^2 = sum_kl metric_kl e_k . e_l."""
-        e = np.stack([np.stack(row) for row in self._edges(points)])  # (k, c, s)
-        inverse = np.linalg.inv(np.einsum("kcs,lcs->skl", e, e))
-        return [[np.ascontiguousarray(inverse[:, k, l]) for l in range(self.dim)] for k in range(self.dim)]
+    def _edges(self, points: Array) -> Array:
+        """Edge vectors (dim, dim, s) from vertex 0: e[c, k-1] to vertex k."""
+        x = self._corners(points)
+        return x[:, 1:] - x[:, :1]
 
-    def _cofactors(self, e: list[list[Array]]) -> list[list[Array]]:
+    def _inverse_metric(self, points: Array) -> Array:
+        """(E0^T E0)^-1 (dim, dim, s) of every reference simplex: |J|_F^2 = sum_kl metric_kl e_k . e_l."""
+        e = self._edges(points)
+        inverse = np.linalg.inv(np.einsum("cks,cls->skl", e, e))
+        return np.ascontiguousarray(inverse.transpose(1, 2, 0))
+
+    def _cofactors(self, e: Array) -> Array:
+        """det grad N (dim, dim+1, s) of every vertex; they add up to zero."""
+        out = np.empty((self.dim, self.dim + 1, e.shape[2]))
         if self.dim == 2:
-            return [[e[1][1], -e[1][0]], [-e[0][1], e[0][0]]]
-        return [cross(e[1], e[2]), cross(e[2], e[0]), cross(e[0], e[1])]
+            out[0, 1], out[0, 2] = e[1, 1], -e[1, 0]
+            out[1, 1], out[1, 2] = -e[0, 1], e[0, 0]
+        else:
+            for k, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
+                out[:, k + 1] = cross(e[:, i], e[:, j])
+        np.add.reduce(out[:, 1:], axis=1, out=out[:, 0])
+        np.negative(out[:, 0], out=out[:, 0])
+        return out
 
-    def _determinant(self, e: list[list[Array]], cof: list[list[Array]]) -> Array:
+    def _determinant(self, e: Array, cof: Array) -> Array:
         """Of the edges (s,): positive or negative as the reference's."""
-        det = e[0][0] * cof[0][0]
-        for c in range(1, self.dim):
-            det = det + e[0][c] * cof[0][c]
-        return det
+        return np.einsum("cs,cs->s", e[:, 0], cof[:, 1])
 
     def reach(self, points: Array, step: Array, left: float = 0.1) -> float:
         """The largest t at which every triangle at points + t step keeps the share `left` of its area; may be inf.
@@ -111,8 +120,8 @@ class Distortion:
         """
         if self.dim == 3:
             return np.inf
-        (ax, ay), (bx, by) = self._edges(points)
-        (ux, uy), (vx, vy) = self._edges(step)
+        (ax, bx), (ay, by) = self._edges(points)
+        (ux, vx), (uy, vy) = self._edges(step)
         area = ax * by - ay * bx
         turn = np.sign(area)
         # (1 - left) |area| + b t + c t^2 = 0
@@ -125,15 +134,27 @@ class Distortion:
 
     # -- the terms --------------------------------------------------------------------------------------------------
 
-    def _distorted(self, e: list[list[Array]], jac: Array) -> tuple[float, list[list[Array]], Array, Array]:
-        """The term; the edges e* for which its slope by |J|_F is a multiple, that multiple (s,); and by det J (s,)."""
-        d, g = self.dim, self._metric
-        dual = [[sum(g[k][l] * e[l][c] for l in range(d)) for c in range(d)] for k in range(d)]
-        norm2 = sum(e[k][c] * dual[k][c] for k in range(d) for c in range(d))
+    def _distorted(self, e: Array, jac: Array) -> tuple[float, Array, Array, Array]:
+        """The term; the vectors (dim, dim+1, s) of the vertices for which its slope by |J|_F is a multiple, that
+        multiple (s,); and its slope by det J (s,)."""
+        d = self.dim
+        dual = np.empty((d, d + 1, e.shape[2]))
+        np.einsum("kls,cls->cks", self._metric, e, out=dual[:, 1:])
+        np.add.reduce(dual[:, 1:], axis=1, out=dual[:, 0])
+        np.negative(dual[:, 0], out=dual[:, 0])
+        norm2 = np.einsum("cks,cks->s", e, dual[:, 1:])
         shape = norm2 / (2 * jac) if d == 2 else norm2 * np.sqrt(norm2) / (27**0.5 * jac)
         scaled = self.distortion * self._share
-        energy = float(scaled @ shape) - self.distortion * float(self._share.sum())
-        return energy, dual, scaled * shape * d / np.maximum(norm2, 1e-300), -scaled * shape / jac
+        energy = float(scaled @ shape) - float(scaled.sum())
+        scaled *= shape
+        return energy, dual, scaled * d / np.maximum(norm2, 1e-300), -scaled / jac
+
+    def _scattered(self, force: Array) -> Array:
+        """Sums (n, dim) at the nodes of what is at the vertices of simplices (dim, dim+1, s)."""
+        out = np.empty((self.n_points, self.dim))
+        for c, row in enumerate(force):
+            out[:, c] = np.bincount(self._flat, row.ravel(), self.n_points)
+        return out
 
     def _limits(self, points: Array, soften: float = 0.0) -> tuple[float, Array | None]:
         """What the boundary and the inside of cells add, and its gradient (n, dim); (inf, None): a cell is lost."""

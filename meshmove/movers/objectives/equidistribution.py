@@ -85,9 +85,9 @@ class Functional(Distortion):
         """q_K (n_cells,), and det J of every corner simplex (s,), also where cells are inverted."""
         e = self._edges(points)
         cof = self._cofactors(e)
-        jac = sum(e[0][c] * cof[0][c] for c in range(self.dim)) * self._to_jac
+        jac = self._determinant(e, cof) * self._to_jac
         if self.rule == "vertices":
-            m = self.density.value(points.T)[self._nodes].mean(0)
+            m = self._vertex_mean(self.density.value(points.T))
         else:
             m = self._averaged(self.density.value(self._sample(astray=True)))
         mass = self._per_cell(m * jac * self._weight)
@@ -100,17 +100,13 @@ class Functional(Distortion):
         d = self.dim
         e = self._edges(points)
         cof = self._cofactors(e)
-        det = sum(e[0][c] * cof[0][c] for c in range(d))
+        det = self._determinant(e, cof)
         m, dm = self.density.value_and_gradient(points.T if self.rule == "vertices" else self._sample())
         if self.rule == "vertices":
-            m, dm = m[self._nodes].mean(0), dm[:, self._nodes] / (d + 1)  # (s,), (dim, dim+1, s)
+            m, dm = self._vertex_mean(m), dm.take(self._nodes, axis=1) / (d + 1)  # (s,), (dim, dim+1, s)
         else:
             m, dm = self._averaged(m), self._by_vertex(dm)
-        grads = np.empty((d + 1, d, len(det)))
-        for k in range(d):
-            for c in range(d):
-                grads[k + 1, c] = cof[k][c] / det
-        grads[0] = -grads[1:].sum(0)
+        grads = cof.swapaxes(0, 1) / det  # (dim+1, dim, s)
         part = m * det * self._to_jac * self._weight
         share = part / self._per_simplex(self._per_cell(part))
         values = (grads + np.moveaxis(dm, 0, 1) / m) * share
@@ -134,6 +130,10 @@ class Functional(Distortion):
         """
         x = np.stack([(self._rule @ x).ravel() for x in self._x])
         return np.clip(x, *self._box, out=x) if astray else x
+
+    def _vertex_mean(self, m: Array) -> Array:
+        """Means (s,) over the vertices of simplices of values (n,) at the nodes."""
+        return np.add.reduce(m.take(self._nodes)) / (self.dim + 1)
 
     def _averaged(self, m: Array) -> Array:
         """Means (s,) over simplices of values at their sample points."""
@@ -173,7 +173,7 @@ class Functional(Distortion):
         nodal = None
         if self.rule == "vertices":
             m_node, dm_node = self.density.value_and_gradient(points.T)
-            m = m_node[self._nodes].mean(0)
+            m = self._vertex_mean(m_node)
         else:
             x = self._sample(astray=soften > 0)
             m_all, dm_all = self.density.value_and_gradient(x)
@@ -196,17 +196,14 @@ class Functional(Distortion):
         to_det = to_jac * slope * self._to_jac
         to_m = pull * share
 
-        gradient = np.empty((self.n_points, d))
         if self.rule == "vertices":
             nodal = np.bincount(self._flat, np.tile(to_m / (d + 1), d + 1), self.n_points)
-        for c in range(d):
-            force = np.empty(self._nodes.shape)
-            for k in range(d):
-                force[k + 1] = to_dual * dual[k][c] + to_det * cof[k][c]
-            force[0] = -force[1:].sum(0)
-            if nodal is None:
-                force += to_m * dm_vertex[c]
-            gradient[:, c] = np.bincount(self._flat, force.ravel(), self.n_points)
-            if nodal is not None:
-                gradient[:, c] += nodal * dm_node[c]
+        force = dual  # (dim, dim+1, s)
+        force *= to_dual
+        force += to_det * cof
+        if nodal is None:
+            force += to_m * dm_vertex
+            return energy + excess, self._scattered(force) + pushed
+        gradient = self._scattered(force)
+        gradient += (nodal * dm_node).T
         return energy + excess, gradient + pushed

@@ -10,8 +10,9 @@ from meshmove.geometry.cells.quadrature import simplex_rule
 __all__ = ["cross", "rule_of"]
 
 
-def cross(a: list[Array], b: list[Array]) -> list[Array]:
-    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+def cross(a: Array, b: Array) -> Array:
+    """Of vectors (3, s)."""
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
 def rule_of(dim: int, name: str) -> tuple[Array, Array]:
