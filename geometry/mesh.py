@@ -147,6 +147,15 @@ class CellMesh:
         nodes[lift.indices[lift.indptr[own]]] = own
         return nodes
 
+    @cached_property
+    def straight(self) -> bool:
+        """Whether all edges are straight, their mid-side nodes in the middle."""
+        if self.nodes is None or self.lift is None:
+            return True
+        used = np.diff(csr_matrix(self.lift).indptr) > 0
+        off = np.abs(self.nodes - self.lift @ self.points)[used]
+        return bool(off.max(initial=0.0) <= 1e-9 * self.extent)
+
     def same_cells(self, other: CellMesh) -> bool:
         """Whether another mesh has the same cells of as many points, wherever these are."""
         return (

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .mesh import CellMesh
 
-__all__ = ["edges_of", "refined"]
+__all__ = ["edge_numbers", "edges_of", "refined"]
 
 #: children by local nodes, the middles of edges numbered after the vertices, in the order 01, 12, 20, 03, 13, 23
 _TRIANGLES = [(0, 3, 5), (3, 1, 4), (5, 4, 2), (3, 4, 5)]
@@ -18,6 +18,11 @@ _TETRAHEDRA += [(4, 9, a, b) for a, b in ((6, 7), (7, 8), (8, 5), (5, 6))]
 def edges_of(mesh: CellMesh) -> NDArray[np.int64]:
     """Ends (e, 2) of the edges whose middles `refined` adds, in their order."""
     return _edges(mesh)[0]
+
+
+def edge_numbers(mesh: CellMesh) -> NDArray[np.int64]:
+    """Which of `edges_of` each edge of each cell is, cell by cell in the order of `CellKind.edges`."""
+    return _edges(mesh)[1].ravel()
 
 
 def _edges(mesh: CellMesh) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

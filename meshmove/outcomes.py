@@ -49,6 +49,10 @@ class Outcome(Enum):
         "No error can be predicted for this element, so nothing judges the move.",
         "Compare errors yourself, or adapt to a linear field (P1 values at the vertices).",
     )
+    PART_OF_FIELDS = (
+        "The basis has several fields, as of a flow; the mesh moves to one of them.",
+        "Nothing, if that is the velocity of a flow. For another field pass one of basis.split(dofs).",
+    )
     TOO_STEEP = (
         "The monitor is far from being met: too steep for these cells, or too many nodes are held.",
         "Smooth or bound the monitor, refine the mesh, let boundaries slide, or raise the effort.",

@@ -55,9 +55,9 @@ def adapt(
         A scikit-fem, meshio, PyVista or PyTorch Geometric mesh, one of a library that registered itself, or a path.
     field
         Nodal array (n_nodes,) or (n_nodes, k), the name of point data, a function f(x) with x of shape (dim, n), or
-        for scikit-fem a pair (basis, dofs). Not needed with a callable monitor. A function with a method
-        ``hessian(x)``, (n, dim, dim) or (dim, dim, n), as a `Solution` of `meshmove.solvers` has one, is aligned to
-        that instead of recovered second derivatives.
+        for scikit-fem a pair (basis, dofs), of a flow with all its fields. Not needed with a callable monitor. A
+        function with a method ``hessian(x)``, (n, dim, dim) or (dim, dim, n), as a `Solution` of `meshmove.solvers`
+        has one, is aligned to that instead of recovered second derivatives.
 
     Other Parameters
     ----------------
@@ -87,9 +87,9 @@ def adapt(
     objective
         What the mover "auto" makes small for a field. "alignment": the predicted H1 error itself, over all node
         positions, after one move to the monitor; it sees the shape of cells, too. "equidistribution": the predicted L2
-        error, among moves to monitors of several intensities. Elements that are not linear, monitors with an intensity
-        of their own, functions as monitors and other movers are equidistribution always; the report says which it
-        was.
+        error, among moves to monitors of several intensities. Elements that are neither linear nor, on straight
+        simplices, quadratic, monitors with an intensity of their own, functions as monitors and other movers are
+        equidistribution always; the report says which it was.
 
     Returns
     -------
@@ -145,7 +145,10 @@ def adapted(
 def _with_dual(fields: Fields, dual: Fields) -> Fields:
     assert fields.values is not None and dual.values is not None
     values = np.concatenate([fields.values, dual.values], axis=1)
-    return replace(fields, values=values, dual=dual.values.shape[1])
+    middles = None
+    if fields.middles is not None and dual.middles is not None:
+        middles = np.concatenate([fields.middles, dual.middles], axis=1)
+    return replace(fields, values=values, dual=dual.values.shape[1], middles=middles)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from meshmove.geometry import CellMesh, Facets, Slide
 from meshmove.geometry.arrays import Array
-from meshmove.movers import Alignment, Mover, Problem, moved_by
+from meshmove.monitors import NodalThirds
+from meshmove.movers import Alignment, Mover, Problem, QuadraticAlignment, moved_by
 
 from .choice import Chosen
 from .galerkin import Galerkin
@@ -27,7 +28,8 @@ def both_norms(
 ) -> BothNorms:
     """What judges alignment, and is descended by it, for fields at node positions `rest`; `mesh` is the reference."""
     hessians = fields.hessians
-    objective = Alignment(mesh, hessians, rest, distortion, slide.curved_edges, slide.shells)
+    kind = QuadraticAlignment if isinstance(hessians, NodalThirds) else Alignment
+    objective = kind(mesh, hessians, rest, distortion, slide.curved_edges, slide.shells)
     simplices = all(b.kind.is_simplex for b in mesh.blocks)
     return BothNorms(fields, objective, rest, None if simplices else Galerkin(hessians, facets, rest))
 

@@ -9,7 +9,15 @@ import numpy as np
 from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sides import Places
-from meshmove.monitors import NodalHessians, Recovery, quadratic_solution_error, solution_error, third_derivatives
+from meshmove.monitors import (
+    NodalHessians,
+    NodalThirds,
+    Recovery,
+    quadratic_solution_error,
+    solution_error,
+    third_derivatives,
+)
+from meshmove.monitors.fine import FineRecovery
 from meshmove.monitors.sampled import SampledHessians
 from meshmove.monitors.solution_error import moments_error
 from meshmove.monitors.standard import Standard
@@ -31,7 +39,8 @@ class Predictor:
 
     Several fields count alike: each error is taken relative to that at rest. Of the last `dual` fields, the adjoint
     solution of a goal, and the others each counts by what the other is (see `weighted`). Where interfaces are, every
-    cell sees the derivatives of its own side.
+    cell sees the derivatives of its own side. `middles` (e, k): of quadratic elements, the fields at the middles of
+    edges.
     """
 
     def __init__(
@@ -42,15 +51,21 @@ class Predictor:
         locator: PointLocator,
         degree: int = 1,
         dual: int = 0,
+        middles: Array | None = None,
     ) -> None:
-        self._locator, self._sides = locator, recovery.sides
+        self._locator, self._sides, self.degree = locator, recovery.sides, degree
         self._places: Places | None = None
         self._known: list[tuple[Array, float]] = []
         self._error = {1: solution_error, 2: quadratic_solution_error}[degree]
-        standard = [Standard.of(u) for u in fields.T]
-        derivatives = [recovery.sided.hessian(f.values[self._sides.vertex]) for f in standard]
-        if degree == 2:
-            derivatives = [third_derivatives(recovery, h) for h in derivatives]
+        nodal = fields if middles is None else np.concatenate([fields, middles])
+        standard = [Standard.of(u) for u in nodal.T]
+        if middles is not None:
+            fine = FineRecovery(mesh, recovery.sides)
+            derivatives = [fine.third(f.values) for f in standard]
+        else:
+            derivatives = [recovery.sided.hessian(f.values[self._sides.vertex]) for f in standard]
+            if degree == 2:
+                derivatives = [third_derivatives(recovery, h) for h in derivatives]
         if dual:
             derivatives = [*weighted(derivatives[:-dual], derivatives[-dual:])]
         rest = np.array([self._error(self._sides.mesh, d) for d in derivatives])
@@ -68,8 +83,9 @@ class Predictor:
 
     @property
     def hessians(self) -> NodalHessians:
-        """Of the fields that count, for linear elements."""
-        return NodalHessians(self._sides, self._locator, np.stack(self._derivatives))
+        """Of the fields that count: second derivatives for linear elements, third ones for quadratic elements."""
+        kind = {1: NodalHessians, 2: NodalThirds}[self.degree]
+        return kind(self._sides, self._locator, np.stack(self._derivatives))
 
     def __call__(self, points: Array) -> float:
         """The error at node positions (n, dim); the last few that were asked for are remembered."""

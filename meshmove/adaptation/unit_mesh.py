@@ -149,7 +149,7 @@ class Stage:
         )
 
     def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> Result:
-        aligned = isinstance(monitor, Monitor) and monitor.intensity is None and fields.degree == 1
+        aligned = isinstance(monitor, Monitor) and monitor.intensity is None and self._can_align(fields)
         if isinstance(mover, Align) and not aligned:
             mover = mover.transport
         if not isinstance(monitor, Monitor):
@@ -179,7 +179,9 @@ class Stage:
             own = OwnHessian(self._source, fields.function, fields.hessian, self.centre, self.scale)
             predict = SharpPredictor(self.current, recovery, fields.values[:, 0], own)
         else:
-            predict = Predictor(self.current, recovery, fields.values, locator, fields.degree, fields.dual)
+            predict = Predictor(
+                self.current, recovery, fields.values, locator, fields.degree, fields.dual, fields.middles
+            )
         if predict.rest == 0.0:
             density = NodalDensity(np.ones(self.current.n_points), locator)
             polynomial = {1: "linear", 2: "quadratic"}[fields.degree]
@@ -190,7 +192,7 @@ class Stage:
         if monitor.intensity is None:
             carrier = mover.transport if isinstance(mover, Align) else mover
             trials = Trials(indicator, self.current, locator, predict, self.problem, carrier, self.start, effort)
-            if isinstance(mover, Align) or (aligned and _aligns(mover, self.base)):
+            if isinstance(mover, Align) or (aligned and fields.degree == 1 and _aligns(mover, self.base)):
                 distortion = mover.distortion if isinstance(mover, Align) else SHAPES
                 both = both_norms(predict, self.base, self.facets, self.slide, self.current.points, distortion)
                 carried = transport(monitor, trials) if isinstance(mover, Align) else trials.unmoved(monitor)
@@ -203,6 +205,10 @@ class Stage:
             move = moved_by(mover, self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
         return self._judged(out, predict, fields.element, automatic=monitor.intensity is None)
+
+    def _can_align(self, fields: Fields) -> bool:
+        """Whether the H1 error can be descended: of linear elements, and of quadratic ones on straight simplices."""
+        return fields.degree == 1 or (fields.degree == 2 and self._source.cells.straight)
 
     def _unjudged(
         self, fields: Fields, monitor: Monitor, indicator: Array, locator: PointLocator, mover: Mover, effort: float

@@ -32,6 +32,8 @@ class Converter(Protocol):
     Further methods are optional. ``node_values(mesh, field)`` evaluates a field of the library's own kind (for
     scikit-fem a pair ``(basis, dofs)``) at the nodes, (n_nodes,) or (n_nodes, k), and ``element(mesh, field)`` names
     the element that such a field is of, with its degree: 1 or 2, or None where its errors cannot be predicted.
+    ``cell_values(mesh, field, points)`` gives such a field of quadratic elements at reference coordinates (dim, points)
+    of every cell: (k, cells, points).
     ``writer(mesh, suffix)`` returns a function that writes the mesh to a path of that suffix by the library's own
     means, or None.
     Where it has `node_values`, these may come with it: ``check_field(mesh, field)`` returns warnings about such a

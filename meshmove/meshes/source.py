@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from meshmove.geometry import CellMesh, FieldError, InvalidMeshError
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import first_ids
+from meshmove.geometry.refine import edge_numbers
 from meshmove.options import as_numbers, called
 
 from .regions import AUTO, check_choice, select
@@ -105,7 +106,8 @@ class Fields:
     library's own form, which it is carried in. `warnings`: what is to be known about it. `element`: of which the errors
     are to be predicted, by the library's name where one is known; `degree`: 1 or 2, None for elements of which nothing
     can be predicted. `dual`: so many of the last columns of `values` are the adjoint solution of a goal. `hessian`: the
-    second derivatives that a field gives itself, as a function of points.
+    second derivatives that a field gives itself, as a function of points. `middles`: of quadratic elements on simplices
+    the values (e, k) at the middles of edges, in the order of `geometry.refine.edges_of`.
     """
 
     values: Array | None
@@ -117,6 +119,7 @@ class Fields:
     degree: int | None = 1
     dual: int = 0
     hessian: Callable[[Array], Any] | None = None
+    middles: Array | None = None
 
 
 def is_pair(source: Source, field: Any) -> bool:
@@ -168,7 +171,21 @@ def _element(source: Source, pair: Any) -> dict[str, Any]:
     name, degree = of(source.mesh, pair)
     if degree == 2 and not all(b.kind.is_simplex for b in source.cells.blocks):
         degree = None
-    return {"element": {1: "linear elements", 2: "quadratic elements"}.get(degree, name), "degree": degree}
+    told = {"element": {1: "linear elements", 2: "quadratic elements"}.get(degree, name), "degree": degree}
+    return told if degree != 2 else {**told, "middles": _at_middles(source, pair)}
+
+
+def _at_middles(source: Source, pair: Any) -> Array | None:
+    """Values (e, k) of a field at the middles of the edges, the mean over the cells that meet there."""
+    cells, of = source.cells, getattr(source.converter, "cell_values", None)
+    if of is None or len(cells.blocks) > 1 or not cells.straight:
+        return None
+    kind = cells.blocks[0].kind
+    values = of(source.mesh, pair, kind.reference[kind.edges].mean(axis=1).T)
+    number = edge_numbers(cells)
+    values = values.reshape(len(values), -1)
+    values = np.concatenate([values.real, values.imag]) if np.iscomplexobj(values) else values
+    return np.stack([np.bincount(number, v) for v in values], axis=1) / np.bincount(number)[:, None]
 
 
 def _of_pair(source: Source, field: Any, nodal: dict[str, NDArray]) -> Fields:

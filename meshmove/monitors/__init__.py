@@ -2,7 +2,7 @@
 
 from .averaging import Averaging
 from .density import CallableDensity, NodalDensity
-from .hessians import NodalHessians
+from .hessians import NodalHessians, NodalThirds
 from .interpolation_error import hessian_norm, interpolation_error
 from .monitor import Monitor, optimal_exponent, smoother
 from .quadratic import quadratic_solution_error, third_derivatives
@@ -15,6 +15,7 @@ __all__ = [
     "Monitor",
     "NodalDensity",
     "NodalHessians",
+    "NodalThirds",
     "Recovery",
     "dual_error",
     "hessian_norm",

@@ -13,9 +13,10 @@ from meshmove.geometry import CellBlock, PointLocator, Sides
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sides import Places
 
+from .cubic import as_components
 from .isoparametric import add_at_vertices, second_moments
 
-__all__ = ["NodalHessians"]
+__all__ = ["NodalHessians", "NodalThirds"]
 
 
 class NodalHessians:
@@ -34,15 +35,19 @@ class NodalHessians:
     """
 
     def __init__(self, sides: Sides, locator: PointLocator, hessians: Array) -> None:
-        dim = sides.mesh.dim
         self._sides, self._locator = sides, locator
-        pairs = [(a, b) for a in range(dim) for b in range(a, dim)]
-        self._components = np.stack([hessians[:, a, b] for a, b in pairs], axis=1)  # (f, p, s)
+        self._components = self._independent(hessians)
         self._places: Places | None = None
         corner = sides.simplices.T
         x, h = sides.mesh.points.T[:, corner], self._components[:, :, corner]
         edges, rise = (x[:, 1:] - x[:, :1]).T, h[:, :, 1:] - h[:, :, :1]  # (m, k, dim), (f, p, k, m)
         self._slope = np.einsum("mck,fpkm->fpcm", np.linalg.inv(edges), rise)
+
+    @staticmethod
+    def _independent(derivatives: Array) -> Array:
+        """Components (f, p, s)."""
+        dim = derivatives.shape[1]
+        return np.stack([derivatives[:, a, b] for a in range(dim) for b in range(a, dim)], axis=1)
 
     @property
     def blocks(self) -> tuple[CellBlock, ...]:
@@ -87,3 +92,13 @@ class NodalHessians:
     def _at(self, places: Places) -> Array:
         corners = zip(places.vertices.T, places.weights.T, strict=True)
         return reduce(add, (self._components.take(nodes, axis=2) * w for nodes, w in corners))
+
+
+class NodalThirds(NodalHessians):
+    """The same of third derivatives (f, dim, dim, dim, s), for quadratic elements on simplices."""
+
+    inside = True  # no closed form of `Alignment` is theirs
+
+    @staticmethod
+    def _independent(derivatives: Array) -> Array:
+        return as_components(derivatives, derivatives.shape[1])

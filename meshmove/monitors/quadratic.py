@@ -25,7 +25,7 @@ from meshmove.geometry.arrays import Array
 from .recovery import Recovery
 from .solution_error import DUAL, barycentric, unit_dual
 
-__all__ = ["quadratic_solution_error", "third_derivatives"]
+__all__ = ["basis", "parts", "quadratic_solution_error", "third_derivatives"]
 
 
 def third_derivatives(recovery: Recovery, hessian: Array) -> Array:
@@ -57,8 +57,8 @@ def quadratic_solution_error(mesh: CellMesh, third: Array, points: Array | None 
 
 def _mean_squares(x: Array, gradients: Array, t: Array) -> tuple[Array, Array]:
     """Means (s,) over simplices x (dim, dim+1, s) of (u - Iu)^2 and |grad(u - Iu)|^2, third derivatives t (..., s)."""
-    gram, weights, slopes = _basis(len(x))
-    edges, faces = _parts(len(x))
+    gram, weights, slopes = basis(len(x))
+    edges, faces = parts(len(x))
     c = np.stack([_cubed(t, x[:, j] - x[:, i]) / 12 for i, j in edges] + [27 * _at_centre(t, x[:, f]) for f in faces])
     slope = np.einsum("mkq,ms->kqs", slopes, c)
     slope = np.einsum("aks,kqs->aqs", gradients, slope)
@@ -78,17 +78,17 @@ def _cubed(t: Array, z: Array) -> Array:
     return np.einsum("abcs,as,bs,cs->s", t, z, z, z, optimize=True)
 
 
-def _parts(dim: int) -> tuple[list[tuple[int, int]], list[list[int]]]:
+def parts(dim: int) -> tuple[list[tuple[int, int]], list[list[int]]]:
     """Edges and triangles of a simplex."""
     vertices = range(dim + 1)
     return list(combinations(vertices, 2)), [list(f) for f in combinations(vertices, 3)]
 
 
 @cache
-def _basis(dim: int) -> tuple[Array, Array, Array]:
+def basis(dim: int) -> tuple[Array, Array, Array]:
     """Of the cubics l_i l_j (l_i - l_j) and l_i l_j l_k: mean products (m, m); and at the points of a rule with weights
     (q,), their derivatives (m, dim+1, q) by each barycentric coordinate."""
-    edges, faces = _parts(dim)
+    edges, faces = parts(dim)
     terms = [{_power(dim, i, i, j): 1.0, _power(dim, i, j, j): -1.0} for i, j in edges]
     terms += [{_power(dim, *f): 1.0} for f in faces]
     gram = [

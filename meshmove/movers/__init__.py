@@ -8,6 +8,7 @@ from .monge_ampere import MongeAmpere, untangled
 from .objectives.alignment import Alignment
 from .objectives.energy import EnergyFunctional
 from .objectives.equidistribution import Functional
+from .objectives.quadratic import QuadraticAlignment
 from .problem import Move, Mover, Problem
 from .ritz import Ritz
 from .smooth import Smooth
@@ -22,6 +23,7 @@ __all__ = [
     "Move",
     "Mover",
     "Problem",
+    "QuadraticAlignment",
     "Ritz",
     "Smooth",
     "cell_mass",

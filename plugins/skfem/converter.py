@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 from skfem.generic_utils import OrientedBoundary
 
 from meshmove.geometry.cells import kind_of
-from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError, first_ids
+from meshmove.geometry.errors import InvalidMeshError, UnsupportedMeshError, first_ids
 from meshmove.geometry.location import Location
 from meshmove.geometry.mesh import CellBlock, CellMesh
 from meshmove.meshes.regions import select
 from meshmove.plugins.blocks import displaced
 
-from .bases import basis_on, check_pair, fresh, pair_of
+from .bases import basis_on, check_pair, pair_of
 from .carried_dofs import carried, is_linear
 from .elements import HEX, degree_of, element_of
 from .energies import energy_of_forms
 from .goals import goal_of
 from .periodic import is_periodic, unfolded
+from .sampling import cell_values, main_parts, node_values, which_parts
 from .second_order import lift_of, second_order
 
 if TYPE_CHECKING:
@@ -106,66 +107,16 @@ class SkfemConverter:
         """Always float64."""
         return mesh.p.dtype
 
-    def node_values(self, mesh: skfem.Mesh, field: tuple[skfem.CellBasis, NDArray]) -> NDArray:
-        """A finite element function at the nodes: the mean over the cells that meet there.
-
-        Parameters
-        ----------
-        mesh
-            The mesh whose nodes are meant.
-        field
-            A pair (basis, dofs), in either order; the basis has one component field of any element, on cells of
-            `mesh`. The dofs may be complex.
-
-        Returns
-        -------
-        (n_nodes,), or (n_nodes, k) for a field of vectors. NaN where no cell of the basis meets.
-
-        Raises
-        ------
-        FieldError
-            The pair is of another kind, or belongs to another mesh, or `dofs` has another length.
-
-        Examples
-        --------
-        >>> import skfem
-        >>> mesh = skfem.MeshTri()
-        >>> basis = skfem.Basis(mesh, skfem.ElementTriP0())
-        >>> converter.node_values(mesh, (basis, np.array([1.0, 3.0])))
-        array([1., 2., 2., 3.])
-        """
-        import skfem
-
-        basis, dofs = pair_of(mesh, field)
-        local = np.asarray(mesh.elem.doflocs).T
-        cells = slice(None) if basis.tind is None else basis.tind
-        sampled = skfem.CellBasis(
-            basis.mesh, fresh(basis.elem), elements=basis.tind, quadrature=(local, np.ones(local.shape[1]))
-        )
-        if len(sampled.basis[0]) != 1:
-            raise FieldError(
-                f"Expected a basis of one field (got {type(basis.elem).__name__} of {len(sampled.basis[0])} fields). "
-                "Use basis.split(dofs) and pass one of its pairs"
-            )
-        if np.iscomplexobj(dofs):
-            real, imaginary = (self.node_values(mesh, (basis, part)) for part in (dofs.real, dofs.imag))
-            return real + 1j * imaginary
-        values = np.asarray(sampled.interpolate(dofs))  # (..., cells, nodes)
-        nodes = mesh.dofs.element_dofs[:, cells].T.ravel()
-        count = np.bincount(nodes, minlength=mesh.p.shape[1])
-        parts = values.reshape(-1, len(nodes))
-        sums = np.stack([np.bincount(nodes, part, minlength=len(count)) for part in parts], axis=-1)
-        mean = np.divide(sums, count[:, None], out=np.full(sums.shape, np.nan), where=count[:, None] > 0)
-        return mean[:, 0] if values.ndim == 2 else mean
+    node_values, cell_values = staticmethod(node_values), staticmethod(cell_values)
 
     def element(self, mesh: skfem.Mesh, field: Any) -> tuple[str, int | None]:
         """Name and degree of the element of a pair of basis and dofs; see `Converter`."""
-        element = element_of(field)
+        element = element_of(main_parts(*pair_of(mesh, field))[0])
         return type(element).__name__, degree_of(element)
 
     def check_field(self, mesh: skfem.Mesh, field: Any) -> tuple[str, ...]:
         """Warnings about a pair (basis, dofs); see `Converter`."""
-        return check_pair(mesh, field)
+        return (*check_pair(mesh, field), *which_parts(*pair_of(mesh, field)))
 
     def carried(
         self,

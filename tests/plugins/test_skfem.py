@@ -6,6 +6,7 @@ import skfem
 
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError
 from meshmove.geometry.quality import cell_volumes, corner_volumes
+from meshmove.outcomes import Outcome
 from meshmove.plugins.skfem import converter
 
 CLASSES = [
@@ -227,9 +228,32 @@ def test_node_values_say_what_is_wrong():
         converter.node_values(mesh, (other, np.zeros(other.N)))
     with pytest.raises(FieldError, match="Expected a pair"):
         converter.node_values(mesh, basis)
-    mixed = skfem.Basis(mesh, skfem.ElementTriP2() * skfem.ElementTriP1())
-    with pytest.raises(FieldError, match="basis.split"):
-        converter.node_values(mesh, (mixed, np.zeros(mixed.N)))
+
+
+def test_of_a_flow_the_values_are_the_velocity_and_of_equals_all():
+    mesh = skfem.MeshTri().refined(1)
+    flow = skfem.Basis(mesh, skfem.ElementVector(skfem.ElementTriP2()) * skfem.ElementTriP1())
+    dofs = np.random.default_rng(0).normal(size=flow.N)
+    (velocity, part), _ = flow.split(dofs)
+    np.testing.assert_array_equal(
+        converter.node_values(mesh, (flow, dofs)), converter.node_values(mesh, (part, velocity))
+    )
+    assert converter.element(mesh, (flow, dofs)) == ("ElementTriP2", 2)
+    both = skfem.Basis(mesh, skfem.ElementTriP1() * skfem.ElementTriP1())
+    assert converter.node_values(mesh, (both, np.arange(float(both.N)))).shape == (mesh.nvertices, 2)
+    assert converter.check_field(mesh, (both, np.zeros(both.N))) == ()
+    (told,) = converter.check_field(mesh, (flow, dofs))
+    assert told.outcome is Outcome.PART_OF_FIELDS and "vectors of ElementTriP2" in told and "basis.split" in told
+
+
+def test_values_inside_of_cells_are_those_of_the_function():
+    mesh = skfem.MeshTri().refined(1)
+    basis = skfem.Basis(mesh, skfem.ElementTriP2())
+    x, y = basis.doflocs
+    points = np.array([[0.5, 0.2], [0.1, 0.3]])
+    at = mesh.mapping().F(points)
+    found = converter.cell_values(mesh, (basis, x * y - 3j * y**2), points)
+    np.testing.assert_allclose(found, [at[0] * at[1] - 3j * at[1] ** 2])
 
 
 def test_there_is_no_point_data():

@@ -27,11 +27,12 @@ posteriori error estimates, SIAM J. Numer. Anal. 34, 1997, descend it node by no
 from __future__ import annotations
 
 from copy import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellKind, CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Shells
 from meshmove.monitors.isoparametric import Isoparametric, add_at_vertices
@@ -79,13 +80,16 @@ class Alignment(Distortion):
         super().__init__(mesh, distortion, curved_edges, shells)
         blocks, d = hessians.blocks, self.dim
         simplices = all(b.kind.is_simplex for b in blocks) and not hessians.inside
-        self._rules = [] if simplices else [(Isoparametric(b.kind), np.ascontiguousarray(b.nodes.T)) for b in blocks]
+        self._rules = [] if simplices else [(self._rule(b.kind), np.ascontiguousarray(b.nodes.T)) for b in blocks]
         if simplices:  # (dim+1, s) among the cut mesh's vertices
             self._corner = np.ascontiguousarray(np.concatenate([b.nodes for b in blocks]).T)
         self._form = ClosedForm(d)
         self._factor = 1 / (4 * (d + 1) ** 2 * (d + 2) * (2 if d == 2 else 6))
         self._whole = float(self.volume.sum())
         self._see(hessians, rest)
+
+    def _rule(self, kind: CellKind) -> Any:
+        return Isoparametric(kind)
 
     def _see(self, hessians: Hessians, rest: Array) -> None:
         self._hessians = hessians

@@ -97,6 +97,49 @@ def test_what_is_predicted_for_quadratic_elements_comes_true(name):
     assert out.report.predicted_for == "quadratic elements" and "of quadratic elements" in str(out.report)
 
 
+def test_quadratic_elements_are_aligned_for_their_own_error():
+    problem = PROBLEMS["boundary_layer"]
+    mesh = problem.mesh(16)
+
+    def solve(m):
+        return skfem.Basis(m, P2), solve_poisson(m, problem.source, problem.exact, element=P2)
+
+    def error(out):
+        return l2_error(out.mesh, solve(out.mesh)[1], problem.exact, element=P2)
+
+    aligned, carried = (meshmove.adapt(mesh, solve(mesh), objective=o) for o in ("alignment", "equidistribution"))
+    assert aligned.report.objective == "alignment" and aligned.report.predicted_for == "quadratic elements"
+    rest = l2_error(mesh, solve(mesh)[1], problem.exact, element=P2)
+    assert error(aligned) < rest / 12 and error(aligned) < error(carried) / 2
+
+
+def test_on_curved_cells_quadratic_elements_are_equidistributed():
+    straight = skfem.MeshTri2.init_circle(2)
+    basis = skfem.Basis(straight, P2)
+    curved = meshmove.adapt(straight, (basis, np.exp(-20 * (basis.doflocs[0] - 0.3) ** 2)), effort=0.3)
+    assert curved.report.objective == "equidistribution" and curved.report.predicted_for == "quadratic elements"
+    square = skfem.MeshTri2.from_mesh(skfem.MeshTri().refined(3))
+    basis = skfem.Basis(square, P2)
+    flat = meshmove.adapt(square, (basis, np.exp(-20 * (basis.doflocs[0] - 0.3) ** 2)), effort=0.3)
+    assert flat.report.objective == "alignment"
+
+
+def test_a_flow_is_moved_to_its_velocity():
+    mesh = skfem.MeshTri().refined(3)
+    flow = skfem.Basis(mesh, skfem.ElementVector(P2) * skfem.ElementTriP1(), intorder=4)
+    dofs = np.zeros(flow.N)
+    (_, part), (_, pressures) = flow.split(dofs)
+    velocity, pressure = flow.split_indices()
+    dofs[velocity] = np.tanh(12 * (part.doflocs[0] - 0.5))
+    dofs[pressure] = np.exp(-50 * ((pressures.doflocs - 0.2) ** 2).sum(axis=0))
+    out = meshmove.adapt(mesh, (flow, dofs), effort=0.3)
+    alone = meshmove.adapt(mesh, (part, dofs[velocity]), effort=0.3)
+    np.testing.assert_array_equal(out.mesh.p, alone.mesh.p)
+    assert out.fields["field"].shape == dofs.shape and out.report.predicted_for == "quadratic elements"
+    assert meshmove.Outcome.PART_OF_FIELDS in out.report.outcomes
+    assert meshmove.Outcome.PART_OF_FIELDS not in alone.report.outcomes
+
+
 def test_a_quadratic_needs_no_other_mesh_for_quadratic_elements():
     mesh = skfem.MeshTri().refined(3)
     basis = skfem.Basis(mesh, P2)
