@@ -85,7 +85,8 @@ class Stage:
             named = cells.facets or base.facets
             base = replace(base, regions=cells.regions, region_names=cells.region_names, facets=named)
         low, high = base.points.min(axis=0), base.points.max(axis=0)
-        self.centre, self.scale = unit or ((low + high) / 2, _length(base))
+        self.centre: Array = (low + high) / 2 if unit is None else unit[0]
+        self.scale = _length(base) if unit is None else unit[1]
         self.place = None if cells.frame is None else cells.in_space
         self._source = source
         pinned = fixed_vertices(source, fixed)

@@ -31,13 +31,16 @@ from meshmove.options import as_numbers, called
 from meshmove.outcomes import Outcome, Told
 
 from .follower import State
+from .setting import Setting
 
-__all__ = ["Base", "Deformed", "deformed", "goals_of", "told", "with_boundary"]
+__all__ = ["Base", "Deformed", "Home", "deformed", "goals_of", "told", "with_boundary"]
 
 #: parts in which a motion is taken at most, and the least share of what is left that a part takes
 PARTS, LEAST = 40, 1 / 64
 #: the reference keeps at least this share of each corner's volume: a mesh that is flatter serves nobody
 FLAT = 1e-3
+#: a mesh this near to its reference, relative to its size, is the reference itself
+STILL = 1e-12
 
 Motion = Callable[[Array, float], Any] | Mapping[str, Any]
 
@@ -150,14 +153,24 @@ def deformed(stage: Stage, room: Array, from_: Array, meshes: Sequence[Array], i
 
 def _continued(stage: Stage, points: Array, ids: Ids, by: Array) -> Array:
     """Displacements (n, dim) of all vertices at `points` by which those of `ids` are `by`."""
-    mesh = replace(stage.base, points=points)
-    volume = np.abs(simplex_volumes(points, mesh.corners[0]))
-    weight = volume.mean() / volume
-    out = np.zeros_like(points)
-    out[ids] = by
-    force = -(stiffness(mesh, weight)[0] @ out)
-    stage.slide.refresh(points)
-    return out + stage.slide.spread(Lift(mesh, stage.slide, weight).solve(stage.slide.gather(force)))
+    return _Continuation(stage, points)(ids, by)
+
+
+class _Continuation:
+    """The Laplacian of the module's docstring, on the mesh with vertices at `points` (n, dim)."""
+
+    def __init__(self, stage: Stage, points: Array) -> None:
+        mesh = replace(stage.base, points=points)
+        volume = np.abs(simplex_volumes(points, mesh.corners[0]))
+        weight = volume.mean() / volume
+        self._slide, self._points = stage.slide, points
+        self._matrix, self._lift = stiffness(mesh, weight)[0], Lift(mesh, stage.slide, weight)
+
+    def __call__(self, ids: Ids, by: Array) -> Array:
+        out = np.zeros_like(self._points)
+        out[ids] = by
+        self._slide.refresh(self._points)
+        return out + self._slide.spread(self._lift.solve(self._slide.gather(-(self._matrix @ out))))
 
 
 def _placed(stage: Stage, points: Array, ids: Ids, to: Array) -> Array:
@@ -179,6 +192,28 @@ def told(out: Deformed, time: float) -> tuple[Told, ...]:
         text = f"the boundary's motion would have inverted cells at once: it was taken in {out.parts} parts"
         return (Outcome.SUBSTEPPED.told(text),)
     return ()
+
+
+class Home:
+    """The first reference, with vertices that are told where to go: a mask (n,).
+
+    A motion from here depends on where the boundary is alone, not on the way there: what comes back finds its mesh as
+    it was. `room` (s,): the volumes of its corners.
+    """
+
+    def __init__(self, setting: Setting, pinned: NDArray[np.bool_]) -> None:
+        nodes = setting.source.cells.vertex_nodes[pinned]
+        self._stage = Stage(setting.source, nodes, setting.boundary, setting.given)
+        self._points = self._stage.base.points
+        self._continued = _Continuation(self._stage, self._points)
+        self.room = corner_volumes(self._stage.base)
+
+    def moved(self, ids: Ids, goals: Array) -> Array | None:
+        """The reference (n, dim) with the vertices `ids` at `goals`; None where that inverts or flattens cells."""
+        by = self._continued(ids, goals - self._points[ids])
+        out = _placed(self._stage, self._points + by, ids, goals)
+        ratio = corner_volumes(replace(self._stage.base, points=out)) / self.room
+        return out if (ratio > FLAT).all() and self._stage.problem(None, out, 1.0).valid(out) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,20 +244,26 @@ class Base:
 
 
 def with_boundary(
-    stage: Stage, home: Array, from_: Array, state: State, ids: Ids, goals: Array
+    stage: Stage, home: Home, from_: Array, state: State, ids: Ids, goals: Array
 ) -> tuple[Deformed, State]:
-    """A state, which came from the positions `from_` in this step, with its boundary moved; `home`: the first
-    reference, whose cells tell how flat those of later ones may become."""
-    room = corner_volumes(replace(stage.base, points=(home - stage.centre) / stage.scale))
-    there = (goals - stage.centre) / stage.scale
+    """A state, which came from the positions `from_` in this step, with its boundary moved."""
+    there, old = (goals - stage.centre) / stage.scale, stage.base.points
     place = () if state.place is None else (state.place.carried, state.place.target)
-    out = deformed(stage, room, from_, (state.points, stage.base.points, *place), ids, there)
+    out = deformed(stage, home.room, from_, (state.points, old, *place), ids, there)
     if out.share < 1:  # perhaps because of what the nodes have gone besides
-        other = deformed(stage, room, from_, (from_, stage.base.points, *place), ids, there)
+        other = deformed(stage, home.room, from_, (from_, old, *place), ids, there)
         out = other if other.share > out.share else out
+    reference = home.moved(ids, there)
+    if reference is not None:
+        rests = np.abs(from_ - old).max() < STILL  # the mesh is its reference, and stays so
+        half = stage.problem(None, reference, 1.0).valid(0.5 * (from_ + reference))
+        if rests and half and state.place is None:
+            out = Deformed((reference, reference), 1.0, 1)
+        elif out.share == 1:
+            out.meshes = [out.meshes[0], reference, *out.meshes[2:]]
     points, _, *rest = out.meshes
     assert points is not None
-    if state.place is None or any(p is None for p in rest):
+    carried, target = rest or (None, None)
+    if state.place is None or carried is None or target is None:
         return out, replace(state, points=points, place=None)
-    carried, target = rest
     return out, replace(state, points=points, place=replace(state.place, carried=carried, target=target))

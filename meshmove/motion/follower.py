@@ -21,7 +21,7 @@ from meshmove.monitors.standard import Standard
 from meshmove.movers import Mover, Problem
 from meshmove.outcomes import Outcome
 
-from .pace import Pace, Seen, pace
+from .pace import Pace, Seen, dragged, pace
 from .places import Place, Target
 
 __all__ = ["Follower", "State", "Went"]
@@ -45,7 +45,8 @@ class State:
     """All that a follower knows from one step to the next, in unit coordinates.
 
     `points` (n, dim): the nodes. `place`: where they should be, None before the first field. `seen`: the field before.
-    `rate`: with which they followed, and the one that it fades with, `fading`. `dt`: the last step.
+    `rate`: with which they followed, and the one that it fades with, `fading`. `dt`: the last step. `drag`: the rate at
+    which a moving boundary took nodes along in it, against the field.
     """
 
     points: Array
@@ -54,6 +55,7 @@ class State:
     rate: float = 0.0
     fading: float = 0.0
     dt: float = 1.0
+    drag: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,17 @@ class Follower:
             return dt, 0.0, 0.0
         if went is None:  # how fast a field changes shows with the second of its values
             return np.inf, 0.0, 0.0
+        if state.drag > went.rate:
+            went = replace(went, rate=state.drag)
         rate, fading = went.after(state.rate, state.fading, dt)
         return (max(PACE / rate, dt) if rate > 0 else np.inf), rate, fading
+
+    def drag(self, points: Array, values: Array | None, by: Array, dt: float) -> float:
+        """Rate of change that nodes at `points` see in a standing field (n, k) when they are taken along by (n, dim).
+
+        It is to be followed like a change of the field: nodes have to find back to where they should be.
+        """
+        return 0.0 if values is None else dragged(Averaging(self._sides.moved(points)), values, by, dt)
 
     def _placed(self, values: Array | None, points: Array, place: Place | None, align: bool) -> Place:
         """Where nodes should be for a field with these values at vertices at `points`."""

@@ -20,7 +20,7 @@ from meshmove.meshes.registry import named
 from meshmove.meshes.source import Source, fixed_vertices
 from meshmove.options import check_names, number
 
-from .boundary_motion import Base, goals_of, told, with_boundary
+from .boundary_motion import Base, Home, goals_of, told, with_boundary
 from .follower import State, Went
 from .setting import OPTIONS, Setting
 from .step import Step
@@ -170,28 +170,30 @@ class MovingMesh:
 
     def _step_with_boundary(self, unknowns: Unknowns, dt: float, motion: Any, began: float) -> Step:
         ids, goals = goals_of(self._source, self._home, motion, self.time + dt)
-        if not self._stage.slide.fixed[ids].all():
+        if self._base is None or not self._base.pinned[ids].all():
             self._rebase(self._stage.base.points, self._state.points, ids)
         if unknowns.values is None and self._setting.follows_field:
             state, went = replace(self._state, seen=None, dt=dt), Went(np.inf, None, 1.0, (0, 0))
         else:
             state, went = self._follower.step(self._state, unknowns.values, dt, unknowns.linear)
-        out, state = with_boundary(self._stage, self._home, self._state.points, state, ids, goals)
+        before = state.points
+        out, state = with_boundary(self._stage, self._at_home, self._state.points, state, ids, goals)
         reference = out.meshes[1]
         assert reference is not None
         self._rebase(reference, state.points, ids)
         went = replace(went, warnings=(*went.warnings, *told(out, self.time + dt)))
+        drag = self._follower.drag(self._state.points, unknowns.values, state.points - before, dt)
+        state = replace(state, drag=drag)
         return self._taken(state, went, unknowns, dt, began, out.share)
 
     def _rebase(self, reference: Array, points: Array, ids: Ids) -> None:
         """Take another reference, at `reference` (n, dim) in unit coordinates, on which the vertices `ids` stay."""
-        pinned = (
-            fixed_vertices(self._setting.source, self._setting.fixed)
-            if self._base is None
-            else self._base.pinned.copy()
-        )
-        pinned[ids] = True
-        self._base = Base.of(self._setting.source, self.reference, self._stage, reference, pinned)
+        setting, base = self._setting, self._base
+        pinned = fixed_vertices(setting.source, setting.fixed) if base is None else base.pinned.copy()
+        if base is None or not pinned[ids].all():
+            pinned[ids] = True
+            self._at_home = Home(setting, pinned)
+        self._base = Base.of(setting.source, self.reference, self._stage, reference, pinned)
         self._stand_on(self._base.stage(self._setting.boundary, points))
         self.reference = self._base.source.mesh
 
@@ -276,6 +278,7 @@ class MovingMesh:
         self._base = kept["base"]
         if self._base is not None:
             self.reference = self._base.source.mesh
+            self._at_home = Home(self._setting, self._base.pinned)
             self._stand_on(self._base.stage(self._setting.boundary, self._state.points))
 
     def __repr__(self) -> str:

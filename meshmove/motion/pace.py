@@ -19,7 +19,7 @@ import numpy as np
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging
 
-__all__ = ["Pace", "Seen", "pace"]
+__all__ = ["Pace", "Seen", "dragged", "pace"]
 
 
 #: when a field comes to a stand the rate fades within so many of its time scales: the mesh has that long to settle.
@@ -84,3 +84,18 @@ def pace(derivatives: Averaging, before: Seen, now: Seen, dt: float) -> Pace:
     if not slope > 0:
         return Pace(np.inf, np.inf)
     return Pace(float(np.sqrt(turn / slope)), float(np.sqrt(change / slope)))
+
+
+def dragged(derivatives: Averaging, values: Array, by: Array, dt: float) -> float:
+    """The rate |grad (w . grad u)| / |grad u| that nodes see in standing fields (n, k) while they go by (n, dim)."""
+    vertex = derivatives.sides.vertex
+    slope = turn = 0.0
+    for u in values.T:
+        spread = np.ptp(u)
+        if not spread > 0:
+            continue
+        gradient = derivatives.gradient(u[vertex] / spread)
+        rise = np.einsum("sc,cs->s", by[vertex], gradient) / dt
+        slope += float(derivatives.weight @ (gradient**2).sum(0))
+        turn += float(derivatives.weight @ (derivatives.gradient(rise) ** 2).sum(0))
+    return float(np.sqrt(turn / slope)) if slope > 0 else 0.0
