@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmarks.harness import CPU, Rows, main, row
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.hypino.hard_kinds import KINDS, Hard
 from meshmove.solvers import project
 
-__all__ = ["CALIBRATION", "EFFORT", "SEED", "Judged", "case", "judged", "points", "run"]
+__all__ = ["CALIBRATION", "EFFORT", "SEED", "Judged", "case", "judge", "judged", "option", "points", "run", "summary"]
 
 BY_DEFAULT = False  #: minutes, for one figure
 Array = NDArray[np.float64]
@@ -65,7 +66,11 @@ def points(it: Hard, cells: int = 20) -> tuple[Array, Array]:
 
 def judged(k: int, seed: int = SEED) -> Judged:
     """Error and estimate of the k-th problem."""
-    it = case(k, seed)
+    return judge(case(k, seed))
+
+
+def judge(it: Hard) -> Judged:
+    """Error and estimate of a problem."""
     x, w = points(it)
     start = CPU()
     solution = project(it.pde, effort=EFFORT)
@@ -77,8 +82,12 @@ def judged(k: int, seed: int = SEED) -> Judged:
 
 def run(quick: bool = False, seed: int = SEED, n: int | None = None) -> Rows:
     """A row for each kind, and one for all."""
-    kinds = list(KINDS)
-    found = [judged(k, seed) for k in range(n or len(kinds) * (1 if quick else 7))]
+    return summary(KINDS, [judged(k, seed) for k in range(n or len(KINDS) * (1 if quick else 7))])
+
+
+def summary(names: Iterable[str], found: list[Judged]) -> Rows:
+    """A row for each kind, which take turns, and one for all."""
+    kinds = list(names)
     rows = [_row(kind, found[k :: len(kinds)]) for k, kind in enumerate(kinds[: len(found)])]
     return [*rows, _row("all", found, 0.95)]
 
@@ -97,7 +106,7 @@ def _row(name: str, ones: list[Judged], target: float | None = None) -> dict:
     )
 
 
-def _option(name: str, default: int | None) -> int | None:
+def option(name: str, default: int | None) -> int | None:
     """The number after an option of the command line, which is taken out."""
     if name not in sys.argv:
         return default
@@ -108,5 +117,5 @@ def _option(name: str, default: int | None) -> int | None:
 
 
 if __name__ == "__main__":
-    chosen, limit = _option("--seed", SEED), _option("--limit", None)
+    chosen, limit = option("--seed", SEED), option("--limit", None)
     main(lambda quick: run(quick, chosen or 0, limit))

@@ -16,7 +16,7 @@ from meshmove.geometry.errors import DomainError
 from .intersect import cuts
 from .pieces import Arc, Piece
 
-__all__ = ["Boundary", "as_points", "cover"]
+__all__ = ["Boundary", "as_points", "cover", "split_at"]
 
 Operation = Literal["union", "intersection", "difference"]
 
@@ -176,7 +176,7 @@ def _trimmed(mine: Boundary, other: Boundary, inside: bool, shared: int) -> list
     for i in np.flatnonzero(near):
         partners = [other.pieces[j] for j in np.flatnonzero(_overlap(other.boxes, mine.boxes[i] + slack))]
         piece = mine.pieces[i]
-        parts += _split(piece, cuts(piece, partners, ON * extent), SNAP * extent) if partners else [piece]
+        parts += split_at(piece, cuts(piece, partners, ON * extent), SNAP * extent) if partners else [piece]
     if not parts:
         return kept
     # judge a part where it is farthest from the other boundary: a touch in the middle says nothing
@@ -198,7 +198,7 @@ def _overlap(boxes: Array, box: Array) -> NDArray[np.bool_]:
     return ((boxes[:, 0] <= box[1]) & (boxes[:, 1] >= box[0])).all(1)
 
 
-def _split(piece: Piece, s: Array, shortest: float) -> list[Piece]:
+def split_at(piece: Piece, s: Array, shortest: float) -> list[Piece]:
     """The piece cut at parameters s; parts that would be too short are left to their neighbour."""
     gap = shortest / piece.length
     marks = [0.0]

@@ -142,7 +142,7 @@ def _values(exact: Any, x: NDArray) -> NDArray:
 
 
 def plot_history(solution: Solution, *, filename: str | Path | None = None) -> matplotlib.figure.Figure:
-    """Draw what led to a solution: rounds of refinement, steps of fine-tuning, and grids of the projection.
+    """Draw what led to a solution: rounds of refinement, steps of fine-tuning, grids of the projection, or meshes.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def plot_history(solution: Solution, *, filename: str | Path | None = None) -> m
 
     parts = [
         (draw_part, steps)
-        for attribute, draw_part in (("defect", _rounds), ("loss", _steps), ("cells", _levels))
+        for attribute, draw_part in (("defect", _rounds), ("loss", _steps), ("cells", _levels), ("triangles", _meshes))
         if (steps := [step for step in solution.history if hasattr(step, attribute)])
     ]
     if not parts:
@@ -220,6 +220,15 @@ def _steps(axes: Any, steps: list[Any]) -> None:
     axes.plot([s.steps for s in steps], [s.loss for s in steps], ".-", color=_BLUE)
     axes.set(title="fine-tuning", xlabel="steps", ylabel="loss, relative to that of u = 0")
     axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _meshes(axes: Any, levels: list[Any]) -> None:
+    unknowns = [level.unknowns for level in levels]
+    axes.plot(unknowns, [level.residual for level in levels], "o-", color=_BLUE, label="jumps of the flux, relative")
+    axes.plot(unknowns, [level.change for level in levels], "s-", color=_ORANGE, label="change of u, relative L2")
+    axes.set(title=f"finite elements, {levels[-1].seconds:.2g} s", xlabel="unknowns", ylabel="on each mesh")
+    axes.set_xscale("log")
+    axes.legend(frameon=False)
 
 
 def _levels(axes: Any, levels: list[Any]) -> None:

@@ -1,12 +1,14 @@
 r"""Finite element solutions of the problems that can be stated, to compare with.
 
-Elliptic equations by continuous Galerkin elements: with A = [[c_uxx, c_uxy/2], [c_uxy/2, c_uyy]]
+Elliptic equations by continuous Galerkin elements: with A = [[c_uxx, c_uxy/2], [c_uxy/2, c_uyy]], all read from the
+table of terms,
 
     int A grad u . grad v - int (c - div A) . grad u v - int c_u u v = -int f v + oint (A grad u . n) v,
 
 where du/dn = g gives A grad u . n = g n.A n + (n.A t) du/dt, t the tangent, and a Robin condition g - s u for g.
 Degenerate parabolic equations the same way, first-order equations by least squares, and problems in time on a box by
-stepping (`march`).
+stepping (`march`). Where a conductivity jumps A is -k, with that of the region that a cell is in: u and the flux are
+then continuous across interfaces, of themselves.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from meshmove.geometry.errors import InvalidMeshError
 from meshmove.solvers.pde.functions import Array, ProblemError, evaluate
 from meshmove.solvers.pde.sides import DIRICHLET, NEUMANN, ROBIN, is_box
 from meshmove.solvers.pde.statement import Statement
+from meshmove.solvers.pde.terms import principal
 
 from .constrained import Constrained
+from .fitted import conductivity, curved, fitted_mesh, regions_of_cells
 from .meshes import grid_of, mapping_of, mesh_of, skfem_mesh
 from .radau import march
 
@@ -39,8 +43,9 @@ def solve_finite_elements(
     pde
         The problem; hyperbolic ones on a box of space and time.
     mesh
-        A mesh of the domain, scikit-fem's or of another library that meshmove knows; by default triangles whose edges
-        on curves are curved. Problems in time on a box are stepped on a grid of their own, and given on this mesh.
+        A mesh of the domain, scikit-fem's or of another library that meshmove knows, fitted to the regions of a
+        conductivity that jumps; by default triangles whose edges on curves are curved. Problems in time on a box are
+        stepped on a grid of their own, and given on this mesh.
     size
         Length of edges where no mesh is given, relative to half the longer side of the bounding box.
     element
@@ -49,9 +54,9 @@ def solve_finite_elements(
     Raises
     ------
     ProblemError
-        A hyperbolic equation on a domain of space and time that is not a box.
+        A hyperbolic equation on a domain of space and time that is not a box, or a term without a weak form.
     InvalidMeshError
-        The mesh is of another domain.
+        The mesh is of another domain, or interfaces between regions cut its cells.
     UnsupportedMeshError
         The mesh is not of triangles or quadrilaterals alone.
 
@@ -63,13 +68,24 @@ def solve_finite_elements(
     >>> bool(np.allclose(dofs, linear.value(basis.doflocs)))
     True
     """
+    formless = [term.name for term in pde.table if not term.weak]
+    if formless:
+        raise ProblemError(
+            "Expected an equation with a weak form for continuous finite elements "
+            f"(got the term {', '.join(formless)}); project(pde) solves it"
+        )
     stepped = pde.timed and is_box(pde.domain) and pde.kind in ("parabolic", "hyperbolic")
     if pde.kind == "hyperbolic" and not stepped:
         raise ProblemError(
             "Expected a box of space and time for a hyperbolic equation "
             f"(got a domain with the boundaries {', '.join(pde.domain.boundary_names)}); finite elements step in time"
         )
-    grid = skfem_mesh(mesh) if mesh is not None else grid_of(pde, size) if stepped else mesh_of(pde.domain, size)
+    if mesh is not None:
+        grid = skfem_mesh(mesh)
+    elif pde.regions:
+        grid = curved(pde, fitted_mesh(pde, size))
+    else:
+        grid = grid_of(pde, size) if stepped else mesh_of(pde.domain, size)
     element = element or (skfem.ElementQuad2() if isinstance(grid, skfem.MeshQuad) else skfem.ElementTriP2())
     basis = skfem.Basis(grid, element, intorder=max(6, 2 * element.maxdeg + 2))
     if stepped:
@@ -98,7 +114,8 @@ def _facet_pieces(pde: Statement, mesh: skfem.Mesh) -> tuple[Ids, Ids]:
 
 def _assembled(pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids) -> tuple[Any, Array]:
     x = np.asarray(basis.global_coordinates())
-    c = _at(pde, x)
+    which = regions_of_cells(pde, basis.mesh) if pde.regions else None
+    a, c = _at(pde, x, which)
     f = evaluate(pde.source, x.reshape(2, -1), "the source").reshape(x.shape[1:])
     if pde.kind in ("first-order", "algebraic"):
 
@@ -108,8 +125,9 @@ def _assembled(pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids) 
         fields = {"e": c[0], "cx": c[1], "cy": c[2], "f": f}
         matrix = skfem.BilinearForm(lambda u, v, w: applied(u, w) * applied(v, w)).assemble(basis, **fields)
         return matrix.tocsr(), skfem.LinearForm(lambda v, w: w.f * applied(v, w)).assemble(basis, **fields)
-    slope = _slopes(pde, x)
-    fields = {"e": c[0], "cx": c[1] - slope[0], "cy": c[2] - slope[1], "a": c[3], "b": c[4], "h": c[5] / 2, "f": f}
+    slope = np.zeros_like(x) if pde.regions else _slopes(pde, x)
+    fields = {"e": c[0], "cx": c[1] - slope[0], "cy": c[2] - slope[1], "f": f}
+    fields |= {"a": a[0, 0], "b": a[1, 1], "h": a[0, 1]}
 
     @skfem.BilinearForm
     def operator(u, v, w):
@@ -118,31 +136,36 @@ def _assembled(pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids) 
 
     matrix = operator.assemble(basis, **fields).tocsr()
     load = skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, **fields)
-    return _with_neumann(pde, basis, facets, piece, matrix, load)
+    return _with_neumann(pde, basis, facets, piece, matrix, load, which)
 
 
-def _at(pde: Statement, x: Array) -> Array:
-    """(6, ...): zeros for a mixed derivative that is not there."""
-    c = pde.coefficients_at(x.reshape(2, -1))
-    return np.concatenate([c, np.zeros((6 - len(c), c.shape[1]))]).reshape(6, *x.shape[1:])
+def _at(pde: Statement, x: Array, which: Ids | None) -> tuple[Array, Array]:
+    """A (2, 2, ...), and the coefficients of u, ux and uy, (3, ...), beside -div(k grad u) where k jumps: then `which`
+    are the regions of the cells that points (2, cells, ...) are in.
+    """
+    if which is not None:
+        lower = [evaluate(c, x.reshape(2, -1), "a coefficient").reshape(x.shape[1:]) for c in pde.regions[0].lower]
+        return -conductivity(pde, which, x), np.stack(lower)
+    values = pde.coefficients_at(x.reshape(2, -1)).reshape(-1, *x.shape[1:])
+    return principal(pde.table, values), values[:3]
 
 
 def _slopes(pde: Statement, x: Array) -> Array:
     """div A by central differences, (2, ...)."""
     out = np.zeros_like(x)
-    # what c_uxx, c_uyy and c_uxy give to each component: along which axis they are differentiated, times what
-    for i, component, axis, factor in ((3, 0, 0, 1.0), (4, 1, 1, 1.0), (5, 0, 1, 0.5), (5, 1, 0, 0.5)):
-        if i < len(pde.coefficients) and callable(coefficient := pde.coefficients[i]):
-            step = np.zeros((2, 1))
-            step[axis] = 1e-5 * pde.unit.half[axis]
-            name = f"the coefficient {pde.terms[i]}"
-            high, low = (evaluate(coefficient, x.reshape(2, -1) + k * step, name) for k in (1, -1))
-            out[component] += factor * ((high - low) / (2 * step[axis])).reshape(x.shape[1:])
+    for term, word, coefficient in zip(pde.table, pde.terms, pde.coefficients, strict=True):
+        for i, j, share in term.weak if callable(coefficient) else ():
+            if i and j:
+                step = np.zeros((2, 1))
+                step[j - 1] = 1e-5 * pde.unit.half[j - 1]
+                name = f"the coefficient {word}"
+                high, low = (evaluate(coefficient, x.reshape(2, -1) + k * step, name) for k in (1, -1))
+                out[i - 1] -= share * ((high - low) / (2 * step[j - 1])).reshape(x.shape[1:])
     return out
 
 
 def _with_neumann(
-    pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids, matrix: Any, load: Array
+    pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids, matrix: Any, load: Array, which: Ids | None
 ) -> tuple[Any, Array]:
     for rows in dict.fromkeys(side.rows for side in pde.sides):
         if not any(row.kind in (NEUMANN, ROBIN) for row in rows):
@@ -154,7 +177,7 @@ def _with_neumann(
         order = max(6, 2 * basis.elem.maxdeg + 2)
         side = skfem.FacetBasis(basis.mesh, basis.elem, mapping_of(basis.mesh), facets=here, intorder=order)
         x, n = np.asarray(side.global_coordinates()), np.asarray(side.normals)
-        a, b, h = _at(pde, x)[3:] * np.array([1, 1, 0.5]).reshape(3, 1, 1)
+        (a, h), (_, b) = _at(pde, x, None if which is None else which[side.tind])[0]
         g, s = (evaluate(f, x.reshape(2, -1), row.what).reshape(x.shape[1:]) for f in (row.value, row.share))
         normal = a * n[0] ** 2 + b * n[1] ** 2 + 2 * h * n[0] * n[1]
         flux, shear = g * normal, (b - a) * n[0] * n[1] + h * (n[0] ** 2 - n[1] ** 2)

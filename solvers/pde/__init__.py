@@ -5,7 +5,8 @@ from .corners_and_holes import Corner, Hole
 from .functions import NonlinearError, ProblemError
 from .linear import LinearPDE, several_of
 from .mesh_domain import MeshDomain
-from .statement import TERMS, Statement
+from .statement import Statement
+from .terms import TERMS
 from .unit import BoundaryRows, InteriorRows, UnitProblem
 
 __all__ = [

@@ -127,7 +127,7 @@ def _corner(pde: Statement, frame: UnitFrame, before: int, after: int) -> Corner
     back = -arriving.tangent(np.array([1.0]))
     ahead = leaving.tangent(np.array([0.0]))
     a, b = np.abs(pde.coefficients_at(at)[3:5, 0])
-    if pde.mixed or not (a > 0 and b > 0):
+    if pde.extra or not (a > 0 and b > 0):
         return None
     scale = np.array([frame.half[0] / np.sqrt(a), frame.half[1] / np.sqrt(b)])
     scale /= np.sqrt(scale.prod())

@@ -1,4 +1,4 @@
-r"""-div(k grad u) as a sum of terms: k differentiated, and refused where it jumps.
+r"""-div(k grad u) as a sum of terms: k differentiated, and refused where it jumps within a region.
 
 -div(k grad u) = -sum_ij k_ij u_ij - sum_j (sum_i d_i k_ij) u_j
 """
@@ -13,11 +13,13 @@ import numpy as np
 from meshmove.geometry.domains import Domain
 
 from .functions import Array, Function, ProblemError, checked, evaluate, is_number
+from .terms import TABLE
 
-__all__ = ["Conductivity", "expanded"]
+__all__ = ["Conductivity", "Tensor", "check_flow", "check_tensor", "flowing", "tensor_of"]
 
-#: a number, a function, 2 by 2 of these, or a function with values (2, 2, n)
+#: a number, a function, 2 by 2 of these, or a function with values (2, 2, n); or a dict of regions and these
 Conductivity = Any
+Tensor = list[list[Function]]
 
 #: step of difference quotients relative to the box: at fourth order rounding and truncation are near 1e-12
 _STEP = 2e-4
@@ -28,23 +30,19 @@ _PAIRS, _APART = 4000, 0.03
 _WHAT = "divergence"
 
 
-def expanded(k: Conductivity, terms: Mapping[str, Function], domain: Domain, timed: bool) -> dict[str, Function]:
-    """All terms of an operator with -div(k grad u) added.
-
-    Raises
-    ------
-    ProblemError
-        k is not as expected, not positive definite or jumps, or second derivatives in space are given as well.
-    """
+def check_flow(terms: Mapping[str, Function], timed: bool) -> None:
+    """Refuses -div(k grad u) in time, and beside second derivatives."""
     if timed:
         raise ProblemError(
             "Expected divergence= in two dimensions of space (got a problem in time); state -(k ux)x by uxx=-k, ux=-k'"
         )
-    both = [n for n in ("uxx", "uyy", "uxy") if callable(terms[n]) or terms[n] != 0]
+    both = [t.name for t in TABLE if t.order > 1 and (callable(terms[t.name]) or terms[t.name] != 0)]
     if both:
         raise ProblemError(f"Expected either divergence= or second derivatives (got both: {', '.join(both)})")
-    tensor = _tensor(k)
-    _check(tensor, domain)
+
+
+def flowing(tensor: Tensor, terms: Mapping[str, Function], domain: Domain) -> dict[str, Function]:
+    """All terms of an operator with -div(k grad u) added."""
     low, high = np.array(domain.bounds)
     step = _STEP * (high - low) / 2
     (a, b), (c, d) = tensor
@@ -56,12 +54,14 @@ def expanded(k: Conductivity, terms: Mapping[str, Function], domain: Domain, tim
     return out
 
 
-def _tensor(k: Conductivity) -> list[list[Function]]:
-    if isinstance(k, Mapping):
-        raise ProblemError(
-            "Expected k of -div(k grad u) as one number, function or 2 by 2 tensor (got a dict of regions); a k that "
-            "jumps is not solved here: assemble it by finite elements on a mesh that keeps the interfaces"
-        )
+def tensor_of(k: Conductivity) -> Tensor:
+    """2 by 2 numbers and functions.
+
+    Raises
+    ------
+    ProblemError
+        k is none of what is expected.
+    """
     if is_number(k):
         k = checked(k, _WHAT)
         return [[k, 0.0], [0.0, k]]
@@ -116,7 +116,8 @@ def _slope(f: Function, axis: int, step: Array) -> Function:
     return slope
 
 
-def _check(tensor: list[list[Function]], domain: Domain) -> None:
+def check_tensor(tensor: Tensor, domain: Domain) -> None:
+    """Refuses a k that is not positive definite, or that jumps in the domain."""
     low, high = np.array(domain.bounds)
     x = domain.sample_interior(_PAIRS, seed=0)
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, x.shape[1])
@@ -157,7 +158,8 @@ def _check_smooth(f: Function, x: Array, y: Array) -> Array:
         at = ", ".join(f"{v:.4g}" for v in ends[0][:, k])
         raise ProblemError(
             f"Expected a smooth k in -div(k grad u) (got one that jumps from {values[0][k]:.4g} to {values[1][k]:.4g} "
-            f"at ({at})): its derivative is a part of the equation"
+            f"at ({at})): its derivative is a part of the equation; where k jumps name the regions, "
+            "divergence={region: k, other: k}"
         )
     return ends[0]
 
@@ -172,5 +174,5 @@ def _check_slopes(f: Function, x: Array, step: Array) -> None:
             raise ProblemError(
                 f"Expected a k in -div(k grad u) that changes over more than {step[axis]:.2g} (got one whose slope at "
                 f"({at}) is {fine[k]:.4g}, {coarse.max():.4g} over that length): its derivative is a part of the "
-                "equation; for layers and jumps of k assemble it by finite elements on a mesh that keeps the interfaces"
+                "equation; where k jumps name the regions, divergence={region: k, other: k}"
             )

@@ -8,11 +8,13 @@ from typing import Any
 from meshmove.geometry.domains import Domain, Rectangle
 
 from .conditions import Condition, Dirichlet, Interval, Neumann, Robin, TimeInterval
-from .divergence import Conductivity, expanded
+from .divergence import Conductivity, check_flow, check_tensor, flowing, tensor_of
 from .functions import Function, ProblemError, checked, shown
 from .mesh_domain import MeshDomain
+from .regions import Region, pieced, regions_of
 from .sides import sides_of
-from .statement import TERMS, Statement
+from .statement import Statement
+from .terms import KEYWORDS, TABLE, TERMS
 from .well_posed import check_domain, check_posed, classify
 
 __all__ = ["LinearPDE", "several_of"]
@@ -38,7 +40,9 @@ class LinearPDE(Statement):
         Coefficients: numbers, or functions of points x (2, n) with values (n,). A mixed derivative in space only.
     divergence
         k in -div(k grad u), a smooth positive number or function, or a 2 by 2 nested sequence or array of these, or a
-        function with values (2, 2, n). It is expanded into the terms above, with k differentiated numerically.
+        function with values (2, 2, n). It is expanded into the terms above, with k differentiated numerically. Where k
+        jumps: a dict from regions, shapes of `meshmove.geometry` that cover the domain without overlap, or names of
+        cells of the mesh, to what k (symmetric) is there; u and the flux n . k grad u are continuous across interfaces.
     source
         The right-hand side, a number or a function.
     conditions
@@ -55,7 +59,7 @@ class LinearPDE(Statement):
     kind
         "elliptic", "parabolic", "hyperbolic", "first-order" or "algebraic".
     coefficients
-        The coefficients in the order of `terms`, floats or functions: five, or six with a mixed derivative.
+        The coefficients in the order of `terms`, floats or functions.
     domain
         The domain in the plane, or in space and time.
     sides
@@ -106,16 +110,16 @@ class LinearPDE(Statement):
         initial: Function | None = None,
         velocity: Function | None = None,
     ) -> None:
-        given = {"u": u, "ux": ux, "uy": uy, "uxx": uxx, "uyy": uyy, "uxy": uxy, "ut": ut, "utt": utt}
-        terms = {name: checked(f, f"the coefficient {name}") for name, f in given.items()}
+        given = locals()
+        terms = {name: checked(given[name], f"the coefficient {name}") for name in KEYWORDS}
         self.conditions = _conditions(conditions)
         self.given, self.mesh = domain, None
         plane, timed = self._planar(domain, time), time is not None
         self.divergence = divergence
+        regions: tuple[Region, ...] = ()
         if divergence is not None:
-            terms = expanded(divergence, terms, plane, timed)
-        if timed and _any(terms, "uxy"):
-            raise ProblemError("Expected no mixed derivative of space and time (got uxy= with time=)")
+            check_flow(terms, timed)
+            regions, terms = _flow(divergence, terms, plane)
         if not timed and (initial is not None or velocity is not None or _any(terms, "ut", "utt")):
             raise ProblemError(
                 "Expected time= for an equation with ut, utt, initial or velocity (got none): "
@@ -124,10 +128,11 @@ class LinearPDE(Statement):
         self.initial = None if initial is None else checked(initial, "the initial value")
         self.velocity = None if velocity is None else checked(velocity, "the initial velocity")
         check_domain(plane)
-        operator = Statement(plane, _merged(terms, timed), checked(source, "the source"), (), timed, "")
+        extra, coefficients = _merged(terms, timed)
+        operator = Statement(plane, coefficients, checked(source, "the source"), (), timed, "", extra, regions)
         kind = classify(operator)
         sides = sides_of(plane, self.conditions, timed, self.initial, self.velocity)
-        super().__init__(plane, operator.coefficients, operator.source, sides, timed, kind)
+        super().__init__(plane, operator.coefficients, operator.source, sides, timed, kind, extra, regions)
         check_posed(self)
 
     def _planar(self, domain: Any, time: TimeInterval | str | None) -> Domain:
@@ -200,13 +205,31 @@ def _any(terms: Mapping[str, Function], *names: str) -> bool:
     return any(callable(terms[n]) or terms[n] != 0 for n in names)
 
 
-def _merged(terms: Mapping[str, Function], timed: bool) -> tuple[Function, ...]:
-    """The coefficients, those of t in the place of y; that of the mixed derivative only where it has one."""
-    both = [(y, t) for y, t in (("uy", "ut"), ("uyy", "utt")) if _any(terms, y) and _any(terms, t)]
-    if both:
-        raise ProblemError(
-            f"Expected one coefficient for a derivative in time (got {both[0][0]} and {both[0][1]}, which are the same)"
-        )
-    pick = {"uy": "ut", "uyy": "utt"} if timed else {}
-    five = tuple(terms[pick[n]] if n in pick and _any(terms, pick[n]) else terms[n] for n in TERMS)
-    return (*five, terms["uxy"]) if _any(terms, "uxy") else five
+def _flow(
+    divergence: Conductivity, terms: Mapping[str, Function], plane: Domain
+) -> tuple[tuple[Region, ...], dict[str, Function]]:
+    """The regions of a k that jumps, and all terms."""
+    if isinstance(divergence, Mapping):
+        regions = regions_of(divergence, plane, tuple(terms[name] for name in TERMS[:3]))
+        return regions, pieced(regions, terms)
+    tensor = tensor_of(divergence)
+    check_tensor(tensor, plane)
+    return (), flowing(tensor, terms, plane)
+
+
+def _merged(terms: Mapping[str, Function], timed: bool) -> tuple[tuple[str, ...], tuple[Function, ...]]:
+    """Names of the terms that not every operator has, and all coefficients, those of t in the place of y."""
+    extra, coefficients = [], []
+    for term in TABLE:
+        names = [n for n in dict.fromkeys((term.name, term.in_time if timed else None)) if n and _any(terms, n)]
+        if len(names) > 1:
+            raise ProblemError(
+                f"Expected one coefficient for a derivative in time (got {names[0]} and {names[1]}, which are the same)"
+            )
+        if names and timed and term.in_time is None:
+            raise ProblemError(f"Expected no mixed derivative of space and time (got {term.name}= with time=)")
+        if names and not term.always:
+            extra.append(term.name)
+        if names or term.always:
+            coefficients.append(terms[names[0]] if names else terms[term.name])
+    return tuple(extra), tuple(coefficients)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,18 @@ class MeshDomain(Domain):
                 "only problems in two dimensions, or in one and time, are solved"
             )
         return cls(converter_for(mesh).read(mesh), prefer)
+
+    def part(self, cells: NDArray[np.bool_]) -> MeshDomain:
+        """What some of the cells (n_cells,) cover."""
+        mesh, ends = self.mesh_arrays, np.cumsum([len(block) for block in self.mesh_arrays.blocks])
+        kept = zip(mesh.blocks, np.split(cells, ends[:-1]), strict=True)
+        blocks = tuple(
+            replace(block, nodes=block.nodes[own], second_nodes=None if second is None else second[own])
+            for block, own in kept
+            if own.any()
+            for second in [block.second_nodes]
+        )
+        return MeshDomain(replace(mesh, blocks=blocks, facets={}, regions=None, labels={}, region_names=()))
 
     def _build(self) -> Boundary:
         mesh = self.mesh_arrays

@@ -8,6 +8,7 @@ import numpy as np
 
 from .functions import Array, ProblemError
 from .sides import DIRICHLET, ROBIN, VELOCITY
+from .terms import TERMS
 
 if TYPE_CHECKING:
     from .statement import Statement
@@ -50,12 +51,13 @@ def raster(unit: UnitProblem, n: int) -> Array:
 
 
 def _check_drawable(pde: Statement) -> None:
-    """The picture, and the network that reads it, know five terms and two kinds of conditions."""
+    """The picture, and the network that reads it, know the terms of every operator and two kinds of conditions."""
     robin = dict.fromkeys(side.name for side in pde.sides if any(row.kind == ROBIN for row in side.rows))
-    what = ["the mixed derivative uxy"] if pde.mixed else []
+    what = [f"the term {name}" for name in pde.extra]
+    what += ["a conductivity that jumps between regions"] if pde.regions else []
     what += [f"Robin conditions on {', '.join(map(repr, robin))}"] if robin else []
     if what:
         raise ProblemError(
-            f"Expected an equation and conditions that the network reads: u, ux, uy, uxx, uyy, Dirichlet, Neumann "
+            f"Expected an equation and conditions that the network reads: {', '.join(TERMS)}, Dirichlet, Neumann "
             f"(got {' and '.join(what)}); project(pde), or solve(pde, project=True), solves it without the network"
         )

@@ -12,24 +12,23 @@ from meshmove.geometry.domains import Domain
 
 from .functions import Array, Function, evaluate, shown
 from .sides import Side
+from .terms import Term, terms_of
 
 if TYPE_CHECKING:
+    from .regions import Region
     from .unit import UnitProblem
 
-__all__ = ["TERMS", "Statement"]
-
-#: the derivatives that an operator is made of, in the order of all coefficient arrays; where it has a mixed derivative
-#: "uxy" is the sixth
-TERMS = ("u", "ux", "uy", "uxx", "uyy")
+__all__ = ["Statement"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Statement:
-    """A linear problem of second order, read and checked: it does not change.
+    """A linear problem, read and checked: it does not change.
 
     `domain` in the plane, or in space and time; `coefficients`, floats or functions, in the order of `terms`; `source`;
     `sides`: what every piece of ``domain.boundary`` carries; `timed`: whether the second axis is time; `kind`:
-    "elliptic", "parabolic", "hyperbolic", "first-order" or "algebraic".
+    "elliptic", "parabolic", "hyperbolic", "first-order" or "algebraic"; `extra`: names of its terms beyond `TERMS`;
+    `regions`: the parts of the domain between which the conductivity jumps, if it does.
     """
 
     domain: Domain
@@ -38,10 +37,12 @@ class Statement:
     sides: tuple[Side, ...]
     timed: bool
     kind: str
+    extra: tuple[str, ...] = ()
+    regions: tuple[Region, ...] = ()
 
     def with_data(self, source: Function, sides: tuple[Side, ...]) -> Statement:
         """The same operator on the same domain with other data."""
-        return Statement(self.domain, self.coefficients, source, sides, self.timed, self.kind)
+        return Statement(self.domain, self.coefficients, source, sides, self.timed, self.kind, self.extra, self.regions)
 
     @property
     def is_constant(self) -> bool:
@@ -49,7 +50,7 @@ class Statement:
         return not any(callable(c) for c in self.coefficients)
 
     def coefficients_at(self, x: Array) -> Array:
-        """The coefficients (5, n), or (6, n) with a mixed derivative, at points (2, n), in the order of `terms`."""
+        """The coefficients (terms, n) at points (2, n), in the order of `terms`."""
         return np.stack(
             [evaluate(c, x, f"the coefficient {n}") for c, n in zip(self.coefficients, self.terms, strict=True)]
         )
@@ -58,17 +59,20 @@ class Statement:
         """The source (n,) at points (2, n)."""
         return evaluate(self.source, x, "the source")
 
+    @cached_property
+    def table(self) -> tuple[Term, ...]:
+        """Its terms: those of every operator, and the others that it has."""
+        return terms_of(self.extra)
+
     @property
     def terms(self) -> tuple[str, ...]:
-        """Names of the derivatives: `TERMS`, with t for y in time problems, and the mixed derivative where there is."""
-        if self.mixed:
-            return (*TERMS, "uxy")
-        return tuple(t.replace("y", "t") for t in TERMS) if self.timed else TERMS
+        """Names of the derivatives: `TERMS`, with t for y in time problems, and those of `extra`."""
+        return tuple((self.timed and term.in_time) or term.name for term in self.table)
 
     @property
     def mixed(self) -> bool:
         """Whether the equation has a mixed derivative."""
-        return len(self.coefficients) > len(TERMS)
+        return any(all(term.along) for term in self.table)
 
     @cached_property
     def unit(self) -> UnitProblem:
@@ -80,11 +84,13 @@ class Statement:
     @property
     def equation(self) -> str:
         """The equation as text, the highest derivative in time first."""
-        order = ("utt", "ut", "uxx", "ux", "u") if self.timed else ("uxx", "uxy", "uyy", "ux", "uy", "u")
-        by_name = dict(zip(self.terms, self.coefficients, strict=True))
+
+        def rank(row: tuple[Term, str, Function]) -> tuple[int, int]:
+            (a, b), order = row[0].along, row[0].order
+            return (-b, -a) if self.timed else (-order, -a)
+
         text = ""
-        for name in order:
-            c = by_name.get(name, 0.0)
+        for _, name, c in sorted(zip(self.table, self.terms, self.coefficients, strict=True), key=rank):
             if not callable(c) and c == 0:
                 continue
             sign = "-" if not callable(c) and c < 0 else "+"

@@ -16,6 +16,7 @@ from .functions import Array, ProblemError, evaluate
 from .picture import raster
 from .sampling import lengths, points_along, scattered
 from .sides import DIRICHLET, ROBIN, VELOCITY, Row
+from .terms import Along
 from .unit_frame import UnitFrame
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ __all__ = ["BoundaryRows", "InteriorRows", "UnitProblem"]
 
 
 class InteriorRows(NamedTuple):
-    """The equation at points: ``(coefficients * (u, uX, uY, uXX, uYY)).sum(0) = source``.
+    """The equation at points: ``(coefficients * (u, uX, uY, uXX, uYY, ...)).sum(0) = source``.
 
-    `points` (2, n), `coefficients` (5, n), or (6, n) where it has uXY, `source` (n,), and `weights` (n,), which sum to
+    `points` (2, n), `coefficients` (terms, n), `source` (n,), and `weights` (n,), which sum to
     the area: the sum of weights times squared residuals is the squared L2 norm of the residual over the unit domain.
     """
 
@@ -77,10 +78,15 @@ class UnitProblem(UnitFrame):
         super().__init__(pde.domain)
         self.pde = pde
 
-    @property
+    @cached_property
     def powers(self) -> Array:
-        """What coefficients of (u, ux, uy, uxx, uyy) are divided by, (5,), or (6,) where there is uxy."""
-        return self.divisors[: len(self.pde.coefficients)]
+        """What coefficients are divided by, (terms,), in the order of the problem's terms."""
+        return np.array([term.power(self.half) for term in self.pde.table])
+
+    @property
+    def along(self) -> tuple[Along, ...]:
+        """How often u is differentiated along X and along Y in each term."""
+        return tuple(term.along for term in self.pde.table)
 
     @property
     def area(self) -> float:
@@ -95,14 +101,14 @@ class UnitProblem(UnitFrame):
     # ---- the operator
     @property
     def constants(self) -> Array | None:
-        """Coefficients (5,) in unit coordinates, or None where they vary."""
+        """Coefficients (terms,) in unit coordinates, or None where they vary."""
         if not self.pde.is_constant:
             return None
         return np.array(self.pde.coefficients, float) / self.powers
 
     @cached_property
     def means(self) -> Array:
-        """Coefficients (5,) in unit coordinates, their means over the domain where they vary."""
+        """Coefficients (terms,) in unit coordinates, their means over the domain where they vary."""
         fixed = self.constants
         return self.interior(512).coefficients.mean(axis=1) if fixed is None else fixed
 

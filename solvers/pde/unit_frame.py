@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from meshmove.geometry.domains import Domain
@@ -26,12 +24,6 @@ class UnitFrame:
         low, high = np.array(domain.bounds)
         self.center: Array = 0.5 * (low + high)
         self.half: Array = 0.5 * (high - low)
-
-    @cached_property
-    def divisors(self) -> Array:
-        """What coefficients of (u, ux, uy, uxx, uyy, uxy) are divided by, (6,)."""
-        hx, hy = self.half
-        return np.array([1.0, hx, hy, hx**2, hy**2, hx * hy])
 
     def to_unit(self, x: Array) -> Array:
         """Points (2, n) in unit coordinates."""

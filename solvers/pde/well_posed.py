@@ -12,6 +12,7 @@ from meshmove.geometry.domains import Difference, Domain
 from .functions import Array, ProblemError
 from .gaps import narrowest
 from .sides import DIRICHLET, NEUMANN, ROBIN, VELOCITY
+from .terms import principal
 
 if TYPE_CHECKING:
     from .statement import Statement
@@ -78,16 +79,17 @@ def classify(pde: Statement) -> str:
     """The kind of the equation, from its coefficients at points of the domain where they vary."""
     x = np.mean(pde.domain.bounds, axis=0)[:, None] if pde.is_constant else _trial(pde.domain)
     values = pde.coefficients_at(x)
-    _, ux, uy, uxx, uyy = values[:5]
     if not values.any():
         raise ProblemError(
             f"Expected an operator with a coefficient other than zero (got zero for {', '.join(pde.terms)})"
         )
-    if not values[3:].any():
-        return "first-order" if ux.any() or uy.any() else "algebraic"
-    product = uxx * uyy - (values[5] ** 2 / 4 if pde.mixed else 0)
-    if pde.mixed:  # rounding of squares is no sign
-        product = np.where(np.abs(product) > 1e-12 * (values[3:] ** 2).sum(0), product, 0)
+    orders = np.array([term.order for term in pde.table])
+    if not values[orders > 1].any():
+        return "first-order" if values[orders == 1].any() else "algebraic"
+    (a, b), (c, d) = principal(pde.table, values)
+    product = a * d - b * c
+    if b.any():  # rounding of squares is no sign
+        product = np.where(np.abs(product) > 1e-12 * (values[orders > 1] ** 2).sum(0), product, 0)
     if not product.any():
         return "parabolic"
     if (product >= 0).all():
@@ -152,8 +154,10 @@ def _check_time(pde: Statement) -> None:
             "without time= and with conditions all around it is well-posed"
         )
     if pde.kind == "parabolic" and not second:
-        _, _, ut, uxx, _ = pde.coefficients_at(_trial(pde.domain))
-        if (ut * uxx > 0).any():
+        values = pde.coefficients_at(_trial(pde.domain))
+        ut = values[[term.along for term in pde.table].index((0, 1))]
+        grows = [ut * c * term.sign < 0 for term, c in zip(pde.table, values, strict=True) if term.along[0] > 0]
+        if np.any(grows):
             raise ProblemError(
                 f"Expected ut and uxx with opposite signs (got {pde.equation}): it is the heat equation backward in "
                 "time, whose solution does not depend continuously on its data"

@@ -20,7 +20,7 @@ __all__ = ["Conditions", "conditions"]
 
 
 class Conditions(NamedTuple):
-    """Weighted rows ``(coefficients * jets).sum(0) = values``: points (2, n), coefficients (5 or 6, n), values (n,).
+    """Weighted rows ``(coefficients * jets).sum(0) = values``: points (2, n), coefficients (terms, n), values (n,).
 
     `weights` (n,) are those that coefficients and values have been multiplied by. Absolute residuals of the weighted
     rows times `lengths` (n,) sum to integrals over the boundary, of what is missed of u where `slopes` (n,) is False,
@@ -43,11 +43,12 @@ class Conditions(NamedTuple):
 def conditions(unit: UnitProblem, magnitude: Array, h: float, spacing: float, seed: int = 0) -> Conditions:
     """Rows about `spacing` apart for features of length h.
 
-    `magnitude` (5,) or (6,) are the root mean squares of the operator's coefficients.
+    `magnitude` (terms,) are the root mean squares of the operator's coefficients.
     """
     rows = unit.boundary(max(int(unit.perimeter / spacing), 8), seed)
-    a, b, c = magnitude[3:].max(), magnitude[1:3].max(), magnitude[0]
-    value, slope = max(a * h**-1.5, b * h**-0.5, c * h**0.5), max(a * h**-0.5, b * h**0.5)
+    orders = [a + b for a, b in unit.along]
+    value = max(m * h ** (0.5 - k) for m, k in zip(magnitude, orders, strict=True))
+    slope = max(m * h ** (1.5 - k) for m, k in zip(magnitude, orders, strict=True) if k)
     size = np.hypot(rows.coefficients[1], rows.coefficients[2])
     slopes = rows.kinds > 0
     strength, root = np.where(slopes, slope, value), np.sqrt(rows.weights)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meshmove.geometry.arrays import Array
-from meshmove.solvers.pde import LinearPDE, ProblemError
+from meshmove.solvers.pde import TERMS, LinearPDE, ProblemError
 
 from .field import Expansion
 from .grids import fit
@@ -59,8 +59,10 @@ class Projector:
     def __init__(self, pde: LinearPDE, cells: int = 32) -> None:
         if cells < 2:
             raise ProblemError(f"Expected at least two cells to a side (got {cells})")
-        if pde.mixed:
-            raise ProblemError("Expected an equation of the terms u, ux, uy, uxx, uyy (got one with uxy)")
+        if pde.extra:
+            raise ProblemError(
+                f"Expected an equation of the terms {', '.join(TERMS)} (got one with {', '.join(pde.extra)})"
+            )
         self.unit = pde.unit
         self._fit = fit(self.unit, (cells, cells), corner_features(self.unit))
         equation = self._fit.equation

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from meshmove.geometry.arrays import Array
+from meshmove.solvers.pde.terms import BASE, Along
 
 from .random_tanh import Tanh
 from .singular import Local
@@ -18,7 +19,9 @@ __all__ = ["Emission", "Expansion", "Field", "Sum", "Zero"]
 
 
 class Field(Protocol):
-    """A function of X with ``jets(X) -> (5, n)``: value, dX, dY, dXX, dYY, and dXY where the equation has it."""
+    """A function of X with ``jets(X) -> (5, n)``: value, dX, dY, dXX, dYY, and those of further terms of the
+    equation, (terms, n).
+    """
 
     def jets(self, X: Array) -> Array: ...
 
@@ -54,22 +57,22 @@ def as_array(values: Any) -> Array:
 class Expansion:
     """Splines and further features with their weights.
 
-    `splines` may be None; `mixed`: jets have dXY as well, of splines alone. `weights` (size,) are those of
-    the splines followed by those of each of `features`.
+    `splines` may be None. `weights` (size,) are those of the splines followed by those of each of `features`. `along`:
+    the derivatives that jets have; beyond the first five splines alone have them.
     """
 
     splines: Splines | None
     features: Sequence[Local | Tanh | Emission]
     weights: Array
-    mixed: bool = False
+    along: Sequence[Along] = BASE
 
     def jets(self, X: Array) -> Array:
-        """Value, dX, dY, dXX, dYY, (5, n), and dXY, (6, n), where `mixed`."""
+        """Value, dX, dY, dXX, dYY, and further ones as `along` says, (terms, n)."""
         start = self.splines.size if self.splines is not None else 0
         if self.splines is not None:
-            out = self.splines.expand(self.weights[:start], X, self.mixed)
+            out = self.splines.expand(self.weights[:start], X, self.along)
         else:
-            out = np.zeros((5, X.shape[1]))
+            out = np.zeros((len(self.along), X.shape[1]))
         for part in self.features:
             w = self.weights[start : start + part.size]
             start += part.size

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meshmove.geometry.arrays import Array
-from meshmove.solvers.pde import UnitProblem
+from meshmove.solvers.pde import ProblemError, UnitProblem
 
 from .boundary_rows import Conditions, conditions
 from .field import Emission, Expansion
@@ -109,7 +109,18 @@ def estimated(levels: Sequence[Level]) -> float:
 def fit(
     unit: UnitProblem, cells: tuple[int, int], features: Sequence[Feature] = (), degree: int = _DEGREE, seed: int = 0
 ) -> Projection:
-    """The projection onto splines on one grid and further features."""
+    """The projection onto splines on one grid and further features.
+
+    Raises
+    ------
+    ProblemError
+        Conductivity jumps between regions: no spline has kinks where its solution has.
+    """
+    if unit.pde.regions:
+        raise ProblemError(
+            "Expected a problem without interfaces, for splines are smooth (got one whose conductivity jumps between "
+            f"{len(unit.pde.regions)} regions); project(pde) solves it by finite elements"
+        )
     splines = Splines(cells, degree)
     equation = quadrature(unit, splines)
     magnitude = np.sqrt((equation.coefficients**2).mean(axis=1))
@@ -118,7 +129,7 @@ def fit(
     columns = [columns_of(f, equation, rows) for f in features]
     system = Arrow(equation, rows.points, rows.coefficients, columns)
     weights = system.solve(np.concatenate([equation.source * equation.weights, rows.values]))
-    return Projection(Expansion(splines, tuple(features), weights, unit.pde.mixed), (), system, equation, rows)
+    return Projection(Expansion(splines, tuple(features), weights, unit.along), (), system, equation, rows)
 
 
 def columns_of(feature: Feature, equation: Quadrature, rows: Conditions) -> Columns:

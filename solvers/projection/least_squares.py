@@ -70,7 +70,7 @@ class Arrow:
     equation
         The rows inside the domain.
     X, coefficients
-        Points (2, m) and weighted coefficients (5, m) of the rows on the boundary.
+        Points (2, m) and weighted coefficients (terms, m) of the rows on the boundary.
     columns
         Further columns, on the rows inside followed by those on the boundary.
     """
@@ -80,8 +80,8 @@ class Arrow:
         self.size, n = splines.size, equation.points.shape[1] + X.shape[1]
         band = np.zeros((splines.band, splines.size))
         equation.add_gram(band)
-        add_gram(splines, X, splines.local_rows(X, coefficients)[1], band)
-        self.boundary = splines.matrix(X, coefficients)
+        add_gram(splines, X, splines.local_rows(X, coefficients, equation.along)[1], band)
+        self.boundary = splines.matrix(X, coefficients, equation.along)
         self.dense = _sparse(columns, n)
         cross = _cross(equation, self.boundary, columns)
         self.scale = _scales(np.sqrt(band[0].clip(0)))
@@ -221,6 +221,7 @@ def _cross(equation: Quadrature, boundary: csr_matrix, columns: Sequence[Columns
     for rows, values in columns:
         inner = rows < n
         at = rows[inner]
-        A = equation.splines.matrix(equation.points[:, at], equation.coefficients[:, at] * equation.weights[at])
+        coefficients = equation.coefficients[:, at] * equation.weights[at]
+        A = equation.splines.matrix(equation.points[:, at], coefficients, equation.along)
         out.append(A.T @ values[inner] + boundary[rows[~inner] - n].T @ values[~inner])
     return np.concatenate(out, axis=1) if out else np.zeros((equation.splines.size, 0))

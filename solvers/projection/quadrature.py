@@ -7,6 +7,7 @@ factorisation: Orszag, J. Comput. Phys. 37, 1980).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from scipy.sparse import csr_matrix
 
 from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
+from meshmove.solvers.pde.terms import BASE, Along
 
 from .splines import Splines
 
@@ -23,15 +25,15 @@ __all__ = ["Quadrature", "inside_of", "quadrature"]
 
 
 _POINTS = 3
-_ORDERS = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2), (1, 1))  # of D_i along X, Y
 
 
 @dataclass(frozen=True, eq=False)
 class Quadrature:
     """The equation on a tensor grid.
 
-    `inside` (Qy, Qx) marks the points in the domain; `points` (2, n), `coefficients` (5, n) or (6, n), `source` (n,)
-    and `weights` (n,), the roots of the quadrature weights, are at those. `lines` are the coordinates (Qx,), (Qy,).
+    `inside` (Qy, Qx) marks the points in the domain; `points` (2, n), `coefficients` (terms, n), `source` (n,) and
+    `weights` (n,), the roots of the quadrature weights, are at those. `lines` are the coordinates (Qx,), (Qy,);
+    `along`: how often D_i differentiates along X and along Y.
     """
 
     splines: Splines
@@ -41,6 +43,7 @@ class Quadrature:
     coefficients: Array
     source: Array
     weights: Array
+    along: Sequence[Along] = BASE
 
     @cached_property
     def _line_jets(self) -> tuple[tuple[csr_matrix, ...], tuple[csr_matrix, ...]]:
@@ -54,13 +57,13 @@ class Quadrature:
         if (np.ptp(c, axis=1) <= 1e-12 * np.abs(c).max(axis=1)).all():
             c = c.mean(axis=1)
             w = self.spread(self.weights)
-            both = [(along_y[0], c[0] * along_x[0] + c[1] * along_x[1] + c[3] * along_x[2], c[[0, 1, 3]].any())]
-            both += [(c[i] * along_y[o], along_x[0], c[i]) for i, o in ((2, 1), (4, 2))]
-            both += [(c[5] * along_y[1], along_x[1], c[5])] if len(c) > 5 else []
+            level = [(c[i], a) for i, (a, b) in enumerate(self.along) if not b]
+            both = [(along_y[0], sum(v * along_x[a] for v, a in level), any(v for v, _ in level))]
+            both += [(c[i] * along_y[b], along_x[a], c[i]) for i, (a, b) in enumerate(self.along) if b]
             return [(y, x, w) for y, x, present in both if present]
         return [
             (along_y[oy], along_x[ox], self.spread(self.weights * c[i]))
-            for i, (ox, oy) in enumerate(_ORDERS[: len(c)])
+            for i, (ox, oy) in enumerate(self.along)
             if c[i].any()
         ]
 
@@ -152,6 +155,7 @@ def quadrature(unit: UnitProblem, splines: Splines) -> Quadrature:
         coefficients,
         unit.pde.source_at(x),
         root[0][i] * root[1][j],
+        unit.along,
     )
 
 

@@ -129,7 +129,7 @@ def corner_features(unit: UnitProblem) -> list[Local]:
 def _resonant(unit: UnitProblem) -> list[Local]:
     """w log w at right angles between a Dirichlet and a Neumann side, where the first power meets linear data."""
     pde, boundary = unit.pde, unit.pde.domain.boundary
-    if pde.kind != "elliptic" or pde.mixed or len({row.kind for side in pde.sides for row in side.rows}) < 2:
+    if pde.kind != "elliptic" or pde.extra or len({row.kind for side in pde.sides for row in side.rows}) < 2:
         return []
     starts = np.concatenate([p.point(np.zeros(1)) for p in boundary.pieces], axis=1)
     ends = np.concatenate([p.point(np.ones(1)) for p in boundary.pieces], axis=1)
@@ -164,7 +164,7 @@ def hole_features(unit: UnitProblem, below: float) -> list[Local]:
     Around holes of radius less than `below`: logarithm and negative powers at the middle. Around ellipses whose foci
     are closer than that to their tips: powers of (z - f1)/(z - f2), with the segment between the foci as their cut.
     """
-    if unit.pde.kind != "elliptic" or unit.pde.mixed:
+    if unit.pde.kind != "elliptic" or unit.pde.extra:
         return []
     curved = {p.name for p in unit.pde.domain.boundary.pieces if not p.straight}
     scale = 1 / np.sqrt(np.abs(unit.means[3:]).clip(1e-12))

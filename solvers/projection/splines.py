@@ -10,6 +10,7 @@ hundred global ones do. The grid knows nothing of the domain; functions whose su
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -18,13 +19,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from meshmove.geometry.arrays import Array
+from meshmove.solvers.pde.terms import BASE, TABLE, Along
 
 __all__ = ["Splines"]
+
+#: derivatives of the functions of one coordinate, the value among them, that any term needs
+_ORDERS = 1 + max(max(term.along) for term in TABLE)
 
 
 @lru_cache
 def _pieces(degree: int) -> Array:
-    """(3, d+1, d+1): value, first and second derivative of the d+1 polynomials on a cell, in powers of t in [0, 1]."""
+    """(orders, d+1, d+1): the d+1 polynomials on a cell, and their derivatives, in powers of t in [0, 1]."""
     c = np.ones((1, 1))
     for d in range(1, degree + 1):  # B_d(x) = x/d B_{d-1}(x) + (d+1-x)/d B_{d-1}(x-1); piece k is x = t + d - k
         new = np.zeros((d + 1, d + 1))
@@ -35,9 +40,10 @@ def _pieces(degree: int) -> Array:
             new[k, :d] += (d - x) / d * c[k]
             new[k, 1:] -= c[k] / d
         c = new
-    m = np.arange(1, degree + 1)
-    first = np.pad(c[:, 1:] * m, ((0, 0), (0, 1)))
-    return np.stack([c, first, np.pad(first[:, 1:] * m, ((0, 0), (0, 1)))])
+    jets = [c]
+    for _ in range(_ORDERS - 1):
+        jets.append(np.pad(jets[-1][:, 1:] * np.arange(1, degree + 1), ((0, 0), (0, 1))))
+    return np.stack(jets)
 
 
 @dataclass(frozen=True)
@@ -100,55 +106,52 @@ class Splines:
         return cell[0] * self.strides[0] + cell[1] * self.strides[1]
 
     def one_sided(self, X: Array) -> tuple[NDArray[np.int64], Array]:
-        """Cells (2, n) and the jets (axis 2, order 3, n, d+1) of the functions of one coordinate on them."""
+        """Cells (2, n) and the jets (axis 2, orders, n, d+1) of the functions of one coordinate on them."""
         cell = self.cell(X)
         density = np.array(self.cells)[:, None] / 2
         powers = ((X + 1) * density - cell)[..., None] ** np.arange(self.degree + 1)
         jets = np.einsum("anm,okm->aonk", powers, _pieces(self.degree), optimize=True)
-        return cell, jets * (density ** np.arange(3))[:, :, None, None]
+        return cell, jets * (density ** np.arange(_ORDERS))[:, :, None, None]
 
-    def line(self, axis: int, s: Array) -> tuple[csr_matrix, csr_matrix, csr_matrix]:
+    def line(self, axis: int, s: Array) -> tuple[csr_matrix, ...]:
         """Functions of one coordinate and their derivatives at s (n,), sparse (n, side) each."""
         cell, jets = self.one_sided(np.stack([s, s]))
         columns = (cell[axis][:, None] + np.arange(self.degree + 1)).ravel()
         start = np.arange(0, columns.size + 1, self.degree + 1)
         return tuple(csr_matrix((j.ravel(), columns, start), shape=(len(s), self.sides[axis])) for j in jets[axis])
 
-    def local_rows(self, X: Array, coefficients: Array) -> tuple[NDArray[np.int64], Array]:
+    def local_rows(
+        self, X: Array, coefficients: Array, along: Sequence[Along] = BASE
+    ) -> tuple[NDArray[np.int64], Array]:
         """First columns (n,) and entries (n, (d+1)^2) of sum_i coefficients_i D_i phi.
 
-        D = (1, dX, dY, dXX, dYY), and dXY where there are six coefficients.
+        `along`: how often D_i differentiates along X and along Y; by default D = (1, dX, dY, dXX, dYY).
         """
-        cell, jets = self.one_sided(X)
-        (x, dx, dxx), (y, dy, dyy) = jets
-        c0, cX, cY, cXX, cYY = coefficients[:5, :, None]
-        rows = y[:, :, None] * (c0 * x + cX * dx + cXX * dxx)[:, None, :]
-        rows += (cY * dy + cYY * dyy)[:, :, None] * x[:, None, :]
-        if len(coefficients) > 5:
-            rows += (coefficients[5, :, None] * dy)[:, :, None] * dx[:, None, :]
+        cell, (x, y) = self.one_sided(X)
+        c = coefficients[:, :, None]
+        rows = y[0][:, :, None] * sum(c[i] * x[a] for i, (a, b) in enumerate(along) if not b)[:, None, :]
+        rows += sum(c[i] * y[b] for i, (a, b) in enumerate(along) if b and not a)[:, :, None] * x[0][:, None, :]
+        for i, (a, b) in enumerate(along):
+            if a and b:
+                rows += (c[i] * y[b])[:, :, None] * x[a][:, None, :]
         return self.first(cell), rows.reshape(X.shape[1], (self.degree + 1) ** 2)
 
-    def matrix(self, X: Array, coefficients: Array) -> csr_matrix:
+    def matrix(self, X: Array, coefficients: Array, along: Sequence[Along] = BASE) -> csr_matrix:
         """The same as a sparse matrix (n, size)."""
-        first, rows = self.local_rows(X, coefficients)
+        first, rows = self.local_rows(X, coefficients, along)
         n, k = rows.shape
         columns = first[:, None] + self.offsets
         return csr_matrix((rows.ravel(), columns.ravel(), np.arange(0, n * k + 1, k)), shape=(n, self.size))
 
-    def expand(self, weights: Array, X: Array, mixed: bool = False) -> Array:
-        """Jets (5, n) of sum_j weights_j phi_j: value, dX, dY, dXX, dYY; and dXY, (6, n), where asked for."""
-        cell, jets = self.one_sided(X)
+    def expand(self, weights: Array, X: Array, along: Sequence[Along] = BASE) -> Array:
+        """Jets of sum_j weights_j phi_j: value, dX, dY, dXX, dYY, (5, n), or the derivatives `along`, (terms, n)."""
+        cell, (x, y) = self.one_sided(X)
         local = weights[self.first(cell)[:, None] + self.offsets]
         local = local.reshape(-1, self.degree + 1, self.degree + 1)
-        (x, dx, dxx), (y, dy, dyy) = jets
-        along = np.einsum("nyx,nx->ny", local, x)
-        out = [
-            np.einsum("ny,ny->n", along, y),
-            np.einsum("nyx,ny,nx->n", local, y, dx, optimize=True),
-            np.einsum("ny,ny->n", along, dy),
-            np.einsum("nyx,ny,nx->n", local, y, dxx, optimize=True),
-            np.einsum("ny,ny->n", along, dyy),
-        ]
-        if mixed:
-            out.append(np.einsum("nyx,ny,nx->n", local, dy, dx, optimize=True))
-        return np.stack(out)
+        lines = np.einsum("nyx,nx->ny", local, x[0])
+        return np.stack(
+            [
+                np.einsum("nyx,ny,nx->n", local, y[b], x[a], optimize=True) if a else np.einsum("ny,ny->n", lines, y[b])
+                for a, b in along
+            ]
+        )

@@ -5,10 +5,10 @@ With r = L u_h - f the error e solves L e = r. Expanded in cosines over [-1, 1]^
     |e|^2  ~  sum_k |r_k|^2 / (|L(k)|^2 + s^2),    L(k) = c_u - c_xx k_x^2 - c_yy k_y^2 + i (|c_x k_x| - |c_y k_y|),
 
 the symbol L(k) with the smallest size of each coefficient over the domain (c_x and c_y against each other, as along a
-characteristic; a mixed derivative against the other two), s the smallest singular value of L with its conditions, the
-reciprocal of the stability constant: what is missed in ripples counts less than what is missed on the whole, and
-nothing counts more than stability allows. It is a norm of the residual of negative order, in which least squares of
-order two are quasi-optimal (Bramble, Lazarov & Pasciak, Math. Comp. 66, 1997).
+characteristic; terms that not every operator has against these), s the smallest singular value of L with its
+conditions, the reciprocal of the stability constant: what is missed in ripples counts less than what is missed on the
+whole, and nothing counts more than stability allows. It is a norm of the residual of negative order, in which least
+squares of order two are quasi-optimal (Bramble, Lazarov & Pasciak, Math. Comp. 66, 1997).
 
 What changes between the points of the grid is no part of any residual: a source is looked for at scattered points, and
 coefficients there and at the points of the grid around are compared with those at the nearest point, and what differs
@@ -153,7 +153,7 @@ def _residual(unit: UnitProblem, now: Projection) -> tuple[Quadrature, Array, fl
     X = np.stack([lines[0][i], lines[1][j]])
     x = unit.to_physical(X)
     coefficients, source = unit.pde.coefficients_at(x) / unit.powers[:, None], unit.pde.source_at(x)
-    fresh = Quadrature(splines, (lines[0], lines[1]), inside, X, coefficients, source, np.ones(len(i)))
+    fresh = Quadrature(splines, (lines[0], lines[1]), inside, X, coefficients, source, np.ones(len(i)), unit.along)
     start = splines.size
     parts = fresh.parts(now.field.weights[:start])
     found, squares = sum(parts, np.zeros(len(i))), sum((p**2 for p in parts), source**2)
@@ -175,8 +175,8 @@ def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array
     ky = ky[:, None]
     least, sign = np.abs(fresh.coefficients).min(axis=1), np.sign(np.median(fresh.coefficients, axis=1))
     even = sign[3] * least[3] * kx**2 + sign[4] * least[4] * ky**2 - sign[0] * least[0]
-    if len(least) > 5:  # at worst the mixed derivative works against the others
-        even = np.maximum(np.abs(even) - np.abs(fresh.coefficients[5]).max() * kx * ky, 0.0)
+    for i, (a, b) in enumerate(fresh.along[5:], 5):  # at worst such a term works against the others
+        even = np.maximum(np.abs(even) - np.abs(fresh.coefficients[i]).max() * kx**a * ky**b, 0.0)
     odd = least[1] * kx - least[2] * ky
     symbol = even**2 + odd**2 + weakest**2
     worst = fresh.points[:, int(np.abs(r).argmax())] if r.size else np.zeros(2)

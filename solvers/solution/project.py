@@ -8,6 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from meshmove.solvers.fem.jumping import solve_jumping
 from meshmove.solvers.pde import ProblemError, Statement, several_of
 from meshmove.solvers.pde.functions import is_number
 from meshmove.solvers.projection.doubts import doubts
@@ -55,6 +56,9 @@ def project(
 ) -> Solution | list[Solution]:
     """The combination of features that solves a problem best.
 
+    Where conductivity jumps between regions no smooth feature has the solution's kinks: then features are cubic finite
+    elements on a mesh that is fitted to the regions, which the package gmsh makes, and refined.
+
     Parameters
     ----------
     pde
@@ -73,12 +77,14 @@ def project(
     Returns
     -------
     Solution
-        Its `history` are the `Level` of each grid.
+        Its `history` are the `Level` of each grid, or the `MeshLevel` of each mesh.
 
     Raises
     ------
     ProblemError
         A number is out of range, or a function of the problem is not finite somewhere.
+    MissingPackageError
+        Conductivity jumps between regions, and gmsh is not installed.
 
     References
     ----------
@@ -103,9 +109,25 @@ def project(
         if emitted is not None:
             raise ProblemError(f"Expected one problem with emitted= (got {len(several)}): project them one by one")
         return [project(p, random=random, tolerance=tolerance, effort=effort, seed=seed) for p in several]
-    if pde.mixed and (emitted is not None or random):
+    if pde.extra and (emitted is not None or random):
         raise ProblemError(
-            "Expected neither emitted nor random features for an equation with uxy (got some): leave them out"
+            "Expected neither emitted nor random features for an equation with "
+            f"{', '.join(pde.extra)} (got some): leave them out"
+        )
+    if pde.regions:
+        if emitted is not None or random:
+            raise ProblemError(
+                "Expected neither emitted nor random features where conductivity jumps between regions (got some): "
+                "leave them out, finite elements on a fitted mesh solve it"
+            )
+        solved = solve_jumping(pde, tolerance=tolerance, effort=effort, seed=seed)
+        return Solution(
+            pde,
+            solved.field,
+            history=solved.levels,
+            estimate=solved.error,
+            doubts=solved.doubts,
+            how="solved by finite elements",
         )
     extra: list[Feature] = [Emission(emitted)] if emitted is not None else []
     if random:

@@ -97,7 +97,7 @@ class Solution:
     def jets(self, x: ArrayLike, outside: str = "extend") -> Array:
         """u, ux, uy, uxx, uyy at points (2, ...), shape (5, ...); t in the place of y in time problems.
 
-        Where the equation has a mixed derivative uxy is the sixth, (6, ...).
+        Further terms of the equation, such as uxy, have their derivatives after these, in the order of ``pde.terms``.
 
         Parameters
         ----------
@@ -134,8 +134,8 @@ class Solution:
         """
         x = np.asarray(x, float)
         jets = self.jets(x, outside)
-        if len(jets) > 5:
-            mixed = jets[5]
+        if (1, 1) in self.pde.unit.along:
+            mixed = jets[self.pde.unit.along.index((1, 1))]
         else:
             step = MIXED * self.pde.domain.boundary.extent
             shift = np.reshape([0.0, step], (2, *[1] * (x.ndim - 1)))

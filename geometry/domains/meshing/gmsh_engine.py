@@ -164,6 +164,7 @@ def _trace(x: Array, edges: Ids) -> list[Ids]:
         choices = order[first[i] : last[i]]
         # clockwise from where we came: the first edge that bounds the same piece of the interior
         turn = np.mod(heading[i] + np.pi - heading[choices], 2 * np.pi)
+        turn[edges[choices, 1] == edges[i, 0]] = 2 * np.pi  # back along an edge that two domains share: the last
         following[i] = choices[turn.argmin()]
     seen, found = np.zeros(len(edges), bool), []
     for start in range(len(edges)):
