@@ -141,17 +141,7 @@ class BothNorms:
 
     def __init__(self, fields: Predicts, objective: Alignment, rest: Array) -> None:
         self._fields, self._objective = fields, objective
-        self._known: list[tuple[Array, float]] = []
         self.rest = self(rest)
 
     def __call__(self, points: Array) -> float:
-        """The error at node positions (n, dim); the last few that were asked for are remembered."""
-        for there, error in self._known:
-            if np.array_equal(there, points):
-                return error
-        error = self._of(points)
-        self._known = [*self._known, (points.copy(), error)][-REMEMBERED:]
-        return error
-
-    def _of(self, points: Array) -> float:
         return float(np.sqrt(self._fields(points) * self._fields.rest * self._objective.error(points)))
