@@ -1,16 +1,16 @@
 """What the network sees of a mesh and a field: invariants of cells, edges and nodes, free of size and resolution.
 
 Written out by components, (k, c), for cells run along memory: a product of small matrices costs several times as much.
-For tensors (a batch, with derivatives) and for arrays (one mesh) alike; see `arrays`.
+For tensors (a batch, with derivatives) and for arrays (one mesh) alike; see `meshes.arrays`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .arrays import Values, library_of
-from .one_mesh import OneMesh
-from .triangles import Triangles
+from .meshes.arrays import Values, library_of
+from .meshes.one_mesh import OneMesh
+from .meshes.triangles import Triangles
 
 __all__ = ["CELL", "EDGE", "NODE", "Cells", "View", "deformation", "predicted", "viewed"]
 

@@ -18,7 +18,7 @@ from meshmove.monitors import Recovery
 from ..lift import Lift
 from .hessians import Walked, neighbours
 from .lift import DenseLift, sparse_lift
-from .triangles import Triangles
+from .meshes.triangles import Triangles
 
 __all__ = ["FieldBatch", "Part"]
 

@@ -26,12 +26,12 @@ from meshmove.geometry import CellMesh
 from meshmove.learning.weights import WeightsError, read_weights, write_weights
 
 from ..dmm import FOLDER
-from .arrays import Values
 from .features import CELL, EDGE, NODE, Mesh, View, viewed
 from .fields import FieldBatch
 from .guard import let_through
+from .meshes.arrays import Values
+from .meshes.triangles import Triangles
 from .strains import BASIS, step_of
-from .triangles import Triangles
 
 __all__ = ["Aligner", "Settings"]
 

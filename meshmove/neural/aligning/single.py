@@ -16,10 +16,10 @@ from meshmove.movers.align import descended
 from .features import Cells, predicted
 from .guard import KEEP, let_through
 from .lift import sparse_lift
+from .meshes.one_mesh import OneMesh
+from .meshes.triangles import Triangles
 from .network import Aligner
-from .one_mesh import OneMesh
 from .transport import carried, steep
-from .triangles import Triangles
 
 __all__ = ["aligned", "pretrained"]
 

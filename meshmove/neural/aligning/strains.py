@@ -9,8 +9,8 @@ one solve with the Laplacian of the mesh at rest. The second does the same by on
 
 from __future__ import annotations
 
-from .arrays import Values, library_of
 from .features import Mesh, View
+from .meshes.arrays import Values, library_of
 
 __all__ = ["BASIS", "step_of"]
 

@@ -13,8 +13,8 @@ from meshmove.learning.weights import WeightsError
 from meshmove.neural.aligning import fields
 from meshmove.neural.aligning.fields import FieldBatch, Part
 from meshmove.neural.aligning.lift import sparse_lift
+from meshmove.neural.aligning.meshes.one_mesh import OneMesh
 from meshmove.neural.aligning.network import Aligner, Settings
-from meshmove.neural.aligning.one_mesh import OneMesh
 from meshmove.neural.aligning.samples import Group, make_meshes, prepared
 
 MESHES = list(make_meshes(2, (60, 110), 3))
