@@ -33,9 +33,10 @@ KINDS: dict[str, tuple[tuple[str, ...], float]] = {
     "modes": (("mode",), 0.06),
     "several": (("bump", "ring", "front", "step", "mode"), 0.16),
     "singular": ((), 0.08),
+    "thin": (("bump", "bump", "ring", "ring", "step", "front"), 0.2),
 }
-#: least width of a feature in mesh sizes
-THIN = 0.9
+#: least width of a feature in mesh sizes, and the largest of those that are called thin
+THIN, THICK = 0.9, 3.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def _term(rng: Rng, frame: Frame, name: str, kind: str, amplitude: float) -> Arr
         low = min(max(0.08 * frame.high, 1.5 * size), 0.5 * high)
     elif name != "bump":
         high = max(2 * size, 0.25 * frame.low)
+    if kind == "thin":
+        high = THICK * size
     width = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     rows, numbers = random_term(rng, name, frame.places[node], width, extent)
     rows[:, :2] = rows[:, :2] @ frame.metric

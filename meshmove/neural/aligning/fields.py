@@ -18,7 +18,7 @@ from meshmove.monitors import Recovery
 from ..lift import Lift
 from .hessians import Walked, neighbours
 from .lift import DenseLift, sparse_lift
-from .triangles import Triangles
+from .meshes.triangles import Triangles
 
 __all__ = ["FieldBatch", "Part"]
 
@@ -116,7 +116,10 @@ class FieldBatch:
         each = [sparse_lift(p.mesh, p.slide, p.mesh.points) for p in self.parts]
 
         def together(forces: Tensor) -> Tensor:
-            return torch.cat([lift(f) for lift, f in zip(each, forces.split(self.sizes), strict=True)])
+            parts = forces.detach().cpu().double().numpy()
+            ends = np.cumsum(self.sizes)
+            found = [lift(parts[b - n : b]) for lift, n, b in zip(each, self.sizes, ends, strict=True)]
+            return torch.from_numpy(np.concatenate(found)).to(forces)
 
         return Lift(together)
 

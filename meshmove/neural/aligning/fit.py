@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
 from meshmove.learning.alone import Alone
 from meshmove.learning.config import RunConfig
 from meshmove.learning.progress import Progress as RunProgress
@@ -25,21 +26,27 @@ from .samples import Group, groups, make_meshes
 
 __all__ = ["CONFIGS", "Config", "Progress", "fit"]
 
-#: how often a step starts from a mesh that the network has moved for another field, and for the same
-MOVED, GONE_ON = 0.25, 0.15
+#: how often a step starts where transport has led, and from meshes that the network has moved for another field, and
+#: for the same; else from rest
+CARRIED, MOVED, GONE_ON = 0.45, 0.1, 0.1
+#: kinds of fields of the held-out cases that start where transport has led, and their share of all held-out cases
+STEEP, STEEPS = ("thin",), 0.5
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
     """A training run. `batch`: about so many nodes a step; `pool`: distinct meshes, of so many `nodes`, with so many
-    `fields` each. `minutes`: where given, the learning rate falls with the time, and the run ends with it."""
+    `fields` each, and `large` ones of `large_nodes`. `minutes`: where given, the learning rate falls with the time, and
+    the run ends with it."""
 
     settings: Settings = field(default_factory=Settings)
     steps: int = 6000
     batch: int = 2000
     nodes: tuple[int, int] = (120, 420)
-    pool: int = 700
-    fields: int = 24
+    pool: int = 400
+    large: int = 0
+    large_nodes: tuple[int, int] = (800, 1600)
+    fields: int = 10
     learning_rate: float = 2e-3
     average: float = 0.995
     validation: int = 96
@@ -48,8 +55,8 @@ class Config(RunConfig):
 
 
 CONFIGS: dict[str, Config] = {
-    "small": Config(),
-    "full": Config(steps=20_000, batch=30_000, nodes=(120, 1200), pool=3000, validate_every=200),
+    "small": Config(large=24),
+    "full": Config(steps=20_000, batch=30_000, nodes=(120, 1200), pool=3000, fields=16, validate_every=200),
 }
 
 
@@ -58,12 +65,14 @@ class Progress(RunProgress):
     """One validation.
 
     `gain`: by what factor the H1 error of the interpolant falls, in the geometric mean; `worst`: the fifth percentile
-    of it; `cut`: share of meshes of which the guard let less than half of the last step through.
+    of it; `steep`: the gain where features are a cell or two wide, after transport; `cut`: share of meshes of which the
+    guard let less than half of the last step through.
     """
 
     loss: float
     gain: float
     worst: float
+    steep: float
     cut: float
 
 
@@ -115,19 +124,40 @@ class _Run(Run):
         self.minutes = config.minutes
         if meshes is None:
             pool = list(make_meshes(config.pool, config.nodes, config.seed))
+            pool += make_meshes(config.large, config.large_nodes, config.seed + 500_009)
             held_out = list(make_meshes(config.validation, config.nodes, config.seed + 1_000_003))
         else:
             pool, held_out = list(meshes[: -config.validation]), list(meshes[-config.validation :])
-        options: dict[str, Any] = {"nodes": config.batch, "device": fabric.device, "workers": workers}
-        self._pool = groups(pool, fields=config.fields, seed=config.seed, **options)
-        self._held_out = groups(held_out, fields=2, seed=config.seed + 1, **options)
+        steep = held_out[: max(1, round(STEEPS * len(held_out)))]
+        self._pool = self._groups(pool, config.fields, 0, workers, "starts")
+        self._held_out = self._groups(held_out, 2, 1, workers, "held-out-starts")
+        self._steep = self._groups(steep, 2, 2, workers, "steep-starts", kinds=STEEP)
+
+    def _groups(
+        self, meshes: list[CellMesh], fields: int, more: int, workers: int, name: str, **options: Any
+    ) -> list[Group]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return groups(
+            meshes,
+            nodes=self.config.batch,
+            fields=fields,
+            seed=self.config.seed + more,
+            device=self.fabric.device,
+            workers=workers,
+            kept=self.folder / f"{name}.npz",
+            **options,
+        )
 
     def loss(self) -> Tensor:
         generator = torch.Generator().manual_seed(1_000_000 * self.config.seed + self.step)
         group = self._pool[int(torch.randint(len(self._pool), (1,), generator=generator))]
-        field, luck, start = group.drawn(generator), float(torch.rand(1, generator=generator)), None
-        if luck < MOVED + GONE_ON:
-            start = self._moved(group, group.drawn(generator) if luck < MOVED else field, generator)
+        which, luck = group.which(generator), float(torch.rand(1, generator=generator))
+        field, start = group.fields(which), None
+        if luck < CARRIED:
+            start = group.carried(which)
+        elif luck < CARRIED + MOVED + GONE_ON:
+            other = group.drawn(generator) if luck < CARRIED + MOVED else field
+            start = self._moved(group, other, generator)
         return self.objective(group.batch, group.recovered(field, generator), field, start)[0]
 
     @torch.no_grad()
@@ -144,26 +174,32 @@ class _Run(Run):
         return torch.where(sick[group.batch.node_graph, None], group.batch.points, part)
 
     def measure(self) -> dict[str, float]:
-        return measured(self.average, self._held_out)
+        return measured(self.average, self._held_out, self._steep)
 
 
 @torch.no_grad()
-def measured(model: Aligner, held_out: Sequence[Group]) -> dict[str, float]:
-    """Mean of the loss, gains of the error by a finer rule, and how often the guard had to cut."""
+def measured(model: Aligner, held_out: Sequence[Group], steep: Sequence[Group]) -> dict[str, float]:
+    """Means of the losses, gains of the error by a finer rule, and how often the guard had to cut."""
+    ordinary, thin = _outcomes(model, held_out, False), _outcomes(model, steep, True)
+    return {
+        "loss": 0.5 * (ordinary[0] + thin[0]),
+        "gain": math.exp(ordinary[1].mean()),
+        "worst": math.exp(float(np.quantile(ordinary[1], 0.05))),
+        "steep": math.exp(thin[1].mean()),
+        "cut": float(np.mean([*ordinary[2], *thin[2]])),
+    }
+
+
+def _outcomes(model: Aligner, held_out: Sequence[Group], carried: bool) -> tuple[float, Array, Array]:
+    """Mean loss, logarithms of the gains of all meshes, and which steps were cut; from rest or after transport."""
     objective, losses, gains, cuts = Objective(model), [], [], []
     for number, group in enumerate(held_out):
-        field = group.drawn(torch.Generator().manual_seed(number))
-        hessians = group.recovered(field)
-        loss, log = objective(group.batch, hessians, field)
+        which = group.which(torch.Generator().manual_seed(number))
+        field, start = group.fields(which), group.carried(which) if carried else None
+        loss, log = objective(group.batch, group.recovered(field), field, start)
         losses.append(float(loss) * len(group))
-        x = model(group.batch, group.recovered(field))[-1][0]
+        x = model(group.batch, group.recovered(field), start)[-1][0]
         errors = [interpolation_error(group.batch, field, y, fine=True) for y in (group.batch.points, x)]
         gains += (0.5 * torch.log(errors[0] / errors[1])).tolist()
         cuts += (log["cut"] < 0.5).tolist()
-    gain = np.array(gains)
-    return {
-        "loss": sum(losses) / len(gain),
-        "gain": math.exp(gain.mean()),
-        "worst": math.exp(float(np.quantile(gain, 0.05))),
-        "cut": float(np.mean(cuts)),
-    }
+    return sum(losses) / len(gains), np.array(gains), np.array(cuts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .triangles import Triangles
+from .meshes.triangles import Triangles
 
 __all__ = ["KEEP", "let_through"]
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .triangles import Triangles
+from .meshes.triangles import Triangles
 
 __all__ = ["Walked", "affine_coordinates", "neighbours"]
 

@@ -7,6 +7,7 @@ Laplacian of the mesh at rest: sides of any direction are heeded, not only those
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,11 @@ from torch import Tensor, nn
 from meshmove.geometry import CellMesh, Slide
 from meshmove.geometry.arrays import Array
 from meshmove.movers.laplacian import inverse, per_component, stiffness
+from meshmove.movers.lift import Lift as MoversLift
 
 __all__ = ["DenseLift", "sparse_lift"]
 
+ArrayLift = Callable[[Array], Array]
 
 #: a tiny multiple of the diagonal, which keeps meshes without a boundary condition solvable
 SHIFT = 1e-6
@@ -25,8 +28,17 @@ SHIFT = 1e-6
 ROOM = 2**28
 
 
-def sparse_lift(mesh: CellMesh, slide: Slide, points: Array) -> Callable[[Tensor], Tensor]:
-    """For one mesh, its boundary's tangents taken at `points` (n, 2): factors of a sparse matrix, or multigrid."""
+def sparse_lift(mesh: CellMesh, slide: Slide, points: Array, workspace: dict[Any, Any] | None = None) -> ArrayLift:
+    """For arrays on one mesh, its boundary's tangents taken at `points` (n, 2): sparse factors, or multigrid.
+
+    Where no side is oblique or curved, components do not depend on each other: then the inverse is that of the movers,
+    which `workspace` may have.
+    """
+    if _apart(slide):
+        known = {} if workspace is None else workspace
+        if "lift" not in known:
+            known["lift"] = MoversLift(mesh, slide)
+        return known["lift"].solve
     matrix, mass = stiffness(mesh)
     slide.refresh(points)
     basis = slide.basis()
@@ -34,13 +46,19 @@ def sparse_lift(mesh: CellMesh, slide: Slide, points: Array) -> Callable[[Tensor
     weights = basis.multiply(basis).T @ np.repeat(mass, mesh.dim)
     solver = inverse(reduced, weights, mesh.dim) if reduced.shape[0] else None
 
-    def lift(forces: Tensor) -> Tensor:
+    def lift(forces: Array) -> Array:
         if solver is None:
-            return torch.zeros_like(forces)
-        flat = forces.detach().cpu().double().numpy().ravel()
-        return torch.from_numpy((basis @ solver.solve(basis.T @ flat)).reshape(-1, mesh.dim)).to(forces)
+            return np.zeros_like(forces)
+        return (basis @ solver.solve(basis.T @ forces.ravel())).reshape(-1, mesh.dim)
 
     return lift
+
+
+def _apart(slide: Slide) -> bool:
+    """Whether a force along one of the frame's directions displaces nodes along that one only."""
+    frame = slide.frame
+    free = ~slide.locked(frame)
+    return bool(free.any(axis=0).all()) and not len(slide.tied[0]) and bool((slide.held_back(frame)[free] < 1e-9).all())
 
 
 class DenseLift(nn.Module):

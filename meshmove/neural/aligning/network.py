@@ -1,15 +1,11 @@
-r"""The network that aligns: from invariants of a mesh and a field's Hessians to strains that its cells should undergo.
+"""The network that aligns: from invariants of a mesh and a field's Hessians to strains that its cells should undergo.
 
 A round writes two symmetric tensors a cell, combinations of I, the Hessian H, the cell's own shape M and what it went
-through, B = J J^T, with coefficients that a message-passing network emits. The first, sigma, is what the displacement's
-gradient should be; the displacement is the one that comes closest to it,
-
-.. math:: \min_{dx} \sum_K |K_0| \, | \nabla_0 dx - \sigma_K J_K |^2,
-
-one solve with the Laplacian of the mesh at rest, which all rounds share, so that cells travel as far as they
-must. The second does the same by one Jacobi step on the moved mesh, so that neighbours part as they must. All that the
-network sees is invariant to rotation, reflection, numbering, and to the scale of mesh and field; so what it moves turns
-with them.
+through, B = J J^T, with coefficients that a message-passing network emits. The first is what the displacement's
+gradient should be, by one solve with the Laplacian of the mesh at rest, which all rounds share, so that cells travel as
+far as they must. The second acts by one Jacobi step on the moved mesh, so that neighbours part as they must (see
+`strains`). All that the network sees is invariant to rotation, reflection, numbering, and to the scale of mesh and
+field; so what it moves turns with them.
 
 Writing Jacobians and reconstructing the map from them: Aigerman and others, Neural Jacobian Fields, ACM Trans. Graph.
 41, 2022; the objective is ours.
@@ -30,17 +26,19 @@ from meshmove.geometry import CellMesh
 from meshmove.learning.weights import WeightsError, read_weights, write_weights
 
 from ..dmm import FOLDER
-from .features import CELL, EDGE, NODE, View, viewed
+from .features import CELL, EDGE, NODE, Mesh, View, viewed
 from .fields import FieldBatch
 from .guard import let_through
-from .triangles import Triangles
+from .meshes.arrays import Values
+from .meshes.triangles import Triangles
+from .strains import BASIS, step_of
 
 __all__ = ["Aligner", "Settings"]
 
 Hessians = Callable[[Tensor], Tensor]
 
-#: tensors that strains are made of, and the largest coefficient of each
-BASIS, LARGEST = 4, 0.8
+#: the largest coefficient of each tensor that strains are made of
+LARGEST = 0.8
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,10 @@ class _Messages(nn.Module):
 
     def forward(self, h: Tensor, edges: Tensor, of_edge: Tensor, degree: Tensor) -> Tensor:
         i, j = edges
-        sent = nn.functional.silu(
-            self.send(h).index_select(0, j) + self.receive(h).index_select(0, i) + self.edge(of_edge)
-        )
+        sent = self.send(h).index_select(0, j)
+        sent += self.receive(h).index_select(0, i)
+        sent += self.edge(of_edge)
+        sent = nn.functional.silu(sent, inplace=not torch.is_grad_enabled())
         heard = torch.zeros_like(h).index_add(0, i, sent) / degree
         return h + self.mix(torch.cat([h, heard], 1))
 
@@ -105,35 +104,24 @@ class Aligner(nn.Module):
         """Write the weights to a .safetensors file."""
         return write_weights(path, "aligner", asdict(self.settings), self.state_dict())
 
-    def coefficients(self, batch: Triangles, view: View) -> Tensor:
+    def coefficients(self, mesh: Mesh, view: View) -> Tensor:
         """(c, 2 BASIS), of both strains of every cell."""
-        dtype = self.inside.weight.dtype
-        of_node, of_edge, of_cell = (t.to(dtype) for t in (view.of_node, view.of_edge, view.of_cell))
-        degree = torch.bincount(batch.edges[0], minlength=len(batch.points)).clamp_min(1).to(of_node)[:, None]
+        weight = self.inside.weight
+        of_node, of_edge, of_cell = (torch.as_tensor(v).to(weight) for v in (view.of_node, view.of_edge, view.of_cell))
+        degree = mesh.degree.to(of_node)[:, None]
         h = self.embed(of_node)
         for layer in self.messages:
-            h = layer(h, batch.edges, of_edge, degree)
+            h = layer(h, mesh.edges, of_edge, degree)
         at = self.around(h)
-        mean = sum(at.index_select(0, v) for v in batch.cells.unbind(1)) / 3
-        return LARGEST * torch.tanh(self.head(mean + self.inside(of_cell)))
+        first, second, third = (at.index_select(0, v) for v in mesh.vertices)
+        return LARGEST * torch.tanh(self.head((first + second + third) / 3 + self.inside(of_cell)))
 
-    def proposed(self, batch: Triangles, x: Tensor, hessian: Tensor) -> Tensor:
-        """The step (n, 2) of a round from x, for Hessians (c, 3, 3) at the vertices of every cell there."""
-        view = viewed(batch, x, hessian)
-        coefficients = self.coefficients(batch, view).to(x).T
-        far, near = ((coefficients[k] * view.basis).sum(1) for k in (slice(0, BASIS), slice(BASIS, None)))
-        j, slopes = view.jacobian, view.slopes
-        strain = batch.area * torch.stack([far[0] * j[0] + far[1] * j[1], far[1] * j[0] + far[2] * j[1]])
-        rest = batch.slopes.permute(2, 1, 0)
-        force = batch.scatter((strain[:, 0, None] * rest[0] + strain[:, 1, None] * rest[1]).permute(2, 1, 0))
-        step = batch.lift(batch.project(force))
-        pull = view.size * torch.stack(
-            [near[0] * slopes[0] + near[1] * slopes[1], near[1] * slopes[0] + near[2] * slopes[1]]
-        )
-        stiff = view.size * (slopes * slopes).sum(0)
-        local = batch.scatter(torch.cat([pull, stiff[None]]).permute(2, 1, 0))
-        step = step + local[:, :2] / local[:, 2:].clamp_min(1e-12)
-        return batch.project(step) * view.curved.index_select(0, batch.node_graph)[:, None]
+    def proposed(self, mesh: Mesh, x: Values, hessian: Values) -> Values:
+        """The step (n, 2) of a round from x, for the mean Hessian (3, c) of every cell there; of arrays an array."""
+        view = viewed(mesh, x, hessian)
+        found = self.coefficients(mesh, view)
+        coefficients = found.to(x) if isinstance(x, Tensor) else found.numpy().astype(x.dtype)
+        return step_of(mesh, view, coefficients.T)
 
     def move(
         self, meshes: Sequence[CellMesh] | FieldBatch, fields: Sequence[NDArray | Tensor], rounds: int | None = None
@@ -170,7 +158,7 @@ class Aligner(nn.Module):
         x = batch.points if start is None else start
         out = []
         for _ in range(self.settings.rounds if rounds is None else rounds):
-            wish = x + self.proposed(batch, x, hessians(x))
+            wish = x + self.proposed(batch, x, hessians(x).mean(1).T)
             x, share = let_through(batch, x, wish - x)
             out.append((x, wish, share))
         return out

@@ -11,8 +11,8 @@ from meshmove.procedural.fields import AnalyticFields
 from .features import Cells, deformation, predicted
 from .guard import KEEP
 from .hessians import Walked
+from .meshes.triangles import Triangles
 from .network import Aligner
-from .triangles import Triangles
 
 __all__ = ["Objective", "interpolation_error", "predicted_error"]
 

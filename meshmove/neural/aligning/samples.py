@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellMesh, PointLocator, facets_of
+from meshmove.monitors import Monitor, NodalDensity, Recovery
+from meshmove.movers import Problem
 from meshmove.procedural import random_mesh
 from meshmove.procedural.fields import AnalyticFields, random_field
 from meshmove.procedural.monitors.random_terms import Frame
+from meshmove.whole_files import whole
 
 from ..training.samples import unit
 from .fields import FieldBatch, Part
 from .hessians import Walked
+from .transport import carried
 
 __all__ = [
     "FAMILIES",
@@ -45,6 +52,8 @@ FAMILIES = (
     "structured",
     "structured",
 )
+#: of the monitor that nodes are carried to, as `adapt` has it
+INTENSITY = 2.5
 #: noise of nodal values, in parts of their spread, and how often there is some
 NOISE, NOISY = 3e-4, 0.2
 
@@ -95,22 +104,66 @@ def read_meshes(path: str | Path) -> list[CellMesh]:
 
 @dataclass(eq=False)
 class Prepared:
-    """What training needs of a mesh: what its boundary and Hessian recovery are, and fields."""
+    """What training needs of a mesh: what its boundary and Hessian recovery are, fields, and where these carry it.
+
+    `starts` (fields, n, 2): positions after the transport that goes before the rounds.
+    """
 
     part: Part
     fields: AnalyticFields
+    starts: NDArray[np.float32]
 
 
-def prepared(mesh: CellMesh, seed: list[int], fields: int) -> Prepared:
-    """All that a mesh needs, with so many fields."""
+def prepared(
+    mesh: CellMesh,
+    seed: list[int],
+    fields: int,
+    kinds: Sequence[str] | None = None,
+    starts: NDArray[np.float32] | None = None,
+) -> Prepared:
+    """All that a mesh needs, with so many fields, of these kinds or of all; `starts` where they are known."""
     rng, frame = np.random.default_rng(seed), Frame.of(mesh)
-    drawn = [random_field(rng, mesh, frame) for _ in range(fields)]
-    return Prepared(Part.of(mesh), AnalyticFields.joined(drawn))
+    drawn = AnalyticFields.joined(
+        [random_field(rng, mesh, frame, None if kinds is None else str(rng.choice(kinds))) for _ in range(fields)]
+    )
+    part = Part.of(mesh)
+    return Prepared(part, drawn, _starts(part, drawn) if starts is None else starts)
 
 
-def _many(task: tuple[list[CellMesh], int, int, int]) -> list[Prepared]:
-    meshes, seed, first, fields = task
-    return [prepared(m, [seed, first + k], fields) for k, m in enumerate(meshes)]
+def _starts(part: Part, fields: AnalyticFields) -> NDArray[np.float32]:
+    """Where the nodes are carried for each field, as `adapt` does it; see `transport`."""
+    mesh, monitor = part.mesh, Monitor("hessian", intensity=INTENSITY)
+    facets, recovery, locator = facets_of(mesh), Recovery(mesh), PointLocator(mesh)
+    points, out = torch.from_numpy(mesh.points), []
+    workspace: dict[Any, Any] = {}
+    for k in range(len(fields)):
+        u = fields.value(points, torch.full((len(points),), k)).numpy()
+        values = monitor.values(mesh, monitor.indicator(recovery, u))
+        density = NodalDensity(values, locator)
+        problem = Problem(mesh, facets, part.slide, density, mesh.points, discrete=True, workspace=workspace)
+        out.append(carried(problem).astype(np.float32))
+    return np.stack(out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """Meshes to prepare; `first`: the number of the first of them; `starts` of each, or None."""
+
+    meshes: list[CellMesh]
+    seed: int
+    first: int
+    fields: int
+    kinds: Sequence[str] | None
+    starts: list[Any]
+
+    def parts(self, size: int) -> Iterator[_Task]:
+        for k in range(0, len(self.meshes), size):
+            some = slice(k, k + size)
+            yield replace(self, meshes=self.meshes[some], first=self.first + k, starts=self.starts[some])
+
+    def done(self) -> list[Prepared]:
+        each = zip(self.meshes, self.starts, strict=True)
+        return [prepared(m, [self.seed, self.first + k], self.fields, self.kinds, x) for k, (m, x) in enumerate(each)]
 
 
 class Group(FieldBatch):
@@ -120,12 +173,24 @@ class Group(FieldBatch):
         super().__init__([p.part for p in parts], device)
         self._count = len(parts[0].fields)
         self._fields = AnalyticFields.joined([p.fields for p in parts]).to(device, torch.float32)
+        self._starts = torch.from_numpy(np.concatenate([p.starts for p in parts], axis=1)).to(device)
+
+    def which(self, generator: torch.Generator) -> Tensor:
+        """Numbers (B,) of one of its fields for each mesh."""
+        return torch.randint(self._count, (len(self),), generator=generator)
+
+    def fields(self, which: Tensor) -> AnalyticFields:
+        """The fields of these numbers."""
+        return self._fields[(which + self._count * torch.arange(len(self))).to(self.batch.points.device)]
+
+    def carried(self, which: Tensor) -> Tensor:
+        """Positions (n, 2) that transport for the fields of these numbers leads to."""
+        graph = self.batch.node_graph
+        return self._starts[which.to(graph.device)[graph], torch.arange(len(graph), device=graph.device)]
 
     def drawn(self, generator: torch.Generator) -> AnalyticFields:
         """One of its fields for each mesh."""
-        device = self.batch.points.device
-        which = torch.randint(self._count, (len(self),), generator=generator)
-        return self._fields[(which + self._count * torch.arange(len(self))).to(device)]
+        return self.fields(self.which(generator))
 
     def recovered(self, field: AnalyticFields, generator: torch.Generator | None = None) -> Walked:
         """Hessians as a solver's nodal values show them, with a little noise at times where there is a `generator`."""
@@ -148,8 +213,13 @@ def groups(
     seed: int,
     device: torch.device | str = "cpu",
     workers: int = 1,
+    kinds: Sequence[str] | None = None,
+    kept: Path | None = None,
 ) -> list[Group]:
-    """Groups of meshes of like sizes with about `nodes` nodes in all, and so many fields a mesh."""
+    """Groups of meshes of like sizes with about `nodes` nodes in all, and so many fields of these kinds a mesh.
+
+    `kept`: a file from which the transported starts are read, or to which they are written where there is none.
+    """
     order = sorted(meshes, key=lambda m: m.n_points)
     cuts, total = [0], 0
     for k, mesh in enumerate(order):
@@ -159,11 +229,21 @@ def groups(
             total = 0
     if cuts[-1] < len(order):
         cuts.append(len(order))
-    tasks = [(order[a:b], seed, a, fields) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    bounds = list(zip(cuts[:-1], cuts[1:], strict=True))
+    starts = _known(kept, order) if kept is not None and kept.is_file() else [None] * len(order)
+    tasks = [_Task(order[a:b], seed, a, fields, kinds, starts[a:b]) for a, b in bounds]
     if workers == 1:
-        return [Group(_many(t), device) for t in tasks]
-    small = [(m[k : k + 8], s, f + k, n) for m, s, f, n in tasks for k in range(0, len(m), 8)]
-    with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:  # a process with CUDA must not be forked
-        done = list(pool.map(_many, small))
-    flat = [p for part in done for p in part]
-    return [Group(flat[a:b], device) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        flat = [p for t in tasks for p in t.done()]
+    else:
+        with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:  # a process with CUDA must not be forked
+            flat = [p for part in pool.map(_Task.done, [s for t in tasks for s in t.parts(8)]) for p in part]
+    if kept is not None and not kept.is_file():
+        with whole(kept) as part, part.open("wb") as file:
+            np.savez(file, starts=np.concatenate([p.starts for p in flat], axis=1))
+    return [Group(flat[a:b], device) for a, b in bounds]
+
+
+def _known(path: Path, meshes: Sequence[CellMesh]) -> list[NDArray[np.float32]]:
+    """The starts of each mesh, from the file that `groups` wrote."""
+    with np.load(path) as file:
+        return np.split(file["starts"], np.cumsum([m.n_points for m in meshes])[:-1], axis=1)

@@ -1,7 +1,8 @@
-"""The network on one mesh of `adapt`: rounds under guard, each judged, and a few classical steps after them."""
+"""The network on one mesh of `adapt`: transport, rounds under guard, each judged, and a few classical steps."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -12,10 +13,13 @@ from meshmove.geometry.arrays import Array
 from meshmove.movers import Alignment, Move, Problem
 from meshmove.movers.align import descended
 
-from .guard import let_through
+from .features import Cells, predicted
+from .guard import KEEP, let_through
 from .lift import sparse_lift
+from .meshes.one_mesh import OneMesh
+from .meshes.triangles import Triangles
 from .network import Aligner
-from .triangles import Triangles
+from .transport import carried, steep
 
 __all__ = ["aligned", "pretrained"]
 
@@ -24,6 +28,8 @@ __all__ = ["aligned", "pretrained"]
 PATIENCE, WEAK = 2, 0.005
 #: rounds beyond those of training, where they still help
 MORE = 3
+#: rounds after transport have to reach this share of the error that those from the start reach
+CLEARLY = 0.92
 #: parts of the first round that are tried where no round lowers the error
 PARTS = 0.5, 0.25
 #: halvings of a round whose nodes, back on a curved boundary, would invert cells
@@ -37,7 +43,7 @@ def pretrained() -> Aligner:
 
 
 def aligned(model: Aligner, problem: Problem, steps: int, rounds: int | None = None) -> Move:
-    """Rounds of the network, then steps of classical alignment, from the best of the rounds.
+    """Transport where the field is steep, rounds of the network, then steps of classical alignment from the best mesh.
 
     Rounds are compared by the predicted H1 error, which costs little; what comes of them is taken only where it is
     better than the start by `Problem.merit`.
@@ -46,31 +52,38 @@ def aligned(model: Aligner, problem: Problem, steps: int, rounds: int | None = N
     if objective is None:
         raise ValueError("Expected a problem with an objective: the predicted error of a field")
     place = _Place(problem, objective)
-    points = best = first = problem.start
-    error, cut, done, worse = objective.error(points), 1.0, 0, 0
     budget = (model.settings.rounds + MORE if rounds is None else rounds) if problem.slide.moves else 0
-    while done < budget and worse < PATIENCE:
-        points, share = place.round(model, points)
-        done, cut = done + 1, min(cut, share)
-        reached = objective.error(points)
-        worse = 0 if reached < (1 - WEAK) * error else worse + 1
-        if reached < error:
-            best, error = points, reached
-        first = points if done == 1 else first
-    least = problem.merit(problem.start)
-    best, least = _better(problem, best, problem.start, least)
-    if best is problem.start and done:  # what a round goes too far for, a part of it may reach
+    runs = [_run(model, place, start, budget) for start in place.starts()]
+    best, first, cut, done = min(runs, key=lambda run: run[0].error)
+    if len(runs) > 1 and best.error > CLEARLY * runs[0][0].error:
+        best, first, cut, done = runs[0]
+    points, least = problem.start, problem.merit(problem.start)
+    points, least = _better(problem, best.points, points, least)
+    if points is problem.start and done:  # what a round goes too far for, a part of it may reach
         for share in PARTS:
-            part = problem.slide.retract(best + share * (first - best))
-            best, least = _better(problem, part, best, least)
-            if best is part:
+            part = problem.slide.retract(points + share * (first.points - points))
+            points, least = _better(problem, part, points, least)
+            if points is part:
                 cut = min(cut, share)
                 break
     spent = 0
     if steps and problem.slide.moves:
-        points, spent = descended(problem, objective, best, steps)
-        best, least = _better(problem, points, best, least)
-    return Move(best, done + spent, step_cut=cut, polish=spent, judged=True)
+        further, spent = descended(problem, objective, points, steps)
+        points, least = _better(problem, further, points, least)
+    return Move(points, done + spent, step_cut=cut, polish=spent, judged=True)
+
+
+def _run(model: Aligner, place: _Place, start: _Seen, budget: int) -> tuple[_Seen, _Seen, float, int]:
+    """The best of some rounds and the first of them, the least share of a step let through, and how many they were."""
+    best = here = first = start
+    cut, done, worse = 1.0, 0, 0
+    while done < budget and worse < PATIENCE:
+        here, share = place.round(model, here)
+        done, cut = done + 1, min(cut, share)
+        worse = 0 if here.error < (1 - WEAK) * best.error else worse + 1
+        best = here if here.error < best.error else best
+        first = here if done == 1 else first
+    return best, first, cut, done
 
 
 def _better(problem: Problem, points: Array, known: Array, least: float) -> tuple[Array, float]:
@@ -82,43 +95,73 @@ def _better(problem: Problem, points: Array, known: Array, least: float) -> tupl
     return (fitting, merit) if merit < least else (known, least)
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Positions, the predicted error there, and the cells' mean Hessians (3, c)."""
+
+    points: Array
+    error: float
+    hessian: Array
+
+
 class _Place:
     """The mesh and the field's Hessians as the network sees them."""
 
     def __init__(self, problem: Problem, objective: Alignment) -> None:
         self.problem, self.objective = problem, objective
-        workspace = problem.workspace
-        self._curved = bool(len(problem.slide.curved_edges))
-        if "triangles" not in workspace:
-            mesh, slide = problem.mesh, problem.slide
-            projector, lift = _projector(slide, problem.start), sparse_lift(mesh, slide, problem.start)
-            workspace["triangles"] = Triangles.of([mesh], [projector], lift, torch.float64)
-        self.batch: Triangles = workspace["triangles"]
+        workspace, mesh, slide = problem.workspace, problem.mesh, problem.slide
+        self._curved = bool(len(slide.curved_edges))
+        if "one mesh" not in workspace:
+            lift = sparse_lift(mesh, slide, problem.start, workspace)
+            workspace["one mesh"] = OneMesh.of(mesh, _projector(slide, problem.start), lift)
+        self.mesh: OneMesh = workspace["one mesh"]
 
-    @torch.no_grad()
-    def round(self, model: Aligner, points: Array) -> tuple[Array, float]:
-        """Positions after one round, valid and on the boundary, and the share of the step that was let through."""
-        problem, batch = self.problem, self.batch
+    def starts(self) -> list[_Seen]:
+        """That of the problem, and where the field is steep that to which transport leads, if it is better."""
+        problem, here = self.problem, self._seen(self.problem.start)
+        if not problem.slide.moves or not steep(problem):
+            return [here]
+        there = self._seen(carried(problem))
+        return [here, there] if there.error < here.error else [here]
+
+    def round(self, model: Aligner, here: _Seen) -> tuple[_Seen, float]:
+        """After one round, valid and on the boundary, and the share of the step that was let through."""
+        slide, points = self.problem.slide, here.points
         if self._curved:
-            batch.projector = torch.from_numpy(_projector(problem.slide, points))
-        x = torch.from_numpy(points)
-        step = model.proposed(batch, x, torch.from_numpy(self._hessians(points)))
-        there, share = let_through(batch, x, step)
-        out, part = there.numpy(), float(share)
+            self.mesh.projector = _projector(slide, points)
+        with np.errstate(all="ignore"), torch.no_grad():
+            step = model.proposed(self.mesh, points, here.hessian)
+        out, part = self._let_through(points, step)
         if not self._curved:
-            return problem.slide.retract(out), part
+            return self._seen(slide.retract(out)), part
         for _ in range(HALVINGS):
-            back = problem.slide.retract(out)
-            if problem.valid(back):
-                return back, part
+            back = slide.retract(out)
+            if self.problem.valid(back):
+                return self._seen(back), part
             out, part = 0.5 * (out + points), 0.5 * part
-        return points, 0.0
+        return here, 0.0
 
-    def _hessians(self, points: Array) -> Array:
-        """(c, 3, 3) at the vertices of every cell; of several fields the root of the sum of their squares."""
+    def _let_through(self, points: Array, step: Array) -> tuple[Array, float]:
+        """Positions after as much of the step as keeps cells from flattening, and its share."""
+        there = points + step
+        if (self.mesh.ratio(there) >= KEEP * np.abs(self.mesh.ratio(points))).all():  # which NaN is not
+            return there, 1.0
+        workspace = self.problem.workspace
+        if "triangles" not in workspace:
+            batch = Triangles.of([self.problem.mesh], [self.mesh.projector], self.mesh.lift, torch.float64)
+            workspace["triangles"] = batch
+        found, share = let_through(workspace["triangles"], torch.from_numpy(points), torch.from_numpy(step))
+        return found.numpy(), float(share)
+
+    def _seen(self, points: Array) -> _Seen:
+        """Hessians at the vertices of every cell, and what they predict; of several fields the root of the sum of their
+        squares."""
         h = self.objective.relative_hessians(points)
+        nodes = self.objective.cells.T
+        cells = Cells.of(self.mesh, points)
+        square = sum(float(predicted(cells, one[:, k]).sum()) for one in h for k in nodes) / 3
         together = h[0] if len(h) == 1 else _root(h)
-        return np.ascontiguousarray(together[:, self.objective.cells].transpose(1, 2, 0))
+        return _Seen(points, square**0.5, together[:, nodes].mean(axis=1))
 
 
 def _root(h: Array) -> Array:

@@ -13,6 +13,7 @@ from meshmove.learning.weights import WeightsError
 from meshmove.neural.aligning import fields
 from meshmove.neural.aligning.fields import FieldBatch, Part
 from meshmove.neural.aligning.lift import sparse_lift
+from meshmove.neural.aligning.meshes.one_mesh import OneMesh
 from meshmove.neural.aligning.network import Aligner, Settings
 from meshmove.neural.aligning.samples import Group, make_meshes, prepared
 
@@ -77,7 +78,26 @@ def test_the_lift_of_one_mesh_is_that_of_a_batch():
     )
     sizes = [m.n_points for m in MESHES]
     for mesh, slide, f, z in zip(MESHES, slides, force.split(sizes), batch.lift(force).split(sizes), strict=True):
-        assert torch.allclose(sparse_lift(mesh, slide, mesh.points)(f), z, atol=1e-4 * float(z.abs().max()))
+        assert torch.allclose(
+            torch.from_numpy(sparse_lift(mesh, slide, mesh.points)(f.numpy())), z, atol=1e-4 * float(z.abs().max())
+        )
+
+
+@pytest.mark.parametrize("mesh", MESHES, ids=lambda m: str(m.n_points))
+def test_a_round_by_arrays_is_that_by_tensors(mesh):
+    model, batch = network(), FieldBatch.of([mesh], dtype=torch.float64)
+    part, hessians = batch.parts[0], batch.hessians(batch.joined([ramp(mesh.points)]))
+    one = OneMesh.of(part.mesh, part.projector, sparse_lift(part.mesh, part.slide, part.mesh.points))
+    x = batch.batch.points
+    with torch.no_grad():
+        for _ in range(2):
+            h = hessians(x).mean(1).T
+            step = model.proposed(batch.batch, x, h)
+            found = model.proposed(one, x.numpy(), h.numpy())
+            assert isinstance(found, np.ndarray)
+            assert np.allclose(found, step.numpy(), atol=1e-4 * float(step.abs().max()))
+            assert np.allclose(one.ratio(x.numpy()), batch.batch.ratio(x).numpy(), rtol=1e-12)
+            x = x + 0.2 * step
 
 
 def test_corners_stay_and_sides_are_not_left():

@@ -55,7 +55,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
 
 
 def test_a_run_by_the_clock_ends_with_it(tmp_path):
-    rows = run(replace(SMALL, steps=10**6, validate_every=10**6, minutes=0.02), tmp_path)
+    rows = run(replace(SMALL, steps=10**6, validate_every=10**6, minutes=0.1), tmp_path)
     assert rows[-1].step > 0 and len(rows) == 2
 
 

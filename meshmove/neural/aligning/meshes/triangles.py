@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -94,13 +95,53 @@ class Triangles:
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: v.to(device) for k, v in moved.items() if hasattr(v, "to")})
 
+    @cached_property
+    def identity(self) -> Tensor:
+        """Components xx, xy, yy of I, (3, 1)."""
+        return torch.tensor([1.0, 0.0, 1.0]).to(self.points)[:, None]
+
+    @property
+    def rest_components(self) -> Tensor:
+        """`rest` as (2, 2, c)."""
+        return self.rest.permute(1, 2, 0)
+
+    @property
+    def slope_components(self) -> Tensor:
+        """`slopes` as (2, 3, c)."""
+        return self.slopes.permute(2, 1, 0)
+
+    @property
+    def one_way(self) -> Tensor:
+        """Each edge once, (2, e / 2)."""
+        return self.edges[:, : self.edges.shape[1] // 2]
+
+    @cached_property
+    def square(self) -> Tensor:
+        """Squared lengths (e / 2,) of the edges at rest."""
+        i, j = self.one_way
+        return (self.points.index_select(0, j) - self.points.index_select(0, i)).square().sum(1)
+
+    @cached_property
+    def vertices(self) -> tuple[Tensor, ...]:
+        """The first, second and third vertex of each cell, (c,)."""
+        return tuple(v.contiguous() for v in self.cells.unbind(1))
+
+    @cached_property
+    def degree(self) -> Tensor:
+        """Edges (n,) at each node."""
+        return torch.bincount(self.edges[0], minlength=len(self.points)).clamp_min(1)
+
     def corners(self, values: Tensor) -> Tensor:
         """Nodal values (n, k) at the vertices of every cell, (c, 3, k)."""
         return values.index_select(0, self.cells.reshape(-1)).view(-1, 3, values.shape[1])
 
+    def by_corner(self, x: Tensor) -> Tensor:
+        """Positions (n, 2) of the vertices of every cell, (3, 2, c)."""
+        return self.corners(x).permute(1, 2, 0)
+
     def ratio(self, x: Tensor) -> Tensor:
         """det J (c,) of the cells at x (n, 2), negative where they are inverted."""
-        corner = self.corners(x).permute(1, 2, 0)
+        corner = self.by_corner(x)
         (a, b), (c, d) = (corner[1] - corner[0]), (corner[2] - corner[0])
         return 0.5 * (a * d - b * c) * self.sign / self.area
 
@@ -110,16 +151,38 @@ class Triangles:
         return torch.stack([p[:, 0, 0] * x + p[:, 0, 1] * y, p[:, 1, 0] * x + p[:, 1, 1] * y], 1)
 
     def at_nodes(self, values: Tensor) -> Tensor:
-        """Sum of values (c, ...) over the cells around each node, (n, ...)."""
-        out = values.new_zeros(len(self.points), *values.shape[1:])
-        for k in range(3):
-            out = out.index_add(0, self.cells[:, k], values)
-        return out
+        """Sum of values (k, c) over the cells around each node, (k, n)."""
+        return self.scatter(values.T[:, None].expand(-1, 3, -1)).T
+
+    def least_at_nodes(self, values: Tensor) -> Tensor:
+        """Least of values (c,) over the cells around each node, (n,)."""
+        least = values.new_full((len(self.points),), torch.inf)
+        return least.scatter_reduce(0, self.cells.reshape(-1), values.repeat_interleave(3), "amin")
 
     def scatter(self, forces: Tensor) -> Tensor:
         """Sum of forces (c, 3, k) on the vertices of cells, (n, k)."""
         k = forces.shape[2]
         return forces.new_zeros(len(self.points), k).index_add(0, self.cells.reshape(-1), forces.reshape(-1, k))
+
+    def gathered(self, forces: Tensor) -> Tensor:
+        """Sum of forces (k, 3, c) on the vertices of cells, (n, k)."""
+        return self.scatter(forces.permute(2, 1, 0))
+
+    def to_cells(self, values: Tensor) -> Tensor:
+        """Values (B,) of the meshes at their cells, (c,)."""
+        return values.index_select(0, self.cell_graph)
+
+    def to_nodes(self, values: Tensor) -> Tensor:
+        """Values (B,) of the meshes at their nodes, (n,)."""
+        return values.index_select(0, self.node_graph)
+
+    def to_edges(self, values: Tensor) -> Tensor:
+        """Values (B,) of the meshes at their edges, each once, (e / 2,)."""
+        return values.index_select(0, self._edge_graph)
+
+    @cached_property
+    def _edge_graph(self) -> Tensor:
+        return self.node_graph.index_select(0, self.one_way[0])
 
     def per_mesh(self, values: Tensor) -> Tensor:
         """Sum of cell values (c,) over each mesh."""

@@ -1,0 +1,134 @@
+"""One triangle mesh as arrays: what `Triangles` is to tensors, for rounds on a mesh of its own without derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
+
+__all__ = ["OneMesh"]
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class OneMesh:
+    """A mesh of size about one with its boundary's freedom, n nodes and c cells; its names are those of `Triangles`.
+
+    Attributes
+    ----------
+    points : (n, 2) reference positions
+    cells : (c, 3)
+    one_way : (2, e) node pairs, each edge once
+    projector : (n, 2, 2) onto the admissible directions
+    lift : forces (n, 2) to displacements (n, 2), the inverse Laplacian of each component
+    """
+
+    points: Array
+    cells: Ids
+    one_way: Ids
+    projector: Array
+    lift: Callable[[Array], Array]
+
+    @classmethod
+    def of(cls, mesh: CellMesh, projector: Array, lift: Callable[[Array], Array]) -> OneMesh:
+        """Of a mesh of triangles."""
+        return cls(mesh.points, mesh.corners[0], np.ascontiguousarray(mesh.edges.T), projector, lift)
+
+    def __post_init__(self) -> None:
+        corner = self.by_corner(self.points)
+        (a, b), (c, d) = corner[1] - corner[0], corner[2] - corner[0]
+        det = a * d - b * c
+        self.sign = np.sign(det)
+        self.area = 0.5 * np.abs(det)
+        self.rest_components = np.stack([np.stack([d, -c]), np.stack([-b, a])]) / det
+        rows = self.rest_components
+        self.slope_components = np.ascontiguousarray(np.stack([-rows[0] - rows[1], rows[0], rows[1]]).swapaxes(0, 1))
+        self.total = self.area.sum()[None]
+        self.mean = self.total / len(self.cells)
+        i, j = self.one_way
+        self.square = ((self.points[j] - self.points[i]) ** 2).sum(1)
+        self.identity = np.array([[1.0], [0.0], [1.0]])
+
+    @cached_property
+    def edges(self) -> Tensor:
+        """Node pairs both ways, (2, 2e), for the network."""
+        return torch.from_numpy(np.concatenate([self.one_way, self.one_way[::-1]], axis=1))
+
+    @cached_property
+    def degree(self) -> Tensor:
+        """Edges (n,) at each node."""
+        return torch.from_numpy(np.bincount(self.one_way.ravel(), minlength=len(self.points)).clip(1))
+
+    @cached_property
+    def vertices(self) -> tuple[Tensor, ...]:
+        """The first, second and third vertex of each cell (c,), for the network."""
+        return tuple(torch.from_numpy(np.ascontiguousarray(v)) for v in self.cells.T)
+
+    @cached_property
+    def _around(self) -> csr_matrix:
+        """(n, c): 1 where a cell has the node."""
+        order = np.argsort(self.cells.ravel(), kind="stable")
+        ends = np.cumsum(np.bincount(self.cells.ravel(), minlength=len(self.points)))
+        return csr_matrix((np.ones(len(order)), order // 3, np.r_[0, ends]), shape=(len(self.points), len(self.cells)))
+
+    @cached_property
+    def _corners(self) -> csr_matrix:
+        """(n, 3c): 1 where a vertex of a cell, first vertices first, is the node."""
+        around, c = self._around, len(self.cells)
+        owner = np.repeat(np.arange(len(self.points)), np.diff(around.indptr))
+        which = (self.cells[around.indices] == owner[:, None]).argmax(1)
+        return csr_matrix((around.data, around.indices + c * which, around.indptr), shape=(len(self.points), 3 * c))
+
+    def by_corner(self, x: Array) -> Array:
+        """Positions (n, 2) of the vertices of every cell, (3, 2, c)."""
+        return np.ascontiguousarray(x.T).take(self.cells.T, axis=1).swapaxes(0, 1)
+
+    def ratio(self, x: Array) -> Array:
+        """det J (c,) of the cells at x (n, 2), negative where they are inverted."""
+        corner = self.by_corner(x)
+        (a, b), (c, d) = corner[1] - corner[0], corner[2] - corner[0]
+        return 0.5 * (a * d - b * c) * self.sign / self.area
+
+    def project(self, vectors: Array) -> Array:
+        x, y = vectors.T
+        p = self.projector
+        return np.stack([p[:, 0, 0] * x + p[:, 0, 1] * y, p[:, 1, 0] * x + p[:, 1, 1] * y], 1)
+
+    def at_nodes(self, values: Array) -> Array:
+        """Sum of values (k, c) over the cells around each node, (k, n)."""
+        return np.ascontiguousarray((self._around @ values.T).T)
+
+    def least_at_nodes(self, values: Array) -> Array:
+        """Least of values (c,) over the cells around each node, (n,)."""
+        around = self._around
+        return np.minimum.reduceat(values[around.indices], around.indptr[:-1])
+
+    def gathered(self, forces: Array) -> Array:
+        """Sum of forces (k, 3, c) on the vertices of cells, (n, k)."""
+        return self._corners @ forces.reshape(len(forces), -1).T
+
+    def per_mesh(self, values: Array) -> Array:
+        """Sum of cell values (c,), (1,)."""
+        return values.sum()[None]
+
+    def to_cells(self, value: Array) -> Array:
+        """A value (1,) of the mesh, as it stands beside those of cells."""
+        return value
+
+    def to_edges(self, value: Array) -> Array:
+        """The same beside those of edges."""
+        return value
+
+    def to_nodes(self, value: Array) -> Array:
+        """The same for each node, (n,)."""
+        return np.full(len(self.points), value[0])
