@@ -64,7 +64,7 @@ def test_errors_and_the_command_line_list_the_table(monkeypatch):
         meshmove.adapt(MESH, front, mover="nobody")
     with pytest.raises(ValueError, match="'smooth'"):
         Moving(Source.of(MESH).cells, mover="nobody")
-    commands = (ROOT / "meshmove" / "cli" / "commands.py").read_text()
+    commands = (ROOT / "meshmove" / "cli" / "options.py").read_text()
     assert not [name for name in MOVERS if f'"{name}"' in commands] and "NAMES" in commands
 
 
