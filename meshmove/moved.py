@@ -14,6 +14,7 @@ __all__ = ["MOVED", "install"]
 
 #: old name -> new one; what lay below an old name lies below the new one
 MOVED = {
+    "meshmove.adaptation.following": "meshmove.motion.frames",
     "meshmove.geometry.bernstein": "meshmove.geometry.cells.bernstein",
     "meshmove.geometry.boundary": "meshmove.geometry.sliding",
     "meshmove.geometry.curvilinear": "meshmove.geometry.cells.curvilinear",

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from meshmove.adaptation.following import MONITOR
 from meshmove.learning.optimizers import fabric_of, matrices_apart
 from meshmove.learning.run import Run
+from meshmove.motion.frames import MONITOR
 from meshmove.solvers.data import TrajectoryDataset
 from meshmove.solvers.mmpde import MMPDE, Config, Settings
 from meshmove.solvers.mmpde.graph import Graph

@@ -10,10 +10,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from meshmove.adaptation.following import MONITOR, Moving
 from meshmove.geometry import CellMesh
 from meshmove.learning.weights import WeightsError, read_weights, write_weights
 from meshmove.monitors import Monitor
+from meshmove.motion.frames import MONITOR, Moving
 from meshmove.movers import Mover
 
 from .branch import Branch

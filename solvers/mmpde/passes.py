@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshmove.adaptation.following import Moving
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
+from meshmove.motion.frames import Moving
 
 from .graph import Graph
 from .network import TwoBranches

@@ -10,10 +10,10 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from meshmove.adaptation.following import Moving
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
+from meshmove.motion.frames import Moving
 
 from .assimilation import Observer
 from .checks import attributes_of, check, columns_of, nodes_of, same_mesh, strange, values_of

@@ -15,8 +15,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from meshmove.meshes.files.cell_sets import encode_sets
 from meshmove.meshes.files.formats import MeshFileError
-from meshmove.meshes.files.groups import encode_sets
 from meshmove.whole_files import locked, whole
 
 if TYPE_CHECKING:

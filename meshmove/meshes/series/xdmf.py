@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.meshes.files.cell_sets import decode_sets, encode_sets
 from meshmove.meshes.files.formats import MeshFileError
-from meshmove.meshes.files.groups import decode_sets, encode_sets
 from meshmove.meshes.files.replacing import replacing
 from meshmove.optional import require
 

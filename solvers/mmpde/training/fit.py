@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshmove.adaptation.following import MONITOR, Moving
 from meshmove.learning.optimizers import fabric_of, matrices_apart
 from meshmove.learning.progress import Progress as RunProgress
 from meshmove.learning.run import Run, new_model
 from meshmove.monitors import Monitor
+from meshmove.motion.frames import MONITOR, Moving
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 from meshmove.solvers.mmpde.network import TwoBranches
 from meshmove.solvers.mmpde.prior.seen import Seen

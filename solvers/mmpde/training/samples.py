@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshmove.adaptation.following import Moving
 from meshmove.geometry import PointLocator
+from meshmove.motion.frames import Moving
 from meshmove.progress import progress_of
 from meshmove.solvers.data import DatasetError, Trajectories, TrajectoryDataset
 from meshmove.solvers.mmpde.graph import Graph

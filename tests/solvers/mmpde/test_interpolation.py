@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshmove.adaptation.following import Moving
+from meshmove.motion.frames import Moving
 from meshmove.solvers.mmpde.interpolation import Interpolation, Near, nearest
 from tests.shapes import box
 from tests.solvers.mmpde.cases import front, randomised

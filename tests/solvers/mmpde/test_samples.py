@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from meshmove.adaptation.following import Moving
 from meshmove.geometry import PointLocator
+from meshmove.motion.frames import Moving
 from meshmove.solvers.data import DatasetError
 from meshmove.solvers.mmpde.training.samples import Samples, moved_frames
 from tests.solvers.mmpde.cases import burgers, dataset, model_of

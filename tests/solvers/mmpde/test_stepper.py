@@ -10,10 +10,10 @@ import skfem
 import torch
 
 import meshmove
-from meshmove.adaptation.following import Moving
 from meshmove.geometry import FieldError, inverted_cells
 from meshmove.learning.weights import WeightsError
 from meshmove.monitors import Monitor
+from meshmove.motion.frames import Moving
 from meshmove.movers import MongeAmpere
 from meshmove.solvers import MMPDE
 from meshmove.solvers.mmpde import Observation, Settings

@@ -1,4 +1,10 @@
-"""Where nodes go, frame after frame: the mover on one mesh, with what stays from frame to frame kept."""
+"""Where nodes go, frame after frame, for fields that are known on the mesh at rest: what time steppers predict.
+
+The nodes' place is that of `places`, as in `MovingMesh`: a few steps of the same descent from where they were. What
+differs is what the caller knows. Here fields are those of the mesh at rest, not of nodes on their way; frames have no
+time between them that a pace could be from; and a position is one of the field and of the positions before alone, with
+no memory besides, so that runs can be cut, cached and repeated to the bit.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meshmove.adaptation.movers_by_name import MOVERS
+from meshmove.adaptation.movers_by_name import mover_of as mover_by_name
+from meshmove.adaptation.unit_mesh import Stage
 from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
 from meshmove.monitors import Monitor, NodalDensity, Recovery
 from meshmove.monitors.monitor import smoother
 from meshmove.movers import Mover, Problem, moved_by
-from meshmove.movers.polish import polish
 
-from .movers_by_name import MOVERS
-from .movers_by_name import mover_of as mover_by_name
-from .unit_mesh import Stage
+from .places import STEPS, Place, Target
 
 __all__ = ["MONITOR", "Moving", "mover_of"]
 
 
 #: moderately steep: interpolation on strained cells costs more than a few nodes more on a front gain
 MONITOR = Monitor("hessian", intensity=2.0, exponent=0.5, smoothing=2)
-#: weight of the cells' shape when a frame is followed
-DISTORTION = 0.005
 #: an imbalance, and a share of that at rest, up to which following is good enough
 FOLLOWED = 0.15, 0.3
 
@@ -60,7 +64,7 @@ class Moving:
     mover
         Name or object.
     steps
-        Of descent from the frame before; 0: the mover goes all the way every time.
+        Of descent from the frame before, at most; 0: the mover goes all the way every time.
 
     Examples
     --------
@@ -74,13 +78,14 @@ class Moving:
     """
 
     def __init__(
-        self, mesh: CellMesh, monitor: Monitor = MONITOR, mover: str | Mover = "monge-ampere", steps: int = 3
+        self, mesh: CellMesh, monitor: Monitor = MONITOR, mover: str | Mover = "monge-ampere", steps: int = STEPS
     ) -> None:
         self.mesh, self.monitor, self.mover, self.steps = mesh, monitor, mover_of(mover), steps
         self._stage = Stage(Source.of(mesh), None, "slide", None)
         base = self._stage.base
         self._recovery, self._smooth = Recovery(base), smoother(base)
         self._locator = PointLocator(base.simplicial())
+        self._target = Target(self._stage, "vertices", None, steps / STEPS)
         #: of the mesh's simplices
         self.locator = PointLocator(mesh.simplicial())
 
@@ -105,7 +110,7 @@ class Moving:
         start = slide.retract(start)
         if not problem.valid(start):
             return None
-        points, _ = polish(problem, start, self.steps, DISTORTION, each=self.steps, tolerance=1e-3)
+        points = self._target.near(problem.density, None, start, Place(start, start)).target
         if not problem.admissible(points):
             return None
         left = problem.imbalance(points)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from meshmove.adaptation.following import Moving, mover_of
 from meshmove.geometry import inverted_cells
+from meshmove.motion.frames import Moving, mover_of
 from meshmove.movers import MongeAmpere
 from tests.shapes import box, front
 
