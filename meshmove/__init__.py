@@ -16,7 +16,7 @@ _WHERE = {
     "FieldError": "meshmove.geometry.errors",
     "GoalError": "meshmove.geometry.errors",
     "InvalidMeshError": "meshmove.geometry.errors",
-    "LoopResult": "meshmove.adaptation.loop",
+    "LoopResult": "meshmove.adaptation.loops.loop",
     "MeshBatch": "meshmove.neural",
     "MeshFileError": "meshmove.meshes.files.io",
     "MeshFileWarning": "meshmove.meshes.files.io",
@@ -34,7 +34,7 @@ _WHERE = {
     "UnsupportedMeshError": "meshmove.geometry.errors",
     "WeightsError": "meshmove.neural",
     "adapt": "meshmove.adaptation.adapt",
-    "adapt_loop": "meshmove.adaptation.loop",
+    "adapt_loop": "meshmove.adaptation.loops.loop",
     "animate": "meshmove.plugins.pictures.films",
     "load": "meshmove.meshes.files.io",
     "save": "meshmove.meshes.files.io",
@@ -44,8 +44,8 @@ __all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605
 
 if TYPE_CHECKING:
     from meshmove.adaptation.adapt import adapt as adapt
-    from meshmove.adaptation.loop import LoopResult as LoopResult
-    from meshmove.adaptation.loop import adapt_loop as adapt_loop
+    from meshmove.adaptation.loops.loop import LoopResult as LoopResult
+    from meshmove.adaptation.loops.loop import adapt_loop as adapt_loop
     from meshmove.adaptation.result import Adaptation as Adaptation
     from meshmove.adaptation.result import Report as Report
     from meshmove.geometry.errors import EnergyError as EnergyError

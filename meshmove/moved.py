@@ -14,7 +14,11 @@ __all__ = ["MOVED", "install"]
 
 #: old name -> new one; what lay below an old name lies below the new one
 MOVED = {
+    "meshmove.adaptation.descent": "meshmove.adaptation.loops.descent",
+    "meshmove.adaptation.energy": "meshmove.adaptation.loops.energy",
     "meshmove.adaptation.following": "meshmove.motion.frames",
+    "meshmove.adaptation.goals": "meshmove.adaptation.loops.goals",
+    "meshmove.adaptation.loop": "meshmove.adaptation.loops.loop",
     "meshmove.geometry.bernstein": "meshmove.geometry.cells.bernstein",
     "meshmove.geometry.boundary": "meshmove.geometry.sliding",
     "meshmove.geometry.curvilinear": "meshmove.geometry.cells.curvilinear",
@@ -22,7 +26,7 @@ MOVED = {
     "meshmove.geometry.sliding.patches": "meshmove.geometry.sliding.smooth.patches",
     "meshmove.inputs": "meshmove.meshes.source",
     "meshmove.io": "meshmove.meshes.files.io",
-    "meshmove.loop": "meshmove.adaptation.loop",
+    "meshmove.loop": "meshmove.adaptation.loops.loop",
     "meshmove.meshes.files.groups": "meshmove.meshes.files.cell_sets",
     "meshmove.motion.target": "meshmove.motion.places",
     "meshmove.movers.functional": "meshmove.movers.objectives.equidistribution",

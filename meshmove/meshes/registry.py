@@ -43,9 +43,9 @@ class Converter(Protocol):
     ``vertex_numbers(mesh)`` gives, for a periodic mesh, the number (n_vertices,) of each vertex, shared by its images.
     ``reader(suffix)`` returns a function that reads a file of that suffix, which meshio does not read, as a
     `meshio.Mesh`, or None.
-    ``energy(form)`` returns a form of the library as an `EnergyOfMesh` (see `adaptation/energy.py`), or None for what
-    is no form. ``goal(form, adjoint)`` returns a function of mesh and field that gives a goal's value and its adjoint
-    solution.
+    ``energy(form)`` returns a form of the library as an `EnergyOfMesh` (see `adaptation/loops/energy.py`), or None for
+    what is no form. ``goal(form, adjoint)`` returns a function of mesh and field that gives a goal's value and its
+    adjoint solution.
     ``made_of(cells)`` makes a mesh of a `CellMesh`, ``collection(grids)`` one object of several meshes by name, and
     ``animate(trajectory, path, **options)`` a film, as ``film(moving, path, field, **options)`` does of a loop;
     PyVista's has them, for pictures.

@@ -8,7 +8,7 @@ import numpy as np
 import skfem
 from numpy.typing import NDArray
 
-from meshmove.adaptation.energy import Examined
+from meshmove.adaptation.loops.energy import Examined
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import EnergyError, first_ids
 
@@ -35,7 +35,7 @@ def energy_of_forms(energy: Any) -> SkfemEnergy | None:
 
 
 class SkfemEnergy:
-    """The sum of some forms of a solution; see `meshmove.adaptation.energy.EnergyOfMesh`."""
+    """The sum of some forms of a solution; see `meshmove.adaptation.loops.energy.EnergyOfMesh`."""
 
     def __init__(self, energy: Any) -> None:
         self._terms = terms_of(energy)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from meshmove.adaptation.adapt import adapted, read_options
+from meshmove.adaptation.result import Adaptation
 from meshmove.meshes.source import Source
-
-from .adapt import adapted, read_options
-from .result import Adaptation
 
 __all__ = ["rounds"]
 

@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.adaptation.adapt import Options, adapt, read_options
+from meshmove.adaptation.finish import finish
+from meshmove.adaptation.result import Adaptation
+from meshmove.adaptation.settle import Placing
+from meshmove.adaptation.unit_mesh import Result, Stage
 from meshmove.geometry import PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import EnergyError
@@ -17,12 +22,7 @@ from meshmove.monitors import NodalDensity
 from meshmove.movers import Ritz, moved_by
 from meshmove.movers.lift import Lift
 
-from .adapt import Options, adapt, read_options
 from .energy import EnergyOfMesh, Examined
-from .finish import finish
-from .result import Adaptation
-from .settle import Placing
-from .unit_mesh import Result, Stage
 
 __all__ = ["descended", "rounds"]
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from meshmove.adaptation.adapt import adapt, check_options, lasting
+from meshmove.adaptation.result import Adaptation, Report
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
 from meshmove.options import count
 
 from . import descent, goals
-from .adapt import adapt, check_options, lasting
 from .energy import energy_of
-from .result import Adaptation, Report
 
 __all__ = ["LoopResult", "adapt_loop"]
 
