@@ -61,12 +61,6 @@ def cell_volumes(mesh: CellMesh, points: Array | None = None) -> Array:
     return np.concatenate(out)
 
 
-def _edge_products(mesh: CellMesh, p: Array) -> Array:
-    simplices, _ = mesh.corners
-    lengths = [np.linalg.norm(p[simplices[:, k]] - p[simplices[:, 0]], axis=1) for k in range(1, mesh.dim + 1)]
-    return np.prod(lengths, axis=0)
-
-
 def scaled_jacobian(mesh: CellMesh, points: Array | None = None) -> Array:
     """Smallest sine-like ratio det(e1..ed) / prod |ei| over the corners of each cell (n_cells,).
 

@@ -1,6 +1,7 @@
 """How the rooms of the house hang together: no private doors, every room packed, nothing imported by a string."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -74,3 +75,13 @@ def test_one_upward_import_breaks_the_contract(tmp_path):
         file.write("\n\ndef _up():\n    from meshmove.adaptation import adapt\n\n    return adapt\n")
     broken = subprocess.run(check, capture_output=True, text=True)
     assert broken.returncode != 0 and "meshmove.movers.smooth -> meshmove.adaptation" in broken.stdout
+
+
+@pytest.mark.parametrize("folder", [*SOURCE, "benchmarks"])
+def test_nothing_private_is_dead(folder):
+    """What stands behind a private door is used in its own file, or it is not used at all."""
+    for path in files(folder):
+        text = path.read_text()
+        made = (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef | ast.ClassDef))
+        private = [n.name for n in made if re.match("_[^_]", n.name) and not n.decorator_list]
+        assert not [n for n in private if len(re.findall(rf"\b{n}\b", text)) < 2], path
