@@ -49,6 +49,10 @@ class Outcome(Enum):
         "No error can be predicted for this element, so nothing judges the move.",
         "Compare errors yourself, or adapt to a linear field (P1 values at the vertices).",
     )
+    UNRESOLVED = (
+        "Cells are about as wide as the field's features, or wider; what is recovered of it may mislead the move.",
+        'Refine the mesh where the field changes, compare errors, or take objective="equidistribution".',
+    )
     PART_OF_FIELDS = (
         "The basis has several fields, as of a flow; the mesh moves to one of them.",
         "Nothing, if that is the velocity of a flow. For another field pass one of basis.split(dofs).",

@@ -32,6 +32,7 @@ from .alignment import aligned_from, both_norms
 from .choice import Chosen, Trials, choose, transport
 from .own_hessian import OwnHessian
 from .prediction import BothNorms, Predictor, Predicts, SharpPredictor
+from .resolution import unresolved
 
 __all__ = ["Result", "Stage"]
 
@@ -170,16 +171,12 @@ class Stage:
         if fields.degree is None:
             return self._unjudged(fields, monitor, indicator, locator, mover, effort)
         predict: Predicts
-        if (
-            aligned
-            and isinstance(mover, Align)
-            and fields.hessian is not None
-            and not fields.dual
-            and fields.function is not None
-        ):
+        told: tuple[str, ...] = ()
+        if isinstance(mover, Align) and fields.hessian is not None and not fields.dual and fields.function is not None:
             own = OwnHessian(self._source, fields.function, fields.hessian, self.centre, self.scale)
             predict = SharpPredictor(self.current, recovery, fields.values[:, 0], own)
         else:
+            told = unresolved(recovery, fields.values)
             predict = Predictor(
                 self.current, recovery, fields.values, locator, fields.degree, fields.dual, fields.middles
             )
@@ -198,14 +195,14 @@ class Stage:
                 both = both_norms(predict, self.base, self.facets, self.slide, self.current.points, distortion)
                 carried = transport(monitor, trials) if isinstance(mover, Align) else trials.unmoved(monitor)
                 out = aligned_from(carried, both, self.start, self.problem, mover, effort)
-                return replace(self._judged(out, both, fields.element, automatic=True), objective="alignment")
+                return replace(self._judged(out, both, fields.element, True, told), objective="alignment")
             out = choose(monitor, trials, self.current.dim)
         else:
             values = monitor.values(self.current, indicator)
             density = NodalDensity(values, locator)
             move = moved_by(mover, self.problem(density, self.start, effort, predict))
             out = Chosen(monitor, density, values, move, predict(move.points))
-        return self._judged(out, predict, fields.element, automatic=monitor.intensity is None)
+        return self._judged(out, predict, fields.element, monitor.intensity is None, told)
 
     def _can_align(self, fields: Fields) -> bool:
         """Whether the H1 error can be descended: of linear elements, and of quadratic ones on straight simplices."""
@@ -231,12 +228,15 @@ class Stage:
         told = (*move.warnings, Outcome.UNJUDGED.told(why))
         return Result(density, values, replace(move, warnings=told), _name(monitor))
 
-    def _judged(self, out: Chosen, predict: Predicts | BothNorms, element: str, automatic: bool) -> Result:
+    def _judged(
+        self, out: Chosen, predict: Predicts | BothNorms, element: str, automatic: bool, told: tuple[str, ...]
+    ) -> Result:
         move = out.move
         if move is None:
             move = Move(self.current.points, 0, (NO_GAIN,))
         elif np.array_equal(move.points, self.current.points) and NO_GAIN not in move.warnings:
             move = replace(move, warnings=(*move.warnings, NO_GAIN))
+        move = replace(move, warnings=(*told, *move.warnings))
         name = _name(out.monitor)
         return Result(out.density, out.values, move, name, predict.rest, out.error, predict, automatic, element)
 

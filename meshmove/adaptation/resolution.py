@@ -1,0 +1,53 @@
+"""Whether a mesh resolves a field: what is recovered of one that it does not is no guide to where cells belong."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshmove.geometry.arrays import Array
+from meshmove.monitors import Recovery
+from meshmove.monitors.isoparametric import Isoparametric, second_moments
+from meshmove.monitors.solution_error import barycentric
+from meshmove.monitors.standard import Standard
+from meshmove.outcomes import Outcome, Told
+
+__all__ = ["cell_to_feature", "unresolved"]
+
+
+#: cells over features from which on a move is a guess: alignment raised the error of six of fourteen coarse meshes with
+#: 0.99 and more (and lowered that of the others up to thirteen times), and of none with less
+RESOLVED = 1.0
+
+
+def cell_to_feature(recovery: Recovery, field: Array) -> float:
+    r"""How wide cells are in parts of the features of a nodal field (n,), sqrt(12) |u - Iu|_1 / |Iu|_1.
+
+    On an interval of length h that is h |u''| / |u'|. Features narrower than a cell look as wide as one: what is found
+    of them stays between 1 and 2, whatever they are.
+    """
+    sides = recovery.sides
+    u = Standard.of(field).values[sides.vertex]
+    hessian = recovery.sided.hessian(u)
+    dim, error = len(hessian), 0.0
+    upper = np.stack([hessian[a, b] for a in range(dim) for b in range(a, dim)])
+    x = sides.mesh.points.T
+    for block in sides.mesh.blocks:
+        nodes = block.nodes.T
+        error += float(Isoparametric(block.kind).squares(x[:, nodes], second_moments(upper[None][:, :, nodes])).sum())
+    corners = sides.simplices.T
+    gradients, volume = barycentric(x[:, corners])
+    rise = (np.einsum("cvs,vs->cs", gradients, u[corners]) ** 2).sum(axis=0) @ volume
+    return float(np.sqrt(12 * error / rise)) if rise > 0 else 0.0
+
+
+def unresolved(recovery: Recovery, fields: Array) -> tuple[Told, ...]:
+    """A warning where cells are about as wide as the features of one of the fields (n, k), or wider."""
+    ratio = max(cell_to_feature(recovery, u) for u in fields.T)
+    if not ratio >= RESOLVED:
+        return ()
+    text = (
+        f"the mesh does not resolve the field: its cells are {ratio:.2g} times as wide as the features that it shows, "
+        f"where less than {RESOLVED:g} is needed (true features may be narrower still). Compare errors, refine where "
+        'the field changes, or take objective="equidistribution", which gains and risks less'
+    )
+    return (Outcome.UNRESOLVED.told(text),)
