@@ -14,7 +14,7 @@ import typer
 from meshmove.adaptation.movers_by_name import NAMES
 from meshmove.whole_files import whole
 
-from . import benchmarks, train
+from . import benchmarks, series, train
 from .arguments import boundary_modes, check_folder, check_output, check_picture
 from .console import errors, say, warn, working
 
@@ -58,11 +58,28 @@ def adapt(
         typer.Option(metavar="[NAME=]MODE", help="slide or fixed, for all boundaries or by name; repeat for more."),
     ] = None,
 ) -> None:
-    """Move the nodes of a mesh to where a field needs them."""
+    """Move the nodes of a mesh to where a field needs them; of a time series (.pvd, .xdmf, "run_*.vtu") in all frames.
+
+    A series is followed by one moving mesh, written as .pvd or .xdmf, and drawn by --plot as .gif, .mp4 or .html.
+    """
     import meshmove
 
     with errors():
         modes = boundary_modes(boundary or [])
+        if series.is_series(mesh):
+            series.adapt_series(
+                mesh,
+                out,
+                field,
+                plot,
+                None if transfer == "none" else transfer,
+                monitor=monitor,
+                mover=mover,
+                effort=effort,
+                boundary=modes,
+                regions=None if regions == ["none"] else regions or "auto",
+            )
+            return
         check_output(out)
         if plot is not None:
             check_picture(plot)
@@ -91,13 +108,13 @@ def adapt(
 
 @app.command()
 def info(mesh: Annotated[Path, typer.Argument(metavar="FILE", help="Mesh file.")]) -> None:
-    """Kinds and counts of cells, names of boundaries, point data, and quality of a mesh."""
+    """Kinds and counts of cells, names of boundaries, point data, and quality of a mesh, or of a time series."""
     from meshmove.meshes.describe import describe
     from meshmove.meshes.source import Source
 
     with errors():
         with working(f"reading {mesh.name}"):
-            rows = describe(Source.of(mesh))
+            rows = series.describe_series(mesh) if series.is_series(mesh) else describe(Source.of(mesh))
         width = max(len(what) for what, _ in rows)
         say("\n".join(f"{what:<{width}}  {value}" for what, value in rows))
 

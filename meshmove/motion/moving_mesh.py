@@ -101,6 +101,11 @@ class MovingMesh(Keeping):
         """As it is now."""
         return self._source.mesh
 
+    @property
+    def cells(self) -> CellMesh:
+        """The mesh as plain arrays, as it is now."""
+        return self._source.cells
+
     def start(self, field: Any = None) -> Step:
         """Put the nodes where they should be for the initial values, before time begins.
 

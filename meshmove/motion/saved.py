@@ -54,7 +54,7 @@ def write_state(path: str | os.PathLike[str], kept: Mapping[str, Any]) -> None:
     UnsupportedMeshError
         The mesh is of a library that does not say how it is packed.
     """
-    arrays: dict[str, NDArray] = {}
+    arrays: dict[str, Any] = {}
     options, left_out = {}, []
     for name, value in kept["options"].items():
         try:
