@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import meshio
 
 __all__ = ["MeshioConverter", "converter"]
+
+
+_PARTS = ("points", "point_data", "cell_data", "field_data", "point_sets", "cell_sets", "gmsh_periodic", "info")
 
 
 class MeshioConverter:
@@ -68,6 +71,17 @@ class MeshioConverter:
         """How coordinates are stored; integers become float64 when they move."""
         dtype = np.asarray(mesh.points).dtype
         return dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+    def packed(self, mesh: meshio.Mesh) -> tuple[str, dict[str, Any]]:
+        """What a mesh is made from; see `Converter`."""
+        parts: dict[str, Any] = {name: getattr(mesh, name) for name in _PARTS}
+        return "Mesh", {**parts, "cells": [(c.type, np.asarray(c.data)) for c in mesh.cells]}
+
+    def unpacked(self, kind: str, parts: Mapping[str, Any]) -> meshio.Mesh:
+        """The mesh that `packed` gave."""
+        import meshio
+
+        return meshio.Mesh(**parts)
 
     def to_meshio(self, mesh: meshio.Mesh) -> meshio.Mesh:
         """The mesh itself."""

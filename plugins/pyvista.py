@@ -42,6 +42,10 @@ _HINT = (
 _NATIVE = {"UnstructuredGrid": (".vtu", ".vtk"), "PolyData": (".vtp", ".vtk", ".ply", ".stl")}
 
 
+_CELLS = {"UnstructuredGrid": ("cells", "celltypes"), "PolyData": ("verts", "lines", "faces", "strips")}
+_DATA = ("point_data", "cell_data", "field_data")
+
+
 class PyVistaConverter:
     """`pyvista.UnstructuredGrid` and `pyvista.PolyData` in and out.
 
@@ -120,6 +124,30 @@ class PyVistaConverter:
         from .pictures.films import Film
 
         return Film(moving, path, field, **options)
+
+    def packed(self, mesh: Any) -> tuple[str, dict[str, Any]]:
+        """What a data set is made from; see `Converter`."""
+        _check(mesh)
+        kind = "PolyData" if hasattr(mesh, "faces") else "UnstructuredGrid"
+        parts: dict[str, Any] = {name: np.array(getattr(mesh, name)) for name in ("points", *_CELLS[kind])}
+        for where in _DATA:
+            parts[where] = {k: np.array(v) for k, v in getattr(mesh, where).items()}
+        data = mesh.point_data
+        return kind, {**parts, "active": (data.active_scalars_name, data.active_vectors_name)}
+
+    def unpacked(self, kind: str, parts: Mapping[str, Any]) -> Any:
+        """The data set that `packed` gave."""
+        pyvista = require("pyvista", extra="pyvista")
+        cells = {name: parts[name] for name in _CELLS[kind]}
+        if kind == "PolyData":
+            mesh = pyvista.PolyData(parts["points"], **{k: v for k, v in cells.items() if len(v)})
+        else:
+            mesh = pyvista.UnstructuredGrid(*cells.values(), parts["points"])
+        for where in _DATA:
+            for name, values in parts[where].items():
+                getattr(mesh, where)[name] = values
+        mesh.point_data.active_scalars_name, mesh.point_data.active_vectors_name = parts["active"]
+        return mesh
 
     def to_meshio(self, mesh: Any) -> meshio.Mesh:
         """PyVista's own conversion."""

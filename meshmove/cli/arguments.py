@@ -14,7 +14,7 @@ from meshmove.optional import require
 
 from .expressions import Expression
 
-__all__ = ["boundary_modes", "check_folder", "check_output", "check_picture", "formula_or", "one_of"]
+__all__ = ["boundary_modes", "check_folder", "check_output", "check_picture", "check_replaced", "formula_or", "one_of"]
 
 
 def one_of(names: Sequence[str]) -> Callable[[str], str]:
@@ -64,9 +64,13 @@ def check_folder(path: Path) -> None:
 def check_output(path: Path, mesh: Path, force: bool) -> None:
     """What would make writing fail is known before the work begins, and the mesh that is read stays as it is."""
     check_folder(path)
+    check_replaced(path, mesh, force)
+    formats_to_write(path)
+
+
+def check_replaced(path: Path, mesh: Path, force: bool) -> None:
     if not force and path.exists() and mesh.exists() and path.samefile(mesh):
         raise ValueError(f"Expected another file than the mesh itself to write to (got '{path}'); --force replaces it")
-    formats_to_write(path)
 
 
 def check_picture(path: Path) -> None:

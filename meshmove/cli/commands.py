@@ -15,7 +15,7 @@ import typer
 from meshmove.meshes.source import Source
 from meshmove.whole_files import whole
 
-from . import benchmarks, examples, train
+from . import benchmarks, examples, series, train
 from . import options as option
 from .arguments import boundary_modes, check_folder, check_output, check_picture, one_of
 from .console import errors, say, set_quiet, tell, warn, working
@@ -75,18 +75,34 @@ def adapt(
     force: Annotated[bool, typer.Option("--force", help="OUT may be the file that is read.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Move the nodes of a mesh to where a field needs them.
+    """Move the nodes of a mesh to where a field needs them; of a time series (.pvd, .xdmf, "run_*.vtu") in all frames.
 
-    The field is in the file, in another one, or a formula; with a formula as monitor none is needed.
+    The field is in the file, in another one, or a formula; with a formula as monitor none is needed. A series is followed
+    by one moving mesh, written as .pvd or .xdmf, and drawn by --plot as .gif, .mp4 or .html.
     """
     import meshmove
 
     with errors():
         modes = boundary_modes(boundary or [])
+        names = None if regions == ["none"] else regions or "auto"
+        if series.is_series(mesh):
+            series.check(mesh, out, field, field_from, as_json, force)
+            series.adapt_series(
+                mesh,
+                out,
+                str(field),
+                plot,
+                None if transfer == "none" else transfer,
+                monitor=monitor_of(monitor),
+                mover=mover,
+                effort=effort,
+                boundary=modes,
+                regions=names,
+            )
+            return
         check_output(out, mesh, force)
         if plot is not None:
             check_picture(plot)
-        names = None if regions == ["none"] else regions or "auto"
         with working(f"reading {mesh.name}"):
             source = Source.of(mesh, names)
             wanted = chosen(source, field, field_from, needed=not Expression.like(monitor))
@@ -114,11 +130,11 @@ def adapt(
 
 @app.command()
 def info(
-    mesh: Annotated[Path | None, typer.Argument(metavar="FILE", help="Mesh file.")] = None,
+    mesh: Annotated[Path | None, typer.Argument(metavar="FILE", help="Mesh file, or time series.")] = None,
     formats: Annotated[bool, typer.Option("--formats", help="Which files are read and written.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Kinds and counts of cells, names of boundaries, point data, and quality of a mesh."""
+    """Kinds and counts of cells, names of boundaries, point data, and quality of a mesh, or of a time series."""
     from meshmove.meshes.describe import describe
 
     with errors():
@@ -128,7 +144,7 @@ def info(
             rows = _formats()
         else:
             with working(f"reading {mesh.name}"):
-                rows = describe(Source.of(mesh))
+                rows = series.describe_series(mesh) if series.is_series(mesh) else describe(Source.of(mesh))
         if as_json:
             say(json.dumps(_by_name(rows), indent=1))
             return

@@ -46,6 +46,8 @@ class Converter(Protocol):
     ``energy(form)`` returns a form of the library as an `EnergyOfMesh` (see `adaptation/loops/energy.py`), or None for
     what is no form. ``goal(form, adjoint)`` returns a function of mesh and field that gives a goal's value and its
     adjoint solution.
+    ``packed(mesh)`` gives the name of a mesh's class and a dict of what it is made from (arrays, numbers, words, dicts
+    and tuples of them), and ``unpacked(kind, parts)`` the mesh again: for `MovingMesh.save`.
     ``made_of(cells)`` makes a mesh of a `CellMesh`, ``collection(grids)`` one object of several meshes by name, and
     ``animate(trajectory, path, **options)`` a film, as ``film(moving, path, field, **options)`` does of a loop;
     PyVista's has them, for pictures.

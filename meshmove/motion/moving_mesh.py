@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -16,12 +15,12 @@ from meshmove.adaptation.unit_mesh import Stage
 from meshmove.geometry import CellMesh, corner_volumes
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.errors import MeshmoveError
-from meshmove.meshes.registry import named
 from meshmove.meshes.source import Source, fixed_vertices
 from meshmove.options import check_names, number
 
 from .boundary_motion import Base, Home, goals_of, told, with_boundary
 from .follower import State, Went
+from .keeping import Keeping
 from .setting import OPTIONS, Setting
 from .step import Step
 from .unknowns import Unknowns
@@ -36,7 +35,7 @@ TINY = 1e-200
 ROUNDS = 3
 
 
-class MovingMesh:
+class MovingMesh(Keeping):
     """A mesh that follows a field through time: its nodes move continuously, and nothing else of it changes.
 
     Nodes obey x' = (x* - x) / tau. x* is where they should be for the field extrapolated to the end of the step:
@@ -101,6 +100,11 @@ class MovingMesh:
     def mesh(self) -> Any:
         """As it is now."""
         return self._source.mesh
+
+    @property
+    def cells(self) -> CellMesh:
+        """The mesh as plain arrays, as it is now."""
+        return self._source.cells
 
     def start(self, field: Any = None) -> Step:
         """Put the nodes where they should be for the initial values, before time begins.
@@ -196,33 +200,6 @@ class MovingMesh:
         self._base = Base.of(setting.source, self.reference, self._stage, reference, pinned)
         self._stand_on(self._base.stage(self._setting.boundary, points))
         self.reference = self._base.source.mesh
-
-    def record(self, path: str | os.PathLike[str], field: Any = None, **options: Any) -> Any:
-        """A film of the steps within a ``with``: ``with moving.record("film.mp4") as film:``.
-
-        Each step adds a frame, the mesh at its beginning with its field; ``film.add(u)`` adds the mesh as it is. The
-        file is written at the end, whole or not at all, and not where the loop ends in an error.
-
-        Parameters
-        ----------
-        path
-            .gif; .mp4 (the extra "video"); .html, a page with a time slider; .pvd or .xdmf for ParaView.
-        field
-            Which of several fields is shown: its number in a list, its key in a dict. By default the first.
-        options
-            `frames_per_second`, `size`, `edges`, `cmap`, `clim` and `title`: see `meshmove.animate`.
-
-        Raises
-        ------
-        ValueError
-            Another suffix, or an option that is not known.
-        MeshFileError
-            The folder cannot be written. It is an `OSError`.
-        MissingPackageError
-            PyVista is not installed (but for .pvd and .xdmf), or what writes .mp4 is not.
-        """
-        pictures: Any = named("pyvista")
-        return pictures.film(self, path, field, **options)
 
     def _read(self, field: Any, moved: bool = False) -> Unknowns:
         try:

@@ -23,6 +23,7 @@ from .carried_dofs import carried, is_linear
 from .elements import HEX, degree_of, element_of
 from .energies import energy_of_forms
 from .goals import goal_of
+from .packing import packed, unpacked
 from .periodic import is_periodic, unfolded
 from .sampling import cell_values, main_parts, node_values, which_parts
 from .second_order import lift_of, second_order
@@ -138,6 +139,8 @@ class SkfemConverter:
     def vertex_numbers(self, mesh: skfem.Mesh) -> NDArray[np.int64] | None:
         """Of a periodic mesh, the number in `mesh.t` of each vertex of `read`: images share theirs."""
         return unfolded(mesh)[4] if is_periodic(mesh) else None
+
+    packed, unpacked = staticmethod(packed), staticmethod(unpacked)  #: see `Converter`
 
     def to_meshio(self, mesh: skfem.Mesh) -> meshio.Mesh:
         """As scikit-fem writes it, boundaries and subdomains encoded as its cell data ``skfem:*``."""

@@ -14,7 +14,7 @@ import numpy as np
 from meshmove.meshes.files.formats import MeshFileError
 from meshmove.meshes.files.io import load
 
-from .pvd import pvd_entries, write_pvd
+from .pvd import pvd_entries, pvd_times, write_pvd
 from .xdmf import is_temporal, write_xdmf, xdmf_frames
 
 if TYPE_CHECKING:
@@ -59,15 +59,17 @@ class Series:
 
 
 def is_series(path: str | os.PathLike[str]) -> bool:
-    """Whether a path stands for several frames: a collection, an XDMF file with times, a pattern with ``*``.
+    """Whether a path stands for several frames: a .pvd or .xdmf file with several times, or a pattern with ``*``.
 
-    >>> is_series("run.pvd"), is_series("run_*.vtu"), is_series("run.vtu")
-    (True, True, False)
+    >>> is_series("run_*.vtu"), is_series("run.vtu")
+    (True, False)
     """
     path = Path(path)
-    if path.suffix.lower() in (".xdmf", ".xmf") and path.is_file():
-        return is_temporal(path)
-    return path.suffix.lower() == ".pvd" or bool(_WILD.search(path.name))
+    if _WILD.search(path.name):
+        return True
+    if path.suffix.lower() not in KINDS or not path.is_file():
+        return False
+    return pvd_times(path) > 1 if path.suffix.lower() == ".pvd" else is_temporal(path)
 
 
 def read_series(path: str | os.PathLike[str]) -> Series:

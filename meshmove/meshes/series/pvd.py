@@ -22,11 +22,19 @@ from meshmove.whole_files import locked, whole
 if TYPE_CHECKING:
     import meshio
 
-__all__ = ["pvd_entries", "write_pvd"]
+__all__ = ["pvd_entries", "pvd_times", "write_pvd"]
 
 #: by which a collection of ours is known: frames of others are never removed
 MARK = "<!-- frames of meshmove, which go when this file is written anew -->"
 HEAD = f'<?xml version="1.0"?>\n{MARK}\n<VTKFile type="Collection" version="0.1">\n  <Collection>'
+
+
+def pvd_times(path: Path) -> int:
+    """How many different times a collection has; none where it cannot be read."""
+    try:
+        return len({e.get("timestep") for e in ElementTree.parse(path).getroot().findall("Collection/DataSet")})
+    except (OSError, ElementTree.ParseError):
+        return 0
 
 
 def pvd_entries(path: Path) -> tuple[list[float], list[Path]]:
