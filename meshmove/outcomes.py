@@ -101,6 +101,10 @@ class Outcome(Enum):
         "The network was not used, or found nothing better; the classical mover moved the mesh.",
         "Nothing needs to be done; the problem lies outside of what the network was trained on.",
     )
+    ON_THE_PROCESSOR = (
+        "The network that aligns one mesh with a field ran on the processor, not on the device that was asked for.",
+        "Leave the device out, or move many meshes at once: `Aligner.move` with `FieldBatch.of(meshes, device)`.",
+    )
     INTEGRAL_NOT_KEPT = (
         "The transfer that was asked for does not keep this field's integral.",
         "Carry values at vertices, or project the field onto the new space yourself.",

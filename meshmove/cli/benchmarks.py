@@ -18,7 +18,7 @@ from meshmove.geometry.errors import MeshmoveError
 __all__ = ["RENAMED", "Benchmark", "BenchmarkError", "folder", "found", "named", "run", "summary"]
 
 #: names of an earlier layout that still work -> the name of today
-RENAMED = {"random": "robustness", "published": "dmm-published"}
+RENAMED = {"random": "robustness"}
 
 
 @dataclass(frozen=True)

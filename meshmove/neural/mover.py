@@ -55,7 +55,8 @@ class Neural:
     polish
         Steps of classical descent of E afterwards, or of the predicted error, at effort 1; one alone is not taken.
     device
-        Where the network for monitors runs: None or "cpu", "cuda", "cuda:1", ... That for fields runs on the processor.
+        Where the network for monitors runs: None or "cpu", "cuda", "cuda:1", ... That for fields runs on the processor;
+        where another device is asked for, the report says so.
     distortion
         Weight of the cells' shape in E while polishing.
     aligner
@@ -97,7 +98,8 @@ class Neural:
         if problem.objective is not None and self.aligns(problem.mesh):
             steps = round(self.polish * problem.effort)
             model = pretrained_aligner() if self.aligner is None else self.aligner
-            return aligned(model, problem, steps if steps > 1 else 0)
+            move = aligned(model, problem, steps if steps > 1 else 0)
+            return replace(move, warnings=(*move.warnings, *_not_on(self.device)))
         dim = problem.mesh.dim
         model = pretrained(dim) if self.model is None else self.model
         if model.settings.dim != dim:
@@ -229,6 +231,14 @@ def check_device(device: str | None) -> None:
     if wanted.type != "cuda" or not torch.cuda.is_available() or (wanted.index or 0) >= torch.cuda.device_count():
         have = f"{torch.cuda.device_count()} CUDA devices" if torch.cuda.is_available() else "no CUDA device"
         raise ValueError(f"Expected a device of this machine, which has the CPU and {have} (got {device!r})")
+
+
+def _not_on(device: str | None) -> tuple[str, ...]:
+    """What is said of a device on which the network for fields does not run."""
+    if device is None or torch.device(device).type == "cpu":
+        return ()
+    text = f"the network for a field on one mesh runs on the processor, not on {device!r}: batches of meshes run there"
+    return (Outcome.ON_THE_PROCESSOR.told(text),)
 
 
 @lru_cache(maxsize=2)

@@ -155,6 +155,29 @@ def test_what_a_batch_cannot_move_is_refused_by_name():
             model.move(meshes, values)
 
 
+def test_half_precision_is_for_values_and_weights_and_not_for_positions():
+    model, mesh = network().float(), MESHES[0]
+    with pytest.raises(ValueError, match="float16"):
+        FieldBatch.of([mesh], dtype=torch.float16)
+    with torch.no_grad():
+        (whole,) = model.move([mesh], [ramp(mesh.points).astype(np.float32)])
+        (values,) = model.move([mesh], [ramp(mesh.points).astype(np.float16)])
+        (weights,) = model.half().move([mesh], [ramp(mesh.points).astype(np.float32)])
+    went = (whole - torch.from_numpy(mesh.points)).abs().max()
+    assert whole.dtype == values.dtype == weights.dtype == torch.float32
+    assert (weights - whole).abs().max() < 0.2 * went and bool(torch.isfinite(values).all())
+
+
+def test_meshes_without_a_node_to_move_stay_beside_those_that_have_some():
+    model = network().float()
+    one = CellMesh.single([[0, 0], [1, 0], [0, 1]], [[0, 1, 2]], "triangle")
+    none = CellMesh.single(*_square(2), "triangle")
+    with torch.no_grad():
+        x, y, z = model.move([one, MESHES[0], none], [[0.0, 1, 2], ramp(MESHES[0].points), ramp(none.points)])
+    assert np.allclose(x.numpy(), one.points, atol=1e-6) and np.allclose(z.numpy(), none.points, atol=1e-6)
+    assert np.abs(y.numpy() - MESHES[0].points).max() > 1e-3
+
+
 def test_weights_are_saved_and_read(tmp_path):
     model = network(width=8, layers=1, rounds=2).float()
     again = Aligner.from_pretrained(model.save_pretrained(tmp_path / "w.safetensors"))

@@ -11,6 +11,7 @@ import skfem
 import meshmove
 from meshmove.geometry import CellMesh, inverted_cells
 from meshmove.neural import Neural
+from meshmove.outcomes import Outcome
 
 STEPS = np.linspace(0, 1, 13)
 MESH = skfem.MeshTri.init_tensor(STEPS, STEPS)
@@ -131,6 +132,25 @@ def test_a_field_with_nan_is_refused_by_name():
     u[7] = np.nan
     with pytest.raises(meshmove.FieldError, match="7"):
         alone(MESH, u)
+
+
+def test_another_device_is_said_to_have_no_part(monkeypatch):
+    monkeypatch.setattr("meshmove.neural.mover.check_device", lambda device: None)
+    there, here = alone(MESH, layer, device="cuda"), alone(MESH, layer, device="cpu")
+    assert np.array_equal(there.mesh.p, here.mesh.p)
+    assert Outcome.ON_THE_PROCESSOR in there.report.outcomes and Outcome.ON_THE_PROCESSOR not in here.report.outcomes
+
+
+def test_half_precision_of_the_field_is_as_good_as_its_digits():
+    out = alone(MESH, layer(MESH.p).astype(np.float16))
+    assert_sound(out)
+    assert out.report.predicted_error_after < 0.9 * out.report.predicted_error_before
+
+
+def test_a_steep_field_is_reached_by_transport():
+    mesh = skfem.MeshTri.init_tensor(*[np.linspace(0, 1, 25)] * 2)
+    report = alone(mesh, lambda x: np.exp(-((x[0] - 0.3) ** 2 + (x[1] - 0.4) ** 2) / 0.05**2)).report
+    assert report.inverted_cells == 0 and report.predicted_error_after < 0.5 * report.predicted_error_before
 
 
 def test_what_is_no_aligner_or_objective_is_refused():
