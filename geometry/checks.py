@@ -32,13 +32,21 @@ def check_cells(mesh: CellMesh) -> None:
     Raises
     ------
     InvalidMeshError
-        No cells; coordinates that are not finite, or too large or small for arithmetic; degenerate (flat) cells.
+        No cells; cells of nodes that are not there; coordinates that are not finite, or too large or small for
+        arithmetic; degenerate (flat) cells.
     TangledMeshError
         Cells of which the Jacobian determinant changes its sign: at a corner, or anywhere inside; of second-order cells
         with their mid-side nodes.
     """
     if not mesh.n_cells or not mesh.n_points:
         raise InvalidMeshError("Expected a mesh with cells (got none). Check that the file was read as intended.")
+    beyond = np.flatnonzero(
+        np.concatenate([((b.nodes < 0) | (b.nodes >= mesh.n_points)).any(axis=1) for b in mesh.blocks])
+    )
+    if len(beyond):
+        raise InvalidMeshError(
+            f"Expected cells of nodes from 0 to {mesh.n_points - 1} (got others in cells {first_ids(beyond)})"
+        )
     bad = np.flatnonzero(~np.isfinite(mesh.points).all(axis=1))
     if len(bad):
         raise InvalidMeshError(f"Expected finite coordinates (got NaN or infinity at nodes {first_ids(bad)})")

@@ -12,9 +12,12 @@ from scipy.sparse.csgraph import connected_components
 from meshmove.geometry.arrays import Ids
 
 from .errors import InvalidMeshError, first_ids
+from .given import as_numbers, by_name, integers
 from .mesh import CellMesh
 
 __all__ = ["Facets", "facets_of"]
+
+_A_CELL = "numbers, one a cell"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,15 +116,24 @@ def facets_of(mesh: CellMesh) -> Facets:
     unique, table = nodes[order[start]], keys[order[start]]
 
     names = {}
-    for name, wanted in mesh.facets.items():
+    for name, given in by_name(mesh.facets, "facets", InvalidMeshError).items():
+        wanted = integers(given, f"the facets {name!r}", "ids of vertices, a row a facet", InvalidMeshError)
+        if wanted.ndim != 2 and wanted.size:
+            raise InvalidMeshError(f"Expected the facets {name!r} with a row a facet (got shape {wanted.shape})")
         padded = np.full((len(wanted), width), -1, dtype=np.int64)
-        padded[:, : np.shape(wanted)[1]] = np.asarray(wanted, dtype=np.int64)[:, :width]
+        if len(wanted):
+            padded[:, : wanted.shape[1]] = wanted[:, :width]
         names[name] = _match(table, _keys(padded, mesh.n_points), name) if len(wanted) else np.zeros(0, np.int64)
     return Facets(unique, cells, _labels(cells, mesh.regions, names), names)
 
 
 def _labels(cells: Ids, regions: Ids | None, names: dict[str, Ids]) -> Ids:
-    region = np.zeros(cells.max(initial=0) + 1, dtype=np.int64) if regions is None else np.asarray(regions)
+    n = cells.max(initial=-1) + 1
+    region: NDArray = np.zeros(max(n, 1), dtype=np.int64)
+    if regions is not None:
+        region = as_numbers(regions, "regions", _A_CELL, InvalidMeshError)
+    if region.ndim != 1 or len(region) < n:
+        raise InvalidMeshError(f"Expected regions as {_A_CELL}, {n} of them (got shape {region.shape})")
     _, region = np.unique(region, return_inverse=True)
     left, right = region[cells[:, 0]], np.where(cells[:, 1] < 0, -1, region[cells[:, 1]])
     columns = [np.minimum(left, right), np.maximum(left, right)]

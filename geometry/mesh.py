@@ -14,9 +14,11 @@ from scipy.sparse import csr_matrix
 from meshmove.geometry.arrays import Ids
 
 from .cells import CellKind, kind_of
+from .errors import InvalidMeshError
+from .given import as_list, integers, real
 from .plane import PlaneFrame
 
-__all__ = ["CellBlock", "CellMesh"]
+__all__ = ["CellBlock", "CellMesh", "meshes_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +35,14 @@ class CellBlock:
     second_nodes: Ids | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nodes", np.ascontiguousarray(self.nodes, dtype=np.int64))
-        if self.second_nodes is not None:
-            object.__setattr__(self, "second_nodes", np.ascontiguousarray(self.second_nodes, dtype=np.int64))
+        for name in ("nodes", "second_nodes"):
+            given = getattr(self, name)
+            if given is not None or name == "nodes":
+                ids = integers(given, "the nodes of cells", "ids of nodes, a row a cell", InvalidMeshError)
+                object.__setattr__(self, name, np.ascontiguousarray(ids))
+        if self.nodes.ndim != 2 or self.nodes.shape[1] != self.kind.vertices:
+            shape = f"(m, {self.kind.vertices})"
+            raise InvalidMeshError(f"Expected the nodes of {self.kind.name} cells, {shape} (got {self.nodes.shape})")
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -83,7 +90,10 @@ class CellMesh:
     frame: PlaneFrame | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", np.ascontiguousarray(self.points, dtype=np.float64))
+        points = real(self.points, "coordinates", "numbers, a row a point", InvalidMeshError)
+        if points.ndim != 2:
+            raise InvalidMeshError(f"Expected coordinates of points, (n, 2) or (n, 3) (got shape {points.shape})")
+        object.__setattr__(self, "points", np.ascontiguousarray(points))
         object.__setattr__(self, "blocks", tuple(self.blocks))
 
     @classmethod
@@ -93,7 +103,7 @@ class CellMesh:
         >>> CellMesh.single([[0, 0], [1, 0], [0, 1]], [[0, 1, 2]], "triangle")
         CellMesh(2-D: 3 points, 1 triangle)
         """
-        return cls(np.asarray(points, float), (CellBlock(kind_of(kind), np.asarray(cells)),), **rest)
+        return cls(points, (CellBlock(kind_of(kind), cells),), **rest)
 
     @property
     def dim(self) -> int:
@@ -189,3 +199,22 @@ class CellMesh:
     def __repr__(self) -> str:
         cells = ", ".join(f"{len(b)} {b.kind.name}" for b in self.blocks)
         return f"CellMesh({self.dim}-D: {self.n_points} points, {cells})"
+
+
+def meshes_of(meshes: Any) -> list[CellMesh]:
+    """Several meshes, at least one.
+
+    Raises
+    ------
+    InvalidMeshError
+        There is none, or one of them is no `CellMesh`.
+    """
+    several = as_list(meshes, "meshes", InvalidMeshError)
+    if not several:
+        raise InvalidMeshError("Expected at least one mesh in the batch (got none)")
+    wrong = [i for i, mesh in enumerate(several) if not isinstance(mesh, CellMesh)]
+    if wrong:
+        raise InvalidMeshError(
+            f"Expected a CellMesh each (got {type(several[wrong[0]]).__name__} as number {wrong[0]})"
+        )
+    return several

@@ -166,6 +166,6 @@ def kind_of(name: str) -> CellKind:
     >>> kind_of("quad").vertices
     4
     """
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"Expected one of {', '.join(KINDS)} (got {name!r})")
     return KINDS[name]

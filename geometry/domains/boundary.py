@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.errors import DomainError
+from meshmove.geometry.given import real
 
 from .intersect import cuts
 from .pieces import Arc, Piece
@@ -223,7 +224,7 @@ def cover(boundary: Boundary) -> tuple[Array, Array]:
 
 def as_points(x: ArrayLike) -> Array:
     """Points as a float array (2, n)."""
-    x = np.asarray(x, dtype=float)
+    x = real(x, "points", "an array of shape (2, n)", DomainError)
     if x.ndim != 2 or x.shape[0] != 2:
         raise DomainError(f"Expected points of shape (2, n) (got {x.shape}); transpose an (n, 2) array")
     if not np.isfinite(x).all():

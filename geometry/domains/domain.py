@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from meshmove.geometry.arrays import Array
 
 from ..errors import DomainError
+from ..given import chosen, count, generator
 from ..mesh import CellMesh
 from .boundary import Boundary, as_points, cover
 from .meshing.mesh_domain import mesh_domain
@@ -26,6 +27,8 @@ from .raster import Raster, rasterize
 __all__ = ["BoundarySample", "Difference", "Domain", "Intersection", "Union"]
 
 Seed = int | np.random.Generator
+#: of one sample
+MOST_POINTS = 100_000_000
 
 
 class BoundarySample(NamedTuple):
@@ -144,7 +147,7 @@ class Domain(ABC):
         (2, 5)
         """
         boundary = self._nonempty("interior samples")
-        rng = np.random.default_rng(seed)
+        n, rng = count(n, "a number of points", high=MOST_POINTS, error=DomainError), generator(seed, DomainError)
         low, cell = cover(boundary)
         fill = boundary.area / (cell.prod() * low.shape[1])
         found, have = [], 0
@@ -175,12 +178,13 @@ class Domain(ABC):
         (True, {'hole'})
         """
         boundary = self._nonempty("boundary samples")
+        n, rng = count(n, "a number of points", high=MOST_POINTS, error=DomainError), generator(seed, DomainError)
         labels = np.array([p.name for p in boundary.pieces])
-        if name is not None and name not in boundary.names:
-            raise DomainError(f"Expected one of the boundaries {', '.join(boundary.names)} (got {name!r})")
+        if name is not None:
+            chosen(name, boundary.names, "the name of a boundary", DomainError)
         ids = np.flatnonzero(labels == name) if name is not None else np.arange(len(labels))
         end = np.cumsum(boundary.lengths[ids])
-        at = np.random.default_rng(seed).random(n) * end[-1]
+        at = rng.random(n) * end[-1]
         k = np.minimum(np.searchsorted(end, at, side="right"), len(ids) - 1)
         fraction = np.clip(1 - (end[k] - at) / boundary.lengths[ids[k]], 0, 1)
         piece, s = ids[k], np.empty(n)
@@ -266,7 +270,7 @@ class Difference(_Combination):
 def _fold(kind: type[_Combination], left: Domain, right: Domain | Iterable[Domain]) -> Domain:
     if isinstance(right, Domain):
         return kind(left, right)
-    if not isinstance(right, Iterable) or isinstance(right, str):
+    if not isinstance(right, Iterable) or isinstance(right, str) or getattr(right, "ndim", None) == 0:
         return NotImplemented
     for other in right:
         left = kind(left, other)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry.arrays import Mask
 from meshmove.geometry.errors import DomainError
+from meshmove.geometry.given import as_numbers, real, shown
 
 from .boundary import Boundary
 
 __all__ = ["Raster", "rasterize"]
+
+
+#: rows and columns of the largest grid
+MOST_PIXELS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,19 +62,26 @@ def rasterize(boundary: Boundary, shape: tuple[int, int] = (224, 224), bounds: t
     >>> (Rectangle((-1, -1), (1, 1), "outer") - Disk((0, 0), 0.5, "hole")).rasterize((8, 8))
     Raster((8, 8), interior: 52 pixels, outer: 28, hole: 12)
     """
-    shape = tuple(int(k) for k in shape)  # type: ignore[assignment]
-    if len(shape) != 2 or min(shape) < 1:
-        raise DomainError(f"Expected a raster shape (rows, columns) of positive numbers (got {shape})")
-    given = boundary.bounds.tolist() if bounds is None else bounds
-    bounds = tuple((float(x), float(y)) for x, y in given)
-    if not (bounds[0][0] < bounds[1][0] and bounds[0][1] < bounds[1][1]):  # NaN for an empty one
-        raise DomainError(f"Expected a domain with an interior and bounds ((x0, y0), (x1, y1)) (got {bounds})")
+    shape, bounds = _checked(shape, boundary.bounds if bounds is None else bounds)
     raster = Raster(np.zeros(shape, bool), _curves(boundary, shape, bounds), bounds)
     inside = boundary.encloses(raster.points)
     passed = np.logical_or.reduce(list(raster.boundary.values())).ravel()
     inside[passed] = boundary.signed_distance(raster.points[:, passed]) <= 0  # centres that lie on the boundary
     raster.interior[...] = inside.reshape(shape)
     return raster
+
+
+def _checked(shape: Any, bounds: Any) -> tuple[tuple[int, int], tuple[tuple[float, float], tuple[float, float]]]:
+    sizes = as_numbers(shape, "a raster shape", "(rows, columns)", DomainError)
+    if sizes.shape != (2,) or sizes.dtype.kind not in "iu" or sizes.min() < 1 or sizes.max() > MOST_PIXELS:
+        raise DomainError(
+            f"Expected a raster shape (rows, columns) of positive numbers, at most {MOST_PIXELS:,} (got {shown(shape)})"
+        )
+    box = real(bounds, "bounds", "((x0, y0), (x1, y1))", DomainError)
+    if box.shape != (2, 2) or not (np.isfinite(box).all() and (box[0] < box[1]).all()):  # NaN for an empty one
+        raise DomainError(f"Expected a domain with an interior and bounds ((x0, y0), (x1, y1)) (got {shown(bounds)})")
+    (x0, y0), (x1, y1) = box.tolist()
+    return (int(sizes[0]), int(sizes[1])), ((x0, y0), (x1, y1))
 
 
 def _curves(boundary: Boundary, shape: tuple[int, int], bounds: tuple) -> dict[str, Mask]:

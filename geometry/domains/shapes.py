@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from meshmove.geometry.arrays import Array
 
 from ..errors import DomainError
+from ..given import as_float, names, number, real, shown
 from .boundary import SNAP, Boundary, as_points
 from .domain import Domain
 from .pieces import Arc, Point, Segment
@@ -33,17 +34,21 @@ def _call(shape: Domain, *values: Any, **named: Any) -> str:
 
 
 def _point(value: ArrayLike, what: str) -> Point:
-    x = np.asarray(value, dtype=float)
+    x = real(value, what, "two finite numbers (x, y)", DomainError)
     if x.shape != (2,) or not np.isfinite(x).all():
-        raise DomainError(f"Expected {what} as two finite numbers (x, y) (got {value!r})")
+        raise DomainError(f"Expected {what} as two finite numbers (x, y) (got {shown(value)})")
     return float(x[0]), float(x[1])
 
 
 def _positive(value: float, what: str) -> float:
-    number = float(value)
-    if not (np.isfinite(number) and number > 0):
-        raise DomainError(f"Expected a positive {what} (got {value!r})")
-    return number
+    return number(value, f"a positive {what}", error=DomainError)
+
+
+def _several(vertices: Any) -> Sequence[Any]:
+    try:
+        return list(vertices)
+    except (TypeError, RuntimeError):
+        raise DomainError(f"Expected vertices as points (x, y) (got {shown(vertices)})") from None
 
 
 def _name(value: str) -> str:
@@ -63,10 +68,10 @@ class _Sides(Domain):
         _name(self.name)
         vertices = np.array(self.vertices)
         if self.names is not None:
-            names = (self.names,) if isinstance(self.names, str) else tuple(self.names)
-            if len(names) != len(vertices):
-                raise DomainError(f"Expected one name for each of the {len(vertices)} sides (got {names!r})")
-            object.__setattr__(self, "names", tuple(map(_name, names)))
+            found = names(self.names, "the names of sides", DomainError)
+            if len(found) != len(vertices):
+                raise DomainError(f"Expected one name for each of the {len(vertices)} sides (got {found!r})")
+            object.__setattr__(self, "names", found)
         extent = np.linalg.norm(np.ptp(vertices, axis=0))
         short = np.flatnonzero(np.linalg.norm(np.roll(vertices, -1, axis=0) - vertices, axis=1) <= SNAP * extent)
         if len(short):
@@ -173,7 +178,7 @@ class Polygon(_Sides):
     names: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        given: Sequence = list(self.vertices)
+        given = _several(self.vertices)
         if len(given) < 3:
             raise DomainError(f"Expected at least three vertices (got {len(given)})")
         corners = tuple(_point(v, f"vertex {i}") for i, v in enumerate(given))
@@ -189,10 +194,10 @@ class Polygon(_Sides):
             raise DomainError(_crossing_message(v))
 
     def __repr__(self) -> str:
-        shown = [_show(v) for v in self.vertices]
-        if len(shown) > 6:
-            shown = [*shown[:3], "...", shown[-1]]
-        return f"Polygon([{', '.join(shown)}], {_call(self, **self._shown_names()).partition('(')[2]}"
+        corners = [_show(v) for v in self.vertices]
+        if len(corners) > 6:
+            corners = [*corners[:3], "...", corners[-1]]
+        return f"Polygon([{', '.join(corners)}], {_call(self, **self._shown_names()).partition('(')[2]}"
 
 
 def _crossing_message(v: Array) -> str:
@@ -287,9 +292,10 @@ class Ellipse(Domain):
         object.__setattr__(self, "center", _point(self.center, "the centre"))
         a, b = _point(self.axes, "the semi-axes")
         object.__setattr__(self, "axes", (_positive(a, "semi-axis"), _positive(b, "semi-axis")))
-        if isinstance(self.angle, str) or not np.isfinite(self.angle):
-            raise DomainError(f"Expected a finite angle in radians (got {self.angle!r}); pass the name as name=")
-        object.__setattr__(self, "angle", float(self.angle))
+        angle = as_float(self.angle)
+        if not np.isfinite(angle):
+            raise DomainError(f"Expected a finite angle in radians (got {shown(self.angle)}); pass the name as name=")
+        object.__setattr__(self, "angle", angle)
         _name(self.name)
 
     def _build(self) -> Boundary:

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from meshmove.geometry.arrays import Array, Ids
 
 from ..errors import FieldError, InvalidMeshError, first_ids
-from ..mesh import CellMesh
+from ..given import as_numbers, real
+from ..mesh import CellMesh, meshes_of
 from .celltable import CellTable
 from .inverse import reference_weights
 from .outline import Outline
@@ -65,6 +66,7 @@ class PointLocator:
     """
 
     def __init__(self, mesh: CellMesh) -> None:
+        meshes_of([mesh])
         if not mesh.n_cells:
             raise InvalidMeshError("Expected a mesh with cells (got none); check that the mesh was read as intended")
         bad = np.flatnonzero(~np.isfinite(mesh.points).all(1))
@@ -141,7 +143,7 @@ class PointLocator:
         FieldError
             Values of another length or not finite, and as `find`.
         """
-        v = np.asarray(values)
+        v = as_numbers(values, "the values")
         if v.ndim not in (1, 2) or len(v) != self.mesh.n_points:
             n = self.mesh.n_points
             raise FieldError(f"Expected values of shape ({n},) or ({n}, k), one row a vertex (got {v.shape})")
@@ -270,7 +272,7 @@ class PointLocator:
 
 
 def _checked_points(points: ArrayLike, dim: int) -> Array:
-    x = np.asarray(points, float)
+    x = real(points, "points", f"an array of shape ({dim}, m)")
     if x.ndim != 2 or len(x) != dim:
         hint = "; transpose a node array" if x.ndim == 2 and x.shape[1] == dim else ""
         raise FieldError(f"Expected points of shape ({dim}, m) (got {x.shape}){hint}")
@@ -281,7 +283,22 @@ def _checked_points(points: ArrayLike, dim: int) -> Array:
 
 
 def _checked_guess(guess: ArrayLike, m: int, n_cells: int) -> Ids:
-    cells = np.asarray(guess, np.int64)
-    if cells.shape != (m,) or (m and not 0 <= cells.min() <= cells.max() < n_cells):
-        raise FieldError(f"Expected a guess of {m} cell ids below {n_cells} (got shape {cells.shape})")
-    return cells
+    cells = as_numbers(guess, "a guess", "cell ids")
+    if cells.shape != (m,) or cells.dtype.kind not in "iu" or (m and not 0 <= cells.min() <= cells.max() < n_cells):
+        raise FieldError(f"Expected a guess of {m} cell ids below {n_cells} (got {cells.dtype} of shape {cells.shape})")
+    return cells.astype(np.int64, copy=False)
+
+
+def locator_of(mesh: CellMesh, locator: PointLocator | None) -> PointLocator:
+    """The one that is there already, or a new one of a mesh.
+
+    Raises
+    ------
+    FieldError
+        What is there is none, or of another mesh.
+    """
+    if locator is None:
+        return PointLocator(mesh)
+    if not isinstance(locator, PointLocator):
+        raise FieldError(f"Expected a PointLocator of the mesh, or None (got {type(locator).__name__})")
+    return locator

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from meshmove.geometry.arrays import Ids
 from meshmove.geometry.facets import Facets
+from meshmove.geometry.given import as_numbers, integers
 from meshmove.geometry.mesh import CellMesh
 
 from .chains import Chains, trace
@@ -66,7 +67,8 @@ class Constraints:
         self.origin = mesh.points
         self.fixed = np.zeros(n, bool)
         if fixed is not None:
-            self.fixed[np.asarray(fixed)] = True
+            ids = np.atleast_1d(as_numbers(fixed, "nodes that stay", "ids or a mask"))
+            self.fixed[ids if ids.dtype == bool else integers(ids, "nodes that stay")] = True
         for ids in fixed_facets(facets, boundary):
             nodes = facets.nodes[ids]
             self.fixed[nodes[nodes >= 0]] = True

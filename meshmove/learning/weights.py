@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from meshmove.geometry.errors import MeshmoveError
+from meshmove.geometry.given import path_of
 from meshmove.whole_files import whole
 
 __all__ = ["WeightsError", "read_weights", "shipped", "write_weights"]
@@ -42,7 +43,7 @@ def digest(tensors: Mapping[str, Tensor], settings: str) -> str:
 
 def write_weights(path: str | Path, kind: str, settings: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Path:
     """Write a safetensors file with its kind, version, settings and hash in the header."""
-    path = Path(path)
+    path = path_of(path, "a file for weights", WeightsError)
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     text = json.dumps(dict(settings))
     header = {"kind": kind, "version": str(VERSION), "settings": text, "sha256": digest(tensors, text)}
@@ -64,7 +65,7 @@ def read_weights(
     WeightsError
         With what was expected, what came, and what to try.
     """
-    path = Path(name_or_path)
+    path = path_of(name_or_path, "weights, or the name of a shipped model", WeightsError)
     if folder is not None and path.suffix != ".safetensors" and (folder / f"{name_or_path}.safetensors").is_file():
         path = folder / f"{name_or_path}.safetensors"
     if not path.is_file():

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from meshmove.geometry import CellMesh, Slide, Validity, facets_of
 from meshmove.geometry.errors import InvalidMeshError
+from meshmove.geometry.mesh import meshes_of
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.movers.laplacian import corner_weights
 
@@ -69,15 +70,16 @@ class MeshBatch:
         InvalidMeshError
             For an empty batch, and for meshes of different dimension.
         """
-        if not len(meshes):
-            raise InvalidMeshError("Expected at least one mesh in the batch (got none)")
+        meshes = meshes_of(meshes)
         dims = sorted({m.dim for m in meshes})
         if len(dims) > 1:
             raise InvalidMeshError(f"Expected meshes of one dimension in a batch (got {dims}): make a batch of each")
         if slides is None or components is None:
             facets = [facets_of(m) for m in meshes]
-            slides = slides or [Slide(m, f) for m, f in zip(meshes, facets, strict=True)]
-            components = components or [f.components(m.n_cells) for m, f in zip(meshes, facets, strict=True)]
+            if slides is None:
+                slides = [Slide(m, f) for m, f in zip(meshes, facets, strict=True)]
+            if components is None:
+                components = [f.components(m.n_cells) for m, f in zip(meshes, facets, strict=True)]
         n = np.cumsum([0, *(m.n_points for m in meshes)])
         c = np.cumsum([0, *(m.n_cells for m in meshes)])
         labels = np.cumsum([0, *(int(k.max()) + 1 for k in components)])

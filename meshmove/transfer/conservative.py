@@ -12,8 +12,9 @@ from scipy.sparse.csgraph import connected_components
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.cells import CellKind
 from meshmove.geometry.errors import FieldError, InvalidMeshError
-from meshmove.geometry.location import Location, PointLocator
-from meshmove.geometry.mesh import CellMesh
+from meshmove.geometry.given import as_numbers
+from meshmove.geometry.location import Location, PointLocator, locator_of
+from meshmove.geometry.mesh import CellMesh, meshes_of
 
 from .bounds import bounded
 
@@ -73,14 +74,14 @@ def conservative(
     array([1. , 2. , 3. , 2.2])
     """
     _check_same(mesh, moved)
-    v = np.asarray(values)
+    v = as_numbers(values, "the values")
     if np.iscomplexobj(v):
         if bounds is not None and bounds is not False:
             raise FieldError("Expected real values for a transfer with bounds (got complex); carry the parts apart")
         return conservative(mesh, moved, v.real, locator=locator) + 1j * conservative(
             mesh, moved, v.imag, locator=locator
         )
-    old = PointLocator(mesh) if locator is None else locator
+    old = locator_of(mesh, locator)
     guess = _first_cells(mesh)
     # also the check of the values
     start = old.interpolate(v, moved.points.T, guess).astype(float)
@@ -111,6 +112,7 @@ def conservative(
 
 
 def _check_same(mesh: CellMesh, moved: CellMesh) -> None:
+    meshes_of([mesh, moved])
     if not mesh.same_cells(moved):
         raise InvalidMeshError(f"Expected meshes with the same cells (got {mesh} and {moved}); use interpolate()")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshmove.geometry.location import PointLocator
+from meshmove.geometry.given import real
+from meshmove.geometry.location import PointLocator, locator_of
 from meshmove.geometry.mesh import CellMesh
 
 __all__ = ["interpolate"]
@@ -45,5 +45,4 @@ def interpolate(
     >>> interpolate(mesh, [0, 1, 3, 2], [[0.5, 0.5], [1, 0.25]])
     array([1.5, 1.5])
     """
-    finder = PointLocator(mesh) if locator is None else locator
-    return finder.interpolate(values, np.asarray(points_new, float).T)
+    return locator_of(mesh, locator).interpolate(values, real(points_new, "points", "an array of shape (m, dim)").T)

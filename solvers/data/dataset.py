@@ -12,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meshmove.geometry.given import as_list, by_name, path_of, real, shown
 from meshmove.meshes.registry import converter_for
 
 from .folder import made_once, write_folder
@@ -61,7 +62,10 @@ attributes: viscosity)
     groups: tuple[Trajectories, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "groups", tuple(group for group in self.groups if len(group)))
+        groups = as_list(self.groups, "groups of trajectories", DatasetError)
+        if not all(isinstance(group, Trajectories) for group in groups):
+            raise DatasetError(f"Expected groups of Trajectories (got {shown(self.groups)})")
+        object.__setattr__(self, "groups", tuple(group for group in groups if len(group)))
         if not self.groups:
             raise DatasetError("Expected at least one trajectory (got an empty data set)")
         for i, group in enumerate(self.groups):
@@ -227,7 +231,7 @@ attributes: viscosity)
         >>> TrajectoryDataset.from_arrays(skfem.MeshTri(), [0.0, 0.1], {"u": np.zeros((3, 2, 4))})
         TrajectoryDataset(3 trajectories on one mesh of 4 nodes, 2-D; 2 frames, 0.1 apart; fields: u)
         """
-        return cls((from_arrays(mesh, times, fields, attributes or {}, boundaries),))
+        return cls((from_arrays(mesh, times, fields, by_name(attributes, "attributes", DatasetError), boundaries),))
 
     @classmethod
     def from_meshes(
@@ -240,7 +244,10 @@ attributes: viscosity)
         >>> TrajectoryDataset.from_meshes([mesh, mesh], [0.0, 1.0]).fields
         ('u',)
         """
-        frames = (Frame(float(t), m, converter_for(m).fields(m), "") for t, m in zip(times, meshes, strict=True))
+        each, when = as_list(meshes, "meshes", DatasetError), real(times, "times", error=DatasetError)
+        if when.shape != (len(each),):
+            raise DatasetError(f"Expected {len(each)} times, one for each mesh (got shape {when.shape})")
+        frames = (Frame(float(t), m, converter_for(m).fields(m), "") for t, m in zip(when, each, strict=True))
         return cls((gathered(frames, "the meshes", fields),))
 
     def split(self, share: float, seed: int = 0) -> tuple[TrajectoryDataset, TrajectoryDataset]:
@@ -280,7 +287,7 @@ attributes: viscosity)
         FileExistsError
             The folder holds other files than those of a data set that was saved there; none is touched.
         """
-        folder = Path(folder)
+        folder = path_of(folder, "a folder")
         write_folder(folder, self.groups)
         return folder
 
@@ -290,7 +297,7 @@ def cached_dataset(folder: str | os.PathLike[str], make: Callable[[], Trajectory
 
     See `cached`.
     """
-    folder = Path(folder)
+    folder = path_of(folder, "a folder")
     made_once(folder, lambda: make().groups)
     return TrajectoryDataset.from_files(folder)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry.errors import FieldError, MeshmoveError, first_ids
+from meshmove.geometry.given import integers, real
 
 if TYPE_CHECKING:
     from .trajectories import Trajectories
@@ -21,20 +22,12 @@ class DatasetError(MeshmoveError, ValueError):
 
 def numbers(value: Any, name: str) -> NDArray[np.float64]:
     """Real numbers as float64."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise DatasetError(f"Expected real numbers as {name!r} (got {array.dtype})")
-    return array.astype(float, copy=False)
+    return real(value, repr(name), "real numbers", DatasetError)
 
 
 def node_ids(value: Any, name: str) -> NDArray[np.int64]:
     """Ids as int64, which none is rounded to."""
-    array = np.asarray(value)
-    if array.size and array.dtype.kind not in "iu":
-        broken = array.dtype.kind != "f" or not (array == np.floor(array)).all() or (np.abs(array) > 2.0**53).any()
-        if broken:
-            raise DatasetError(f"Expected whole numbers as node ids in {name!r} (got {array.dtype})")
-    return array.astype(np.int64)
+    return integers(value, f"node ids in {name!r}", error=DatasetError)
 
 
 def check(data: Trajectories) -> None:

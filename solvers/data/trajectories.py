@@ -20,7 +20,7 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellBlock, CellMesh, FieldError, PointLocator, kind_of
+from meshmove.geometry.given import as_numbers, by_name, count, path_of, real, shown
+from meshmove.geometry.given import names as names_of
 from meshmove.whole_files import locked, whole
 
 from .entries import DatasetError, check, node_ids, numbers
@@ -75,11 +77,12 @@ class Trajectories:
         for name, value in (("points", self.points), ("times", self.times)):
             object.__setattr__(self, name, numbers(value, name))
         for name in ("cells", "boundaries"):
-            object.__setattr__(self, name, {k: node_ids(v, k) for k, v in getattr(self, name).items()})
-        fields = {k: np.asarray(v) for k, v in self.fields.items()}
+            given = by_name(getattr(self, name), name, DatasetError)
+            object.__setattr__(self, name, {k: node_ids(v, k) for k, v in given.items()})
+        fields = {k: as_numbers(v, repr(k), "real numbers", DatasetError) for k, v in _named(self, "fields")}
         fields = {k: v if v.dtype == np.float32 else numbers(v, k) for k, v in fields.items()}
         object.__setattr__(self, "fields", fields)
-        object.__setattr__(self, "attributes", {k: numbers(v, k) for k, v in self.attributes.items()})
+        object.__setattr__(self, "attributes", {k: numbers(v, k) for k, v in _named(self, "attributes")})
         check(self)
 
     def __len__(self) -> int:
@@ -159,8 +162,16 @@ class Trajectories:
         """Values (frames, m, F) of fields, by default of all, of a trajectory at points (m, d), from the finest mesh on
         which they are known."""
         source = self if self.finer is None else self.finer
-        where = source._locator.find(np.asarray(points, float).T)
-        found = [source.fields[name][trajectory, frames][:, where.nodes] for name in names or self.fields]
+        trajectory = count(trajectory, "the number of a trajectory", high=len(source) - 1, error=DatasetError)
+        if not isinstance(frames, slice):
+            raise DatasetError(f"Expected a slice of frames (got {shown(frames)})")
+        chosen = tuple(self.fields) if names is None else names_of(names, "names of fields", DatasetError)
+        unknown = [name for name in chosen if name not in self.fields]
+        if unknown or not chosen:
+            known, got = ", ".join(map(repr, self.fields)), repr(unknown[0]) if unknown else "none"
+            raise DatasetError(f"Expected fields among {known} (got {got})")
+        where = source._locator.find(real(points, "points", "an array of shape (m, d)", DatasetError).T)
+        found = [source.fields[name][trajectory, frames][:, where.nodes] for name in chosen]
         return np.stack([np.einsum("mv,fmv->fm", where.weights.astype(v.dtype), v) for v in found], axis=2)
 
     @cached_property
@@ -169,13 +180,14 @@ class Trajectories:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the file whole or not at all: under a temporary name first, then renamed."""
+        path = path_of(path, "a file to write")
         entries: dict[str, Any] = {"points": self.points, "times": self.times}
         for group in _GROUPS:
             entries.update({f"{group}/{name}": array for name, array in getattr(self, group).items()})
         entries["about"] = np.array(json.dumps({**self.about, "layout": LAYOUT}))
         with whole(path) as part, part.open("wb") as file:
             np.savez(file, **entries)
-        return Path(path)
+        return path
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trajectories:
@@ -191,6 +203,7 @@ class Trajectories:
         FileNotFoundError
             There is no such file.
         """
+        path = path_of(path, "a file of trajectories", DatasetError)
         try:
             entries = read_npz(path)
         except ValueError as error:
@@ -225,6 +238,10 @@ def _about(entry: NDArray | None, path: Any) -> dict[str, Any]:
     if not isinstance(about, dict):
         raise DatasetError(f"Expected a JSON object as 'about' (got {type(about).__name__} in '{path}')")
     return about
+
+
+def _named(data: Trajectories, group: str) -> Iterable[tuple[str, Any]]:
+    return by_name(getattr(data, group), group, DatasetError).items()
 
 
 def cached(path: str | os.PathLike[str], make: Callable[[], Trajectories]) -> Trajectories:

@@ -20,6 +20,7 @@ import skfem
 
 from meshmove.geometry.arrays import Ids
 from meshmove.geometry.errors import InvalidMeshError
+from meshmove.geometry.given import shown
 from meshmove.solvers.pde.functions import Array, ProblemError, evaluate
 from meshmove.solvers.pde.sides import DIRICHLET, NEUMANN, ROBIN, is_box
 from meshmove.solvers.pde.statement import Statement
@@ -68,6 +69,10 @@ def solve_finite_elements(
     >>> bool(np.allclose(dofs, linear.value(basis.doflocs)))
     True
     """
+    if not isinstance(pde, Statement):
+        raise ProblemError(f"Expected a LinearPDE (got {type(pde).__name__})")
+    if element is not None and not isinstance(element, skfem.Element):
+        raise ProblemError(f"Expected an element of scikit-fem (got {shown(element)})")
     formless = [term.name for term in pde.table if not term.weak]
     if formless:
         raise ProblemError(

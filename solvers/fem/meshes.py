@@ -13,6 +13,7 @@ from meshmove.geometry.arrays import Ids
 from meshmove.geometry.domains import Domain
 from meshmove.geometry.domains.pieces import Arc
 from meshmove.geometry.errors import UnsupportedMeshError
+from meshmove.geometry.given import number
 from meshmove.geometry.mesh import CellMesh
 from meshmove.meshes.registry import converter_for
 from meshmove.solvers.pde.functions import Array, ProblemError
@@ -34,8 +35,7 @@ def mesh_of(domain: Domain, size: float = 0.05, corners: Array | None = None, la
     >>> type(mesh).__name__, bool(abs(mesh.param() / 3 - 0.3) < 0.2)
     ('MeshTri2', True)
     """
-    if not (np.isfinite(size) and size > 0):
-        raise ProblemError(f"Expected a positive size of cells (got {size!r})")
+    size = number(size, "a positive size of cells", low=1e-150, error=ProblemError)
     low, high = np.array(domain.bounds)
     mesh = skfem_mesh(domain.mesh(size * float((high - low).max()) / 2))
     for _ in range(layers if corners is not None and corners.size else 0):
@@ -74,8 +74,7 @@ def mapping_of(mesh: skfem.Mesh) -> Any:
 
 
 def grid_of(pde: Statement, size: float) -> skfem.MeshQuad:
-    if not (np.isfinite(size) and size > 0):
-        raise ProblemError(f"Expected a positive size of cells (got {size!r})")
+    size = number(size, "a positive size of cells", low=1e-3, error=ProblemError)
     (x0, t0), (x1, t1) = pde.domain.bounds
     n = int(np.ceil(2 / size))
     return skfem.MeshQuad.init_tensor(np.linspace(x0, x1, n + 1), np.linspace(t0, t1, n + 1))

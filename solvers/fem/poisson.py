@@ -12,6 +12,8 @@ from skfem.models.poisson import laplace
 
 from meshmove.geometry import FieldError
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.errors import UnsupportedMeshError
+from meshmove.geometry.given import called, chosen, count, real, shown
 
 from .constrained import Constrained
 
@@ -55,10 +57,9 @@ def solve_poisson(
     >>> bool(np.allclose(u, mesh.p[0] + 2 * mesh.p[1]))
     True
     """
-    if solver not in ("auto", "direct", "multigrid"):
-        raise ValueError(f"Expected solver 'auto', 'direct' or 'multigrid' (got {solver!r})")
-    element = mesh.elem() if element is None else element
-    basis = skfem.Basis(mesh, element, intorder=max(6, 2 * element.maxdeg) if intorder is None else intorder)
+    chosen(solver, ("auto", "direct", "multigrid"), "a solver")
+    element = _element(mesh, element)
+    basis = skfem.Basis(mesh, element, intorder=max(6, 2 * element.maxdeg) if intorder is None else _order(intorder))
     stiffness = laplace.assemble(basis)
     load = skfem.LinearForm(lambda v, w: _values(source, w.x) * v).assemble(basis)
     fixed = basis.get_dofs().all()
@@ -86,8 +87,8 @@ def l2_error(
     >>> round(l2_error(mesh, mesh.p[0], lambda x: x[0] + 3), 12)
     3.0
     """
-    basis = skfem.Basis(mesh, mesh.elem() if element is None else element, intorder=intorder)
-    values = np.asarray(values, float)
+    basis = skfem.Basis(mesh, _element(mesh, element), intorder=_order(intorder))
+    values = real(values, "the degrees of freedom")
     if values.shape != (basis.N,):
         raise FieldError(f"Expected {basis.N} values, one for each degree of freedom (got shape {values.shape})")
     error = _values(exact, np.asarray(basis.global_coordinates())) - np.asarray(basis.interpolate(values))
@@ -102,9 +103,28 @@ def interpolation_error_of(
     >>> round(interpolation_error_of(skfem.MeshLine([0.0, 1.0]), lambda x: x[0] ** 2) ** 2 * 30, 12)
     1.0
     """
-    basis = skfem.Basis(mesh, mesh.elem() if element is None else element, intorder=intorder)
+    basis = skfem.Basis(mesh, _element(mesh, element), intorder=_order(intorder))
     return l2_error(mesh, _values(f, basis.doflocs), f, intorder, element=element)
 
 
+def _element(mesh: skfem.Mesh, element: skfem.Element | None) -> skfem.Element:
+    if not isinstance(mesh, skfem.Mesh):
+        raise UnsupportedMeshError(f"Expected a mesh of scikit-fem (got {type(mesh).__name__})")
+    if element is not None and not isinstance(element, skfem.Element):
+        raise ValueError(f"Expected an element of scikit-fem (got {shown(element)})")
+    return mesh.elem() if element is None else element
+
+
+def _order(intorder: int) -> int:
+    return count(intorder, "a degree of quadrature intorder", high=50)
+
+
 def _values(f: Field | float, x: Array) -> Array:
-    return np.broadcast_to(np.asarray(f(np.array(x)) if callable(f) else f, float), np.shape(x)[1:])
+    what = "the function of points"
+    given = called(f, np.array(x), what) if callable(f) else f
+    values = real(given, f"the values of {what}" if callable(f) else "a constant")
+    shape = np.shape(x)[1:]
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError:
+        raise FieldError(f"Expected a number, or values of shape {shape} (got {values.shape})") from None

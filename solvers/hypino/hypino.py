@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import reduce
-from numbers import Integral
 from operator import add
 from pathlib import Path
 from typing import Any, overload
@@ -13,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
+from meshmove.geometry.given import count, shown
 from meshmove.learning.weights import WeightsError, read_weights, write_weights
 from meshmove.solvers.pde import ProblemError, Statement, several_of
 from meshmove.solvers.projection.field import Sum
@@ -27,6 +27,8 @@ from .refine import refine as refined
 __all__ = ["HyPINO"]
 
 KIND, FOLDER = "hypino", Path(__file__).parent / "weights"
+#: rounds after which no refinement has anything left to do
+MOST_ROUNDS = 10_000
 
 
 class HyPINO(Network):
@@ -124,12 +126,10 @@ class HyPINO(Network):
         >>> solution([[0.5], [0.5]]).shape
         (1,)
         """
-        counts = all(isinstance(n, Integral) and n >= 0 for n in (refine, finetune))
-        if not counts or not (isinstance(project, bool) or project == "emitted"):
-            raise ProblemError(
-                'Expected whole numbers refine >= 0, finetune >= 0, project False, True or "emitted" '
-                f"(got {refine!r}, {finetune!r}, {project!r})"
-            )
+        count(refine, "rounds of refinement, refine >= 0", high=MOST_ROUNDS, error=ProblemError)
+        count(finetune, "steps of finetune >= 0", high=MOST_ROUNDS, error=ProblemError)
+        if not (isinstance(project, bool) or (isinstance(project, str) and project == "emitted")):
+            raise ProblemError(f'Expected project False, True or "emitted" (got {shown(project)})')
         problems = [pde] if isinstance(pde, Statement) else several_of(pde)
         options: dict[str, Any] = {"tolerance": tolerance, "effort": effort, "seed": seed}
         if project is True and not refine and not finetune:

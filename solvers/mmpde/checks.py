@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.given import as_float
 from meshmove.meshes.source import Source
-from meshmove.options import as_numbers
+from meshmove.options import as_numbers, count, shown
 
 from .network import Settings, TwoBranches
 
@@ -29,12 +29,11 @@ def check(model: TwoBranches, mesh: CellMesh, steps: int, dt: float | None) -> N
     """
     if mesh.dim != model.settings.dim:
         raise ValueError(f"Expected a mesh in {model.settings.dim} dimensions (got one in {mesh.dim})")
-    if not isinstance(steps, Integral) or steps < 0:
-        raise ValueError(f"Expected a whole number of frames, at least 0 (got {steps!r})")
+    count(steps, "a whole number of frames, at least 0")
     known = float(model.step)
-    if dt is not None and not (isinstance(dt, Real) and abs(dt - known) <= 1e-5 * known):
+    if dt is not None and not abs(as_float(dt) - known) <= 1e-5 * known:  # also NaN, of what is no number
         raise ValueError(
-            f"Expected the time step of the training data, {known:g} (got {dt!r}): take frames at that distance, "
+            f"Expected the time step of the training data, {known:g} (got {shown(dt)}): take frames at that distance, "
             "or train a model on data with yours"
         )
 
@@ -42,7 +41,7 @@ def check(model: TwoBranches, mesh: CellMesh, steps: int, dt: float | None) -> N
 def values_of(settings: Settings, source: Source, u0: Any) -> Array:
     """Values (n_vertices, F) of all fields."""
     if callable(u0):
-        u0 = u0(source.columns(source.cells.points))
+        u0 = source.called(u0, source.cells.points, "the start u0(x)")
     return _checked(settings, source.at_vertices(_columns(settings, u0), "u0"))
 
 
@@ -90,12 +89,9 @@ def attributes_of(settings: Settings, attributes: Mapping[str, float] | None) ->
     given, names = dict(attributes or {}), settings.attributes
     if set(given) != set(names):
         raise ValueError(f"Expected the attributes {list(names)} that the model was trained with (got {list(given)})")
-    try:
-        numbers = [float(given[name]) for name in names]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected a number for each attribute of {list(names)} (got {given})") from error
+    numbers = [as_float(given[name]) for name in names]
     if not np.isfinite(numbers).all():
-        raise ValueError(f"Expected finite attributes (got {given})")
+        raise ValueError(f"Expected a finite number for each attribute of {list(names)} (got {given})")
     return numbers
 
 

@@ -10,8 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.given import as_float, as_list, number, real, shown
 
 __all__ = ["Observation", "refuse_outside", "several"]
+
+
+#: squares of the noise, and their reciprocals, are float64
+NOISE = 1e-150, 1e150
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +65,7 @@ class Observation:
             if array.shape != (m,) or not np.isfinite(array).all():
                 raise FieldError(f"Expected {m} finite measurements of {name!r} (got shape {array.shape}, "
                                  f"{int((~np.isfinite(array)).sum())} not finite)")  # fmt: skip
-            if not 0 < self.noise_of(name) < np.inf:
-                raise FieldError(f"Expected a positive noise of {name!r} (got {self.noise_of(name)})")
+            number(self.noise_of(name), f"a positive noise of {name!r}", *NOISE, error=FieldError)
         object.__setattr__(self, "values", values)
 
     def __len__(self) -> int:
@@ -76,10 +80,10 @@ class Observation:
         if isinstance(self.noise, Mapping) and name not in self.noise:
             raise FieldError(f"Expected the noise of {name!r} (got that of {list(self.noise)})")
         noise = self.noise[name] if isinstance(self.noise, Mapping) else self.noise
-        try:
-            return float(noise)
-        except (TypeError, ValueError) as error:
-            raise FieldError(f"Expected a number as the noise of {name!r} (got {noise!r})") from error
+        value = as_float(noise)
+        if np.isnan(value):
+            raise FieldError(f"Expected a number as the noise of {name!r} (got {shown(noise)})")
+        return value
 
     def ids(self, n: int) -> NDArray[np.int64]:
         """Ids (m,) of the nodes, of a mesh that has n."""
@@ -124,11 +128,14 @@ def several(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     """
     if isinstance(observations, Observation):
         return (observations,)
-    found = tuple(observations) if isinstance(observations, Iterable) else (observations,)
+    try:
+        found = as_list(observations, "observations")
+    except ValueError:
+        found = [observations]
     wrong = [i for i, seen in enumerate(found) if not isinstance(seen, Observation)]
     if wrong:
         raise FieldError(f"Expected observations (got {found[wrong[0]]!r} as number {wrong[0]} of {len(found)})")
-    return found
+    return tuple(found)
 
 
 def refuse_outside(points: Array, outside: NDArray[np.bool_]) -> None:
@@ -145,13 +152,7 @@ def _real(values: object, what: str) -> Array:
     hidden = int(np.ma.count_masked(values)) if isinstance(values, np.ma.MaskedArray) else 0
     if hidden:
         raise FieldError(f"Expected {what} without a mask (got {hidden} masked): leave them out")
-    try:
-        array = np.asarray(values)
-    except (ValueError, TypeError, RuntimeError) as error:  # rows of unequal length, tensors that require gradients
-        raise FieldError(f"Expected numbers as {what} (got {error})") from error
-    if array.dtype.kind not in "fiub":
-        raise FieldError(f"Expected real numbers as {what} (got {array.dtype})")
-    return array.astype(float)
+    return np.array(real(values, what, "real numbers"))
 
 
 def _frame(frame: object) -> int:

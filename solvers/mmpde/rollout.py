@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.given import path_of
 from meshmove.meshes.registry import named
 from meshmove.meshes.series.pvd import write_pvd
 from meshmove.meshes.source import Source
@@ -152,7 +153,7 @@ class Trajectory:
         ValueError
             Another suffix.
         """
-        path = Path(path)
+        path = path_of(path, "a .pvd or .npz file")
         if path.suffix == ".npz":
             return self.collected().save(path)
         if path.suffix != ".pvd":

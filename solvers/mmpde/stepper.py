@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.given import count
+from meshmove.geometry.given import names as names_of
 from meshmove.meshes.source import Source
 from meshmove.motion.frames import Moving
 
@@ -112,12 +114,14 @@ class MMPDE(TwoBranches):
             An observation is of a frame that the trajectory has not, of an unknown field, or of nodes or points that
             are not in the mesh; or a boundary is not.
         """
+        if not isinstance(trajectory, Trajectory):
+            raise FieldError(f"Expected a trajectory of a rollout (got {type(trajectory).__name__})")
         new = several(observations)
         for seen in new:
             if seen.frame > trajectory.steps:
                 raise FieldError(f"Expected measurements up to frame {trajectory.steps} (got one at {seen.frame})")
             seen.check(trajectory.source.cells, self.settings.fields)
-        held = (hold,) if isinstance(hold, str) else tuple(hold)
+        held = names_of(hold, "names of boundaries to hold", FieldError)
         for name in held:
             if name not in trajectory.source.cells.facets:
                 known = sorted(trajectory.source.cells.facets)
@@ -191,7 +195,8 @@ class MMPDE(TwoBranches):
     def with_second_branch(self, corrections: int = 5) -> MMPDE:
         """This model and a branch on the moved mesh, of so many layers, which has yet to learn: `fit` it with
         ``Config(settings, ahead=0)`` and ``start``."""
-        other = type(self)(replace(self.settings, moving=True, corrections=corrections))
+        layers = count(corrections, "a number of layers", low=1, high=1000)
+        other = type(self)(replace(self.settings, moving=True, corrections=layers))
         other.load_state_dict({**other.state_dict(), **self.state_dict()})
         other.monitor, other.mover, other.seen = self.monitor, self.mover, self.seen
         return other.to(self.unit.device)

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .functions import Function, ProblemError, checked, is_number, shown
+from meshmove.geometry.given import as_float
+from meshmove.geometry.given import names as names_of
+from meshmove.geometry.given import shown as short
+
+from .functions import Function, ProblemError, checked, shown
 
 __all__ = ["Condition", "Dirichlet", "Interval", "Neumann", "Robin", "TimeInterval"]
 
@@ -104,12 +108,12 @@ Condition = Dirichlet | Neumann | Robin
 
 
 def _ordered(lower: float, upper: float, what: str, words: tuple[str, str]) -> tuple[float, float]:
-    for value in (lower, upper):
-        if not is_number(value) or not np.isfinite(float(value)):
-            raise ProblemError(f"Expected {what} between two finite numbers (got {lower!r}, {upper!r})")
-    if not float(lower) < float(upper):
+    low, high = as_float(lower), as_float(upper)
+    if not np.isfinite([low, high]).all():
+        raise ProblemError(f"Expected {what} between two finite numbers (got {short(lower)}, {short(upper)})")
+    if not low < high:
         raise ProblemError(f"Expected {words[0]} < {words[1]} for {what} (got {lower!r}, {upper!r})")
-    return float(lower), float(upper)
+    return low, high
 
 
 @dataclass(frozen=True, repr=False)
@@ -140,8 +144,8 @@ class Interval:
         lower, upper = _ordered(self.lower, self.upper, "an interval", ("lower", "upper"))
         object.__setattr__(self, "lower", lower)
         object.__setattr__(self, "upper", upper)
-        names = (self.names,) if isinstance(self.names, str) else tuple(self.names)
-        good = len(names) == 2 and all(isinstance(n, str) and n for n in names) and names[0] != names[1]
+        names = names_of(self.names, "names for the ends of an interval", ProblemError)
+        good = len(names) == 2 and names[0] != names[1]
         if not good or {"start", "end"} & set(names):
             raise ProblemError(
                 f"Expected two different names for the ends of an interval, none of them 'start' or 'end', "

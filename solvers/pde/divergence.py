@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from meshmove.geometry.domains import Domain
+from meshmove.geometry.given import called
 
 from .functions import Array, Function, ProblemError, checked, evaluate, is_number
 from .terms import TABLE
@@ -67,7 +68,7 @@ def tensor_of(k: Conductivity) -> Tensor:
         return [[k, 0.0], [0.0, k]]
     if callable(k):
         k = checked(k, _WHAT)
-        if np.ndim(np.asarray(k(np.zeros((2, 3)) + 0.5))) < 2:
+        if called(k, np.zeros((2, 3)) + 0.5, _WHAT, ProblemError).ndim < 2:
             return [[k, 0.0], [0.0, k]]
         return [[_entry(k, i, j) for j in (0, 1)] for i in (0, 1)]
     try:
@@ -84,7 +85,7 @@ def tensor_of(k: Conductivity) -> Tensor:
 
 def _entry(k: Callable[[Array], Any], i: int, j: int) -> Callable[[Array], Array]:
     def entry(x: Array) -> Array:
-        values = np.asarray(k(x))
+        values = called(k, x, _WHAT, ProblemError)
         if values.shape not in ((2, 2), (2, 2, 1), (2, 2, x.shape[1])):
             raise ProblemError(f"Expected values (2, 2, {x.shape[1]}) from divergence (got shape {values.shape})")
         return np.broadcast_to(values[i, j], x.shape[1])

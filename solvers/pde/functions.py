@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import MeshmoveError
+from meshmove.geometry.given import as_float, called
+from meshmove.geometry.given import shown as short
 
 __all__ = ["Array", "Function", "NonlinearError", "ProblemError", "checked", "evaluate", "is_number", "shown"]
 
@@ -32,6 +34,8 @@ def is_number(f: Any) -> bool:
     >>> is_number(2), is_number(np.array(2.0)), is_number("2"), is_number(np.sin)
     (True, True, False, False)
     """
+    if isinstance(f, bool | np.bool_):
+        return False
     return isinstance(f, Real) or (isinstance(f, np.ndarray) and f.ndim == 0 and f.dtype.kind in "fiu")
 
 
@@ -49,12 +53,13 @@ def checked(f: Any, what: str) -> Function:
     3.0
     """
     if is_number(f):
-        if not np.isfinite(float(f)):
-            raise ProblemError(f"Expected a finite number for {what} (got {float(f)})")
-        return float(f)
+        value = as_float(f)
+        if not np.isfinite(value):
+            raise ProblemError(f"Expected a finite number for {what} (got {short(f)})")
+        return value
     if not callable(f):
         raise ProblemError(
-            f"Expected a number or a function of points x (2, n) for {what} (got {f!r}); "
+            f"Expected a number or a function of points x (2, n) for {what} (got {short(f)}); "
             "formulas are functions, such as lambda x: np.sin(x[0])"
         )
     try:
@@ -89,7 +94,7 @@ def evaluate(f: Function, x: Array, what: str) -> Array:
     n = x.shape[1]
     if not callable(f):
         return np.full(n, float(f))
-    value = np.asarray(f(x.copy()))
+    value = called(f, x.copy(), what, ProblemError)
     if value.dtype.kind not in "fiub":
         raise ProblemError(f"Expected real numbers from {what} (got an array of {value.dtype})")
     if value.shape not in ((n,), (1, n), ()):

@@ -146,7 +146,7 @@ class LinearPDE(Statement):
                 f"Expected an Interval with a TimeInterval (got {type(domain).__name__}): two dimensions of space and "
                 'one of time make three, which is not supported. time="y" makes the second axis of a domain time'
             )
-        if time is not None and time != "y":
+        if time is not None and not (isinstance(time, str) and time == "y"):
             raise ProblemError(f'Expected a TimeInterval, "y" or None for time (got {time!r})')
         if isinstance(domain, Domain):
             return domain
@@ -175,7 +175,10 @@ def several_of(problems: Any) -> list[Statement]:
     """
     if isinstance(problems, str | bytes | Mapping) or not isinstance(problems, Iterable):
         raise ProblemError(f"Expected a LinearPDE or several (got {type(problems).__name__})")
-    several = list(problems)
+    try:
+        several = list(problems)
+    except (TypeError, RuntimeError):  # arrays and tensors without a dimension
+        several = [problems]
     wrong = [i for i, problem in enumerate(several) if not isinstance(problem, Statement)]
     if wrong:
         raise ProblemError(

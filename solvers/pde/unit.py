@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry.arrays import Ids
+from meshmove.geometry.given import count
 
 from .corners_and_holes import Corner, Hole, corners_of, holes_of
 from .functions import Array, ProblemError, evaluate
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from .statement import Statement
 
 __all__ = ["BoundaryRows", "InteriorRows", "UnitProblem"]
+
+
+#: points of one sample
+MOST = 10_000_000
 
 
 class InteriorRows(NamedTuple):
@@ -129,9 +134,8 @@ class UnitProblem(UnitFrame):
         density
             Positive function of X (2, m) that the density of points follows; uniform by default.
         """
-        if n < 1:
-            raise ProblemError(f"Expected a positive number of interior points (got {n})")
-        X, share = scattered(self.pde.domain, self, int(n), seed, density)
+        n = count(n, "a positive number of interior points", low=1, high=MOST, error=ProblemError)
+        X, share = scattered(self.pde.domain, self, n, seed, density)
         x = self.to_physical(X)
         coefficients = self.pde.coefficients_at(x) / self.powers[:, None]
         return InteriorRows(X, coefficients, self.pde.source_at(x), share * self.area / share.sum())
@@ -142,8 +146,7 @@ class UnitProblem(UnitFrame):
         Straight sides and whole curves get some twenty points even where they are short; points at the first time of
         a second-order problem carry two rows, its value and its velocity. The last time has none.
         """
-        if n < 1:
-            raise ProblemError(f"Expected a positive number of boundary points (got {n})")
+        n = count(n, "a positive number of boundary points", low=1, high=MOST, error=ProblemError)
         sides = [i for i, side in enumerate(self.pde.sides) if side.rows]
         if not sides:
             none = np.empty(0)
@@ -151,13 +154,13 @@ class UnitProblem(UnitFrame):
         length = self.lengths[sides]
         least = np.where([self.pde.domain.boundary.pieces[i].straight for i in sides], 20, 6)
         least = np.minimum(least, max(2, 2 * n // len(sides)))
-        count = np.maximum(np.ceil(n * length / length.sum()).astype(int), least)
+        many = np.maximum(np.ceil(n * length / length.sum()).astype(int), least)
         shift = np.random.default_rng(seed).random(len(sides)) * 0.8 + 0.1 if seed else np.full(len(sides), 0.5)
-        piece = np.repeat(sides, count)
-        start = np.repeat(np.cumsum(count) - count, count)
-        fraction = (np.arange(len(piece)) - start + np.repeat(shift, count)) / np.repeat(count, count)
+        piece = np.repeat(sides, many)
+        start = np.repeat(np.cumsum(many) - many, many)
+        fraction = (np.arange(len(piece)) - start + np.repeat(shift, many)) / np.repeat(many, many)
         x, normal = points_along(self.pde.domain.boundary, self, piece, fraction)
-        return self._rows(piece, x, normal, np.repeat(length / count, count))
+        return self._rows(piece, x, normal, np.repeat(length / many, many))
 
     @cached_property
     def lengths(self) -> Array:

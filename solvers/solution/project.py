@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from numbers import Integral
 from typing import Any, overload
 
-import numpy as np
-
+from meshmove.geometry.given import count, number
 from meshmove.solvers.fem.jumping import solve_jumping
 from meshmove.solvers.pde import ProblemError, Statement, several_of
-from meshmove.solvers.pde.functions import is_number
 from meshmove.solvers.projection.doubts import doubts
 from meshmove.solvers.projection.field import Emission
 from meshmove.solvers.projection.grids import Feature, project_unit
@@ -19,6 +16,10 @@ from meshmove.solvers.projection.random_tanh import Tanh
 from .solution import Solution
 
 __all__ = ["project"]
+
+
+#: random features that a dense matrix of them is made of, and the largest budget, relative to the default
+MOST_FEATURES, MOST_EFFORT = 10_000, 1e6
 
 
 @overload
@@ -98,12 +99,12 @@ def project(
     >>> bool(np.abs(project(pde)(x) - exact(x)).max() < 1e-7)
     True
     """
-    counts = all(isinstance(n, Integral) and n >= 0 for n in (random, seed))
-    if not counts or not (is_number(tolerance) and is_number(effort) and tolerance >= 0 and 0 < effort < np.inf):
-        raise ProblemError(
-            "Expected whole numbers random >= 0, seed >= 0, numbers tolerance >= 0, effort > 0 "
-            f"(got {random!r}, {seed!r}, {tolerance!r}, {effort!r})"
-        )
+    random = count(random, "a number of features random >= 0", high=MOST_FEATURES, error=ProblemError)
+    seed = count(seed, "a seed >= 0", high=2**63, error=ProblemError)
+    tolerance = number(tolerance, "a tolerance >= 0", open_low=False, error=ProblemError)
+    effort = number(effort, "an effort > 0", high=MOST_EFFORT, error=ProblemError)
+    if emitted is not None and not hasattr(emitted, "features"):
+        raise ProblemError(f"Expected emitted networks with features(X) (got {type(emitted).__name__})")
     if not isinstance(pde, Statement):
         several = several_of(pde)
         if emitted is not None:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import UnsupportedMeshError
+from meshmove.geometry.given import chosen, real
 from meshmove.geometry.mesh import CellMesh
 from meshmove.meshes.registry import converter_for, named
 from meshmove.solvers.pde import ProblemError, Statement
@@ -106,11 +107,8 @@ class Solution:
             solve nothing but carry on smoothly, so that nodes of meshes a little beyond a curved boundary have values;
             or "nan". Points nearer to the boundary than a millionth of the domain's extent are in it.
         """
-        if outside not in ("extend", "nan"):
-            raise ProblemError(f'Expected "extend" or "nan" for outside (got {outside!r})')
-        x = np.asarray(x, float)
-        if x.ndim < 2 or x.shape[0] != 2:
-            raise ProblemError(f"Expected points of shape (2, n) (got {x.shape}); transpose an (n, 2) array")
+        chosen(outside, ("extend", "nan"), "outside", ProblemError)
+        x = _points(x)
         unit = self.pde.unit
         jets = as_array(self.field.jets(unit.to_unit(x.reshape(2, -1)))) / unit.powers[:, None]
         if outside == "nan":
@@ -132,7 +130,7 @@ class Solution:
         uxx and uyy are those of the field; uxy, which not every field has, is the central difference of ux along y
         over a ten thousandth of the domain's extent.
         """
-        x = np.asarray(x, float)
+        x = _points(x)
         jets = self.jets(x, outside)
         if (1, 1) in self.pde.unit.along:
             mixed = jets[self.pde.unit.along.index((1, 1))]
@@ -145,7 +143,7 @@ class Solution:
 
     def residual(self, x: ArrayLike) -> Array:
         """L u - source (n,) at points (2, n)."""
-        x = np.asarray(x, float)
+        x = _points(x)
         return (self.pde.coefficients_at(x) * self.jets(x)).sum(axis=0) - self.pde.source_at(x)
 
     def boundary_residual(self, n: int = 1000) -> dict[str, float]:
@@ -195,6 +193,8 @@ class Solution:
     # ---- other forms
     def to_skfem(self, basis: Any) -> Array:
         """Degrees of freedom of a basis of scikit-fem: nodal values for Lagrange elements, else the L2 projection."""
+        if not hasattr(basis, "elem"):
+            raise ProblemError(f"Expected a basis of scikit-fem (got {type(basis).__name__})")
         if all(name == "u" for name in getattr(basis.elem, "dofnames", [])):
             return self(np.asarray(basis.doflocs))
         return np.asarray(basis.project(lambda x: self(x)))
@@ -230,6 +230,13 @@ class Solution:
 
     def __str__(self) -> str:
         return "\n  ".join([repr(self), *self.doubts])
+
+
+def _points(x: ArrayLike) -> Array:
+    x = real(x, "points", "an array of shape (2, n)", ProblemError)
+    if x.ndim < 2 or x.shape[0] != 2:
+        raise ProblemError(f"Expected points of shape (2, n) (got {x.shape}); transpose an (n, 2) array")
+    return x
 
 
 def _plane(mesh: CellMesh) -> CellMesh:

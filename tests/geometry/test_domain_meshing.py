@@ -129,7 +129,7 @@ def test_size_grows_away_from_a_small_hole() -> None:
 
 
 def test_engines_by_name() -> None:
-    with pytest.raises(DomainError, match="auto, gmsh, scipy .got 'triangle'"):
+    with pytest.raises(DomainError, match="'auto', 'gmsh', 'scipy' .got 'triangle'"):
         SQUARE.mesh(0.5, engine="triangle")
     assert SQUARE.mesh(0.5).n_cells > 20
 

@@ -277,7 +277,7 @@ def test_values_compare_hash_pickle_and_print() -> None:
         (lambda: Disk((0, 0), 1, name=""), "boundary name"),
         (lambda: Disk((0, 0), 1).signed_distance([[0, 1]]), r"shape \(2, n\) .got \(1, 2\)"),
         (lambda: Disk((0, 0), 1).contains([[np.inf], [0]]), "finite points"),
-        (lambda: Disk((0, 0), 1, "rim").sample_boundary(3, name="hole"), "boundaries rim .got 'hole'"),
+        (lambda: Disk((0, 0), 1, "rim").sample_boundary(3, name="hole"), "boundary among 'rim' .got 'hole'"),
         (lambda: (Disk((0, 0), 1) - Disk((0, 0), 2)).sample_interior(3), "empty domain"),
     ],
 )

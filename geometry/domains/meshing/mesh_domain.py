@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.domains.boundary import Boundary
 from meshmove.geometry.errors import DomainError
+from meshmove.geometry.given import chosen, generator, number
 from meshmove.geometry.mesh import CellMesh
 
 from .gmsh_engine import triangulate as _gmsh
@@ -60,8 +61,8 @@ def mesh_domain(boundary: Boundary, size: float, engine: str = "auto", seed: int
     >>> sorted(mesh.facets)
     ['cylinder', 'wall']
     """
-    if engine not in ENGINES:
-        raise DomainError(f"Expected an engine among {', '.join(ENGINES)} (got {engine!r})")
+    chosen(engine, ENGINES, "an engine", DomainError)
+    rng = generator(seed, DomainError)
     size = _checked(boundary, size)
     edges, field = boundary_edges(boundary, size)
     has_gmsh = importlib.util.find_spec("gmsh") is not None
@@ -70,16 +71,14 @@ def mesh_domain(boundary: Boundary, size: float, engine: str = "auto", seed: int
     if engine == "gmsh" or (engine == "auto" and has_gmsh):
         points, cells = _gmsh(edges, field)
     else:
-        edges, points, cells = _scipy(edges, field, seed)
+        edges, points, cells = _scipy(edges, field, rng)
     facets = edges.facets()
     _check(points, cells, np.concatenate(list(facets.values())))
     return CellMesh.single(points.T, cells, "triangle", facets=facets)
 
 
 def _checked(boundary: Boundary, size: float) -> float:
-    size = float(size)
-    if not (np.isfinite(size) and size > 0):
-        raise DomainError(f"Expected a positive cell size (got {size})")
+    size = number(size, "a positive cell size", low=1e-150, error=DomainError)
     if size > boundary.extent:
         raise DomainError(
             f"Expected a cell size smaller than the domain, whose diagonal is {boundary.extent:.3g} "

@@ -30,10 +30,10 @@ REFINE = 24
 THIN = np.sin(np.radians(26))  #: triangles with a smaller sine are refined, as far as the boundary lets them
 
 
-def triangulate(edges: BoundaryEdges, field: SizeField, seed: int) -> tuple[BoundaryEdges, Array, Ids]:
+def triangulate(edges: BoundaryEdges, field: SizeField, rng: np.random.Generator) -> tuple[BoundaryEdges, Array, Ids]:
     """Boundary edges (refined where need be), points (2, n) with the boundary vertices first, triangles (m, 3)."""
     edges, field = _conforming(edges, field)
-    inner = _relaxed(edges, scatter(edges.boundary, field, np.random.default_rng(seed)), field)
+    inner = _relaxed(edges, scatter(edges.boundary, field, rng), field)
     best, refined = None, 0
     for _ in range(REPAIRS + REFINE):
         inner = _clear(edges, inner)

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from meshmove.geometry import CellMesh, FieldError, Slide, UnsupportedMeshError, facets_of
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import first_ids
+from meshmove.geometry.given import as_list, real
+from meshmove.geometry.mesh import meshes_of
 from meshmove.monitors import Recovery
 
 from ..lift import Lift
@@ -132,7 +134,7 @@ class FieldBatch:
         cls, meshes: Sequence[CellMesh], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> FieldBatch:
         """Prepare meshes."""
-        return cls([Part.of(m) for m in meshes], device, dtype)
+        return cls([Part.of(m) for m in meshes_of(meshes)], device, dtype)
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -149,10 +151,12 @@ class FieldBatch:
         FieldError
             Not one field for each mesh, not one value for each node, or values that are not finite.
         """
+        fields = as_list(fields, "fields, one for each mesh", FieldError)
         if len(fields) != len(self):
             raise FieldError(f"Expected {len(self)} fields, one for each mesh (got {len(fields)})")
         points = self.batch.points
-        values = [torch.as_tensor(u).to(points.device) for u in fields]
+        values = [u if torch.is_tensor(u) else torch.as_tensor(real(u, "a field")) for u in fields]
+        values = [u.to(points.device) for u in values]
         values = [u if u.is_floating_point() else u.to(points.dtype) for u in values]
         for k, (u, n) in enumerate(zip(values, self.sizes, strict=True)):
             if u.shape != (n,):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meshmove.geometry.given import as_numbers, by_name, integers, real
 from meshmove.solvers.data.trajectories import DatasetError, Trajectories
 
 from .frames import cells_of, plain_mesh
@@ -26,8 +27,8 @@ def from_arrays(
     plain = plain_mesh(mesh)
     nodes = plain.vertex_nodes
     values = {}
-    for name, given in fields.items():
-        array = np.asarray(given)
+    for name, given in by_name(fields, "fields", DatasetError).items():
+        array = as_numbers(given, repr(name), "real numbers", DatasetError)
         if array.ndim != 3 or array.shape[2] != plain.n_nodes:
             raise DatasetError(
                 f"Expected fields of shape (trajectories, frames, nodes), {plain.n_nodes} nodes (got {name!r}: "
@@ -38,9 +39,10 @@ def from_arrays(
     if boundaries is not None:
         vertex = np.full(plain.n_nodes + 1, plain.n_points)  # out of range, where a node is no vertex
         vertex[nodes] = np.arange(len(nodes))
-        given_ids = {name: np.asarray(ids, np.int64) for name, ids in boundaries.items()}
-        facets = {k: np.where(v < 0, v, vertex[np.minimum(v, plain.n_nodes)]) for k, v in given_ids.items()}
+        sides = by_name(boundaries, "boundaries", DatasetError)
+        given_ids = {name: integers(ids, f"node ids in {name!r}", error=DatasetError) for name, ids in sides.items()}
+        facets = {k: np.where(v < 0, v, vertex[np.clip(v, 0, plain.n_nodes)]) for k, v in given_ids.items()}
     return Trajectories(
-        plain.points, cells_of(plain), np.asarray(times, float), values, facets,
-        {k: np.asarray(v, float) for k, v in attributes.items()},
+        plain.points, cells_of(plain), real(times, "times", error=DatasetError), values, facets,
+        attributes,  # type: ignore[arg-type]
     )  # fmt: skip

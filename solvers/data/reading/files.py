@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from meshmove.geometry import MeshmoveError
+from meshmove.geometry.given import as_list
 from meshmove.meshes.files.io import MeshFileError, load
 from meshmove.meshes.series.files import in_order
 from meshmove.meshes.series.pvd import pvd_entries
@@ -50,7 +51,7 @@ def _agreeing(files: Sequence[Path], fields: Sequence[str] | None, progress: boo
 def found(paths: Any) -> list[Path]:
     """The files that a path, a pattern, a folder, or several of them, stand for; numbers in names count as numbers."""
     if not isinstance(paths, str | os.PathLike):
-        return [file for path in paths for file in found(path)]
+        return [file for path in as_list(paths, "paths", DatasetError) for file in found(path)]
     path = Path(paths)
     if path.is_file():
         return [path]

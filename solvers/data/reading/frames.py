@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, FieldError
+from meshmove.geometry.given import names as names_of
 from meshmove.meshes.registry import converter_for
 from meshmove.solvers.data.trajectories import DatasetError, Trajectories
 
@@ -132,7 +133,7 @@ def chosen(values: dict[str, NDArray], wanted: Sequence[str] | None, at: str) ->
         picked = values
     else:
         picked = {}
-        for name in wanted:
+        for name in names_of(wanted, "names of fields", DatasetError):
             parts = [n for n in values if n == name or re.fullmatch(re.escape(name) + r"_([xyz]|\d+)", n)]
             if not parts:
                 raise FieldError(f"Expected the field {name!r} (got {', '.join(values) or 'no nodal field'} in {at})")

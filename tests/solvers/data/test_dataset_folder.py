@@ -251,9 +251,9 @@ def test_forged_arrays_are_refused_before_they_are_made(tmp_path, method, raw, m
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"points": np.eye(3)[:, :2] + 1j}, "real numbers as 'points'"),
-        ({"times": np.array(["a", "b"])}, "real numbers as 'times'"),
-        ({"fields/u": np.full((1, 2, 3), "x")}, "real numbers as 'u'"),
+        ({"points": np.eye(3)[:, :2] + 1j}, "'points' as real numbers"),
+        ({"times": np.array(["a", "b"])}, "'times' as real numbers"),
+        ({"fields/u": np.full((1, 2, 3), "x")}, "'u' as real numbers"),
         ({"cells/triangle": np.array([[0, 1, 1.5]])}, "whole numbers as node ids in 'triangle'"),
         ({"about": np.array("{")}, "JSON object as 'about'"),
         ({"about": np.array("[]")}, "JSON object as 'about'"),

@@ -127,7 +127,7 @@ def test_a_mesh_without_interior_nodes_takes_its_boundary_values():
 
 def test_bad_input_is_named():
     mesh = skfem.MeshTri().refined(1)
-    with pytest.raises(ValueError, match="'direct' or 'multigrid' \\(got 'magic'\\)"):
+    with pytest.raises(ValueError, match="'auto', 'direct', 'multigrid' \\(got 'magic'\\)"):
         solve_poisson(mesh, 1.0, solver="magic")
     with pytest.raises(FieldError, match=r"Expected 9 values.*got shape \(4,\)"):
         l2_error(mesh, np.zeros(4), 0.0)

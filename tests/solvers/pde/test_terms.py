@@ -218,15 +218,45 @@ def test_lists_are_answered_one_by_one_or_refused_by_number():
 
 
 @pytest.mark.parametrize(
-    "options", [{"refine": 1.5}, {"finetune": None}, {"project": 1}, {"project": "all"}, {"refine": "2"}]
+    "options, message",
+    [
+        ({"refine": 1.5}, "refine >= 0"),
+        ({"finetune": None}, "finetune >= 0"),
+        ({"project": 1}, "project False, True"),
+        ({"project": "all"}, "project False, True"),
+        ({"refine": "2"}, "refine >= 0"),
+        ({"refine": 10**400}, "at most|401 digits"),
+    ],
 )
-def test_options_of_a_solve_that_are_none(options):
+def test_options_of_a_solve_that_are_none(options, message):
     pde = LinearPDE(SQUARE, uxx=-1, uyy=-1, source=1, conditions=dict.fromkeys(SIDES, Dirichlet()))
-    with pytest.raises(ProblemError, match="whole numbers refine"):
+    with pytest.raises(ProblemError, match=message):
         HyPINO.from_pretrained().solve(pde, **options)
-    for wrong in ({"effort": "much"}, {"effort": float("inf")}, {"tolerance": float("nan")}, {"seed": 0.5}):
-        with pytest.raises(ProblemError, match="tolerance >= 0, effort > 0"):
-            project(pde, **wrong)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"effort": "much"}, "effort > 0"),
+        ({"effort": float("inf")}, "effort > 0"),
+        ({"effort": 10**400}, "401 digits"),
+        ({"tolerance": float("nan")}, "tolerance >= 0"),
+        ({"seed": 0.5}, "seed >= 0"),
+        ({"random": 10**12}, "random >= 0"),
+        ({"emitted": True}, "features"),
+    ],
+)
+def test_options_of_a_projection_that_are_none(options, message):
+    pde = LinearPDE(SQUARE, uxx=-1, uyy=-1, source=1, conditions=dict.fromkeys(SIDES, Dirichlet()))
+    with pytest.raises(ProblemError, match=message):
+        project(pde, **options)
+
+
+def test_small_integers_of_numpy_count_as_options():
+    pde = LinearPDE(SQUARE, uxx=-1, uyy=-1, source=1, conditions=dict.fromkeys(SIDES, Dirichlet()))
+    a, b = (project(pde, tolerance=0.1, effort=0.02, random=n, seed=n) for n in (2, np.int8(2)))
+    x = np.array([[0.3, 0.4], [0.5, 0.6]])
+    np.testing.assert_array_equal(a(x), b(x))
 
 
 def test_outside_of_the_domain_and_in_its_holes():
