@@ -77,8 +77,8 @@ def adapt(
 ) -> None:
     """Move the nodes of a mesh to where a field needs them; of a time series (.pvd, .xdmf, "run_*.vtu") in all frames.
 
-    The field is in the file, in another one, or a formula; with a formula as monitor none is needed. A series is followed
-    by one moving mesh, written as .pvd or .xdmf, and drawn by --plot as .gif, .mp4 or .html.
+    The field is in the file, in another one, or a formula; with a formula as monitor none is needed. A series is
+    followed by one moving mesh, written as .pvd or .xdmf, and drawn by --plot as .gif, .mp4 or .html.
     """
     import meshmove
 
