@@ -87,18 +87,9 @@ def adapt(
         names = None if regions == ["none"] else regions or "auto"
         if series.is_series(mesh):
             series.check(mesh, out, field, field_from, as_json, force)
-            series.adapt_series(
-                mesh,
-                out,
-                str(field),
-                plot,
-                None if transfer == "none" else transfer,
-                monitor=monitor_of(monitor),
-                mover=mover,
-                effort=effort,
-                boundary=modes,
-                regions=names,
-            )
+            carry = None if transfer == "none" else transfer
+            options = {"mover": mover, "effort": effort, "boundary": modes, "regions": names}
+            series.adapt_series(mesh, out, str(field), plot, carry, monitor=monitor_of(monitor), **options)
             return
         check_output(out, mesh, force)
         if plot is not None:

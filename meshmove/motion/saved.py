@@ -24,7 +24,7 @@ from meshmove.whole_files import whole
 from .boundary_motion import Base
 from .follower import State
 from .pace import Seen
-from .target import Place
+from .places import Place
 
 __all__ = ["read_state", "write_state"]
 
