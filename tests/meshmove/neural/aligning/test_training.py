@@ -54,11 +54,6 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
     assert all(torch.allclose(x, y, atol=1e-6) for x, y in zip(a.parameters(), b.parameters(), strict=True))
 
 
-def test_a_run_by_the_clock_ends_with_it(tmp_path):
-    rows = run(replace(SMALL, steps=10**6, validate_every=10**6, minutes=0.1), tmp_path)
-    assert rows[-1].step > 0 and len(rows) == 2
-
-
 def test_one_device_only(tmp_path):
     with pytest.raises(ValueError, match="one device"):
         next(fit(SMALL, tmp_path, devices=2))
