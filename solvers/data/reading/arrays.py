@@ -45,7 +45,7 @@ def from_arrays(
         facets = {k: np.where(v < 0, v, vertex[np.clip(v, 0, plain.n_nodes)]) for k, v in given_ids.items()}
     return Trajectories(
         plain.points, cells_of(plain), real(times, "times", error=DatasetError), values, facets,
-        attributes,
+        attributes,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
