@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike
 from meshmove.geometry.arrays import Array
 
 from ..errors import DomainError
-from ..given import as_float, names, number, real, shown
+from ..given import as_float, as_list, names, number, real, shown
 from .boundary import SNAP, Boundary, as_points
 from .domain import Domain
 from .pieces import Arc, Point, Segment
@@ -42,13 +41,6 @@ def _point(value: ArrayLike, what: str) -> Point:
 
 def _positive(value: float, what: str) -> float:
     return number(value, f"a positive {what}", error=DomainError)
-
-
-def _several(vertices: Any) -> Sequence[Any]:
-    try:
-        return list(vertices)
-    except (TypeError, RuntimeError):
-        raise DomainError(f"Expected vertices as points (x, y) (got {shown(vertices)})") from None
 
 
 def _name(value: str) -> str:
@@ -178,7 +170,7 @@ class Polygon(_Sides):
     names: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        given = _several(self.vertices)
+        given = as_list(self.vertices, "vertices (x, y)", DomainError)
         if len(given) < 3:
             raise DomainError(f"Expected at least three vertices (got {len(given)})")
         corners = tuple(_point(v, f"vertex {i}") for i, v in enumerate(given))

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from meshmove.geometry.arrays import Array, Ids
 
 from ..errors import FieldError, InvalidMeshError, first_ids
-from ..given import as_numbers, real
+from ..given import as_numbers
 from ..mesh import CellMesh, meshes_of
+from .asked import checked_guess, checked_points
 from .celltable import CellTable
 from .inverse import reference_weights
 from .outline import Outline
@@ -108,14 +109,14 @@ class PointLocator:
 
     def _located(self, points: ArrayLike, guess: ArrayLike | None, beside: bool) -> Location:
         table = self._table
-        x = table.normalised(_checked_points(points, self.mesh.dim).T)
+        x = table.normalised(checked_points(points, self.mesh.dim).T)
         m, v = len(x), table.nodes.shape[1]
         if guess is None:
             codes = table.curve(x)
             order = np.argsort(codes)
             start = self._seed(x, codes, order)
         else:
-            order, start = None, table.ranks[_checked_guess(guess, m, self.mesh.n_cells)]
+            order, start = None, table.ranks[checked_guess(guess, m, self.mesh.n_cells)]
             if m <= _CHUNK:
                 cells, weights, outside = self._find(x, start, True, beside)
                 return Location(table.order[cells], weights, table.nodes[cells], outside)
@@ -269,24 +270,6 @@ class PointLocator:
             weights[rows, : kind.vertices] = shape / shape.sum(1, keepdims=True)
             place = np.einsum("mv,mvd->md", weights[rows, : kind.vertices], vertices[done])
             squared[rows] = ((x[rows] - place) ** 2).sum(1)
-
-
-def _checked_points(points: ArrayLike, dim: int) -> Array:
-    x = real(points, "points", f"an array of shape ({dim}, m)")
-    if x.ndim != 2 or len(x) != dim:
-        hint = "; transpose a node array" if x.ndim == 2 and x.shape[1] == dim else ""
-        raise FieldError(f"Expected points of shape ({dim}, m) (got {x.shape}){hint}")
-    if not np.isfinite(x).all():
-        bad = np.flatnonzero(~np.isfinite(x).all(0))
-        raise FieldError(f"Expected finite points (got NaN or infinity at points {first_ids(bad)})")
-    return x
-
-
-def _checked_guess(guess: ArrayLike, m: int, n_cells: int) -> Ids:
-    cells = as_numbers(guess, "a guess", "cell ids")
-    if cells.shape != (m,) or cells.dtype.kind not in "iu" or (m and not 0 <= cells.min() <= cells.max() < n_cells):
-        raise FieldError(f"Expected a guess of {m} cell ids below {n_cells} (got {cells.dtype} of shape {cells.shape})")
-    return cells.astype(np.int64, copy=False)
 
 
 def locator_of(mesh: CellMesh, locator: PointLocator | None) -> PointLocator:

@@ -12,13 +12,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from meshmove.geometry.given import as_list, by_name, path_of, real, shown
-from meshmove.meshes.registry import converter_for
+from meshmove.geometry.given import as_list, by_name, path_of, shown
 
 from .folder import made_once, write_folder
-from .reading.arrays import from_arrays
+from .reading.arrays import from_arrays, from_meshes
 from .reading.files import read_all
-from .reading.frames import Frame, check_times, gathered, plain_mesh
+from .reading.frames import check_times, plain_mesh
 from .reading.joining import difference, merged, step_of, with_attributes
 from .summaries import range_of, spread
 from .trajectories import DatasetError, Trajectories
@@ -63,7 +62,7 @@ attributes: viscosity)
 
     def __post_init__(self) -> None:
         groups = as_list(self.groups, "groups of trajectories", DatasetError)
-        if not all(isinstance(group, Trajectories) for group in groups):
+        if not all(hasattr(group, "with_attributes") for group in groups):
             raise DatasetError(f"Expected groups of Trajectories (got {shown(self.groups)})")
         object.__setattr__(self, "groups", tuple(group for group in groups if len(group)))
         if not self.groups:
@@ -244,11 +243,7 @@ attributes: viscosity)
         >>> TrajectoryDataset.from_meshes([mesh, mesh], [0.0, 1.0]).fields
         ('u',)
         """
-        each, when = as_list(meshes, "meshes", DatasetError), real(times, "times", error=DatasetError)
-        if when.shape != (len(each),):
-            raise DatasetError(f"Expected {len(each)} times, one for each mesh (got shape {when.shape})")
-        frames = (Frame(float(t), m, converter_for(m).fields(m), "") for t, m in zip(when, each, strict=True))
-        return cls((gathered(frames, "the meshes", fields),))
+        return cls((from_meshes(meshes, times, fields),))
 
     def split(self, share: float, seed: int = 0) -> tuple[TrajectoryDataset, TrajectoryDataset]:
         """Two parts by whole trajectories drawn at random: about `share` of them, and the rest; neither is empty.
@@ -293,10 +288,7 @@ attributes: viscosity)
 
 
 def cached_dataset(folder: str | os.PathLike[str], make: Callable[[], TrajectoryDataset]) -> TrajectoryDataset:
-    """The data set of this folder; made and written where it is not there, by one process while others wait for it.
-
-    See `cached`.
-    """
+    """The data set of this folder; made and written where it is not there, as `cached` does."""
     folder = path_of(folder, "a folder")
     made_once(folder, lambda: make().groups)
     return TrajectoryDataset.from_files(folder)

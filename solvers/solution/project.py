@@ -91,6 +91,7 @@ def project(
     ----------
     Hoellig, Finite Element Methods with B-Splines, SIAM 2003.
 
+    >>> import numpy as np
     >>> from meshmove.geometry import Rectangle
     >>> from meshmove.solvers.pde import Dirichlet, LinearPDE
     >>> exact = lambda x: np.exp(x[0]) * np.sin(x[1])

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meshmove.geometry.given import as_numbers, by_name, integers, real
+from meshmove.geometry.given import as_list, as_numbers, by_name, integers, real
+from meshmove.meshes.registry import converter_for
 from meshmove.solvers.data.trajectories import DatasetError, Trajectories
 
-from .frames import cells_of, plain_mesh
+from .frames import Frame, cells_of, gathered, plain_mesh
 
-__all__ = ["from_arrays"]
+__all__ = ["from_arrays", "from_meshes"]
 
 
 def from_arrays(
@@ -46,3 +47,12 @@ def from_arrays(
         plain.points, cells_of(plain), real(times, "times", error=DatasetError), values, facets,
         attributes,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def from_meshes(meshes: Iterable[Any], times: ArrayLike, fields: Sequence[str] | None) -> Trajectories:
+    """See `TrajectoryDataset.from_meshes`."""
+    each, when = as_list(meshes, "meshes", DatasetError), real(times, "times", error=DatasetError)
+    if when.shape != (len(each),):
+        raise DatasetError(f"Expected {len(each)} times, one for each mesh (got shape {when.shape})")
+    frames = (Frame(float(t), m, converter_for(m).fields(m), "") for t, m in zip(when, each, strict=True))
+    return gathered(frames, "the meshes", fields)

@@ -11,7 +11,7 @@ import skfem
 from pyvista import examples
 
 from meshmove.geometry.errors import MeshmoveError, UnsupportedMeshError
-from meshmove.meshes.files import groups as _groups
+from meshmove.meshes.files import cell_sets as _groups
 from meshmove.meshes.files import writing as _writing
 from meshmove.meshes.files.io import MeshFileError, load, save
 from meshmove.meshes.registry import converter_for
