@@ -83,13 +83,13 @@ def adapt(
     import meshmove
 
     with errors():
-        modes = boundary_modes(boundary or [])
         names = None if regions == ["none"] else regions or "auto"
+        carried = None if transfer == "none" else transfer
+        how: dict[str, Any] = {"mover": mover, "effort": effort, "regions": names}
+        how |= {"monitor": monitor_of(monitor), "boundary": boundary_modes(boundary or [])}
         if series.is_series(mesh):
             series.check(mesh, out, field, field_from, as_json, force)
-            carry = None if transfer == "none" else transfer
-            options = {"mover": mover, "effort": effort, "boundary": modes, "regions": names}
-            series.adapt_series(mesh, out, str(field), plot, carry, monitor=monitor_of(monitor), **options)
+            series.adapt_series(mesh, out, str(field), plot, carried, **how)
             return
         check_output(out, mesh, force)
         if plot is not None:
@@ -98,16 +98,7 @@ def adapt(
             source = Source.of(mesh, names)
             wanted = chosen(source, field, field_from, needed=not Expression.like(monitor))
         with working(f"moving {len(source.mesh.points):,} nodes"):
-            result = meshmove.adapt(
-                source.mesh,
-                wanted.field,
-                monitor=monitor_of(monitor),
-                mover=mover,
-                effort=effort,
-                boundary=modes,
-                regions=names,
-                transfer=None if transfer == "none" else transfer,
-            )
+            result = meshmove.adapt(source.mesh, wanted.field, transfer=carried, **how)
         with working(f"writing {out.name}"):
             lacking = _saved(wanted.put(result), out)
         say(json.dumps(asdict(result.report), indent=1) if as_json else str(result.report))

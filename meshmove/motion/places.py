@@ -66,13 +66,18 @@ class Target:
         One that takes the place of the descent: it goes all the way each time, and nothing is aligned.
     effort
         Share of the default number of steps.
+    distortion
+        Weight of the cells' shapes in equidistribution.
     """
 
-    def __init__(self, stage: Stage, rule: str, mover: Mover | None, effort: float) -> None:
+    def __init__(
+        self, stage: Stage, rule: str, mover: Mover | None, effort: float, distortion: float = DISTORTION
+    ) -> None:
         self.stage, self.slide, self.mover, self.effort = stage, stage.slide, mover, effort
+        self._distortion = distortion
         limits: Any = stage.slide.curved_edges, stage.slide.shells
         component = stage.facets.components(stage.base.n_cells)
-        self._functional = Functional(stage.base, _Nothing(), DISTORTION, rule, component, *limits)
+        self._functional = Functional(stage.base, _Nothing(), distortion, rule, component, *limits)
         self._limits = limits
         self._alignment: Alignment | None = None
         self._stiffness = stiffness(stage.base)[0]
@@ -85,7 +90,7 @@ class Target:
 
     def far(self, density: Any, hessians: Any, points: Array) -> Place:
         """All the way, from positions that may be far from it."""
-        mover = self.mover or MongeAmpere(distortion=DISTORTION)
+        mover = self.mover or MongeAmpere(distortion=self._distortion)
         move = moved_by(mover, self.stage.problem(density, points, self.effort * (1.0 if self.mover else FAR)))
         place = Place(move.points, move.points, steps=(move.iterations, 0))
         if self.mover is not None or hessians is None:
