@@ -59,7 +59,7 @@ MOVED = {
     "meshmove.solvers.pde.finite_elements": "meshmove.solvers.fem.linear",
     "meshmove.solvers.pde.references": "meshmove.solvers.fem.published_problems",
     "meshmove.solvers.poisson": "meshmove.solvers.fem.poisson",
-    "meshmove.solvers.projection.knowing": "meshmove.solvers.projection.singular",
+    "meshmove.solvers.projection.knowing": "meshmove.solvers.projection.features.singular",
     "meshmove.solvers.training": "meshmove.solvers.hypino.training",
 }
 

@@ -100,6 +100,12 @@ class PiecewisePolynomial:
         known |= {(2, 0): second[0, 0], (0, 2): second[1, 1], (1, 1): (second[0, 1] + second[1, 0]) / 2}
         return np.stack([known[along] for along in self.unit.along]) * self.unit.powers[:, None]
 
+    def mixed(self, X: Array) -> Array:
+        """The mixed derivative dXY (n,) within the cells, which differences across an interface would miss."""
+        tind, local = self.finder.find(self.unit.to_physical(X))
+        second = self._hessian(tind, local)
+        return (second[0, 1] + second[1, 0]) / 2 * self.unit.half.prod()
+
     def _at(self, tind: Ids, local: Array) -> tuple[Array, Array]:
         """Values (n,) and gradients (2, n) of the cells' functions."""
         value, slope = np.zeros(len(tind)), np.zeros((2, len(tind)))

@@ -27,6 +27,7 @@ from meshmove.solvers.pde.unit import InteriorRows
 from .evaluation import Finder, PiecewisePolynomial
 from .fitted import conductivity, curved, fitted_mesh, on_curves, regions_of_cells
 from .linear import solve_finite_elements
+from .meshes import mapping_of
 
 __all__ = ["MeshLevel", "Solved", "solve_jumping"]
 
@@ -138,7 +139,7 @@ def solve_jumping(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.
         solved = Solved(now, tuple(levels))
         marked = np.union1d(_bulk(squares, mesh), blind)
         finer = on_curves(pde, mesh.refined(marked))
-        enough = solved.error < tolerance and len(levels) > 2
+        enough = solved.error < tolerance and len(levels) >= _FEW
         if enough or len(levels) == _LEVELS or 4.5 * finer.nelements > _UNKNOWNS * effort:
             return solved
         mesh, before = finer, now
@@ -164,7 +165,8 @@ def _indicators(pde: Statement, basis: skfem.CellBasis, dofs: Array) -> tuple[Ar
     root of their sum in the scale of u.
     """
     which = regions_of_cells(pde, basis.mesh)
-    sides = [skfem.InteriorFacetBasis(basis.mesh, basis.elem, basis.mapping, side=s, intorder=8) for s in (0, 1)]
+    mapping = mapping_of(basis.mesh)
+    sides = [skfem.InteriorFacetBasis(basis.mesh, basis.elem, mapping, side=s, intorder=8) for s in (0, 1)]
     x, n = np.asarray(sides[0].global_coordinates()), np.asarray(sides[0].normals)
     flux, most = np.zeros(x.shape[1:]), np.zeros(x.shape[1:])
     for sign, side in zip((1, -1), sides, strict=True):

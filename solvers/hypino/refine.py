@@ -19,9 +19,9 @@ import numpy as np
 from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import Statement, UnitProblem
 from meshmove.solvers.projection.boundary_rows import conditions
+from meshmove.solvers.projection.features.singular import corner_features, hole_features
 from meshmove.solvers.projection.field import Field, Sum, as_array
 from meshmove.solvers.projection.grids import fit
-from meshmove.solvers.projection.singular import corner_features, hole_features
 from meshmove.solvers.projection.trust import Middles
 from meshmove.solvers.solution.remainder import remainder
 

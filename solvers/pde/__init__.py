@@ -1,13 +1,13 @@
 """Stating linear problems of second order: equation, domain, conditions."""
 
 from .conditions import Dirichlet, Interval, Neumann, Robin, TimeInterval
-from .corners_and_holes import Corner, Hole
 from .functions import NonlinearError, ProblemError
 from .linear import LinearPDE, several_of
 from .mesh_domain import MeshDomain
 from .statement import Statement
 from .terms import TERMS
 from .unit import BoundaryRows, InteriorRows, UnitProblem
+from .unit.corners_and_holes import Corner, Hole
 
 __all__ = [
     "TERMS",

@@ -17,9 +17,9 @@ import numpy as np
 from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import TERMS, LinearPDE, ProblemError
 
+from .features.singular import corner_features
 from .field import Expansion
 from .grids import fit
-from .singular import corner_features
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,7 +114,7 @@ class Projector:
 
     def functional(self, X: Array, g: Array) -> Array:
         """sum_i g_i phi(X_i) for all features phi."""
-        from .singular import Local
+        from .features.singular import Local
 
         splines = self._fit.field.splines
         assert splines is not None

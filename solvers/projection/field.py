@@ -11,9 +11,9 @@ import numpy as np
 from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde.terms import BASE, Along
 
-from .random_tanh import Tanh
-from .singular import Local
-from .splines import Splines
+from .features.random_tanh import Tanh
+from .features.singular import Local
+from .features.splines import Splines
 
 __all__ = ["Emission", "Expansion", "Field", "Sum", "Zero"]
 

@@ -20,12 +20,12 @@ from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import ProblemError, UnitProblem
 
 from .boundary_rows import Conditions, conditions
+from .features.random_tanh import Tanh
+from .features.singular import Local, corner_features, hole_features
+from .features.splines import Splines
 from .field import Emission, Expansion
 from .least_squares import Arrow, Columns
 from .quadrature import Quadrature, quadrature
-from .random_tanh import Tanh
-from .singular import Local, corner_features, hole_features
-from .splines import Splines
 from .trust import Middles, Told, told
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from scipy.sparse import csr_matrix, hstack
 
 from meshmove.geometry.arrays import Array, Ids
 
+from .features.splines import Splines
 from .quadrature import Quadrature
-from .splines import Splines
 
 __all__ = ["Arrow", "Columns"]
 

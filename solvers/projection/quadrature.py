@@ -19,7 +19,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.terms import BASE, Along
 
-from .splines import Splines
+from .features.splines import Splines
 
 __all__ = ["Quadrature", "inside_of", "quadrature"]
 

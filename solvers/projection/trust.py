@@ -29,10 +29,10 @@ from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.unit import InteriorRows
 
+from .features.random_tanh import Tanh
+from .features.singular import Local
 from .field import Emission, Field
 from .quadrature import Quadrature, inside_of
-from .random_tanh import Tanh
-from .singular import Local
 
 if TYPE_CHECKING:
     from .grids import Projection

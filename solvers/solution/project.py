@@ -9,9 +9,9 @@ from meshmove.geometry.given import count, number
 from meshmove.solvers.fem.jumping import solve_jumping
 from meshmove.solvers.pde import ProblemError, Statement, several_of
 from meshmove.solvers.projection.doubts import doubts
+from meshmove.solvers.projection.features.random_tanh import Tanh
 from meshmove.solvers.projection.field import Emission
 from meshmove.solvers.projection.grids import Feature, project_unit
-from meshmove.solvers.projection.random_tanh import Tanh
 
 from .solution import Solution
 

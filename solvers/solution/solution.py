@@ -134,6 +134,9 @@ class Solution:
         jets = self.jets(x, outside)
         if (1, 1) in self.pde.unit.along:
             mixed = jets[self.pde.unit.along.index((1, 1))]
+        elif callable(own := getattr(self.field, "mixed", None)):  # cells know it, also beside an interface
+            mixed = own(self.pde.unit.to_unit(x.reshape(2, -1))).reshape(x.shape[1:]) / self.pde.unit.half.prod()
+            mixed = np.where(np.isnan(jets[3]), np.nan, mixed)
         else:
             step = MIXED * self.pde.domain.boundary.extent
             shift = np.reshape([0.0, step], (2, *[1] * (x.ndim - 1)))

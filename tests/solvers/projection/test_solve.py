@@ -9,9 +9,9 @@ from meshmove.solvers.fem.published_problems import BENCHMARKS
 from meshmove.solvers.pde import Dirichlet, Interval, LinearPDE, Neumann, ProblemError, TimeInterval
 from meshmove.solvers.projection import Projector, Splines
 from meshmove.solvers.projection.boundary_rows import conditions
+from meshmove.solvers.projection.features.singular import corner_features
 from meshmove.solvers.projection.grids import fit
 from meshmove.solvers.projection.quadrature import quadrature
-from meshmove.solvers.projection.singular import corner_features
 
 
 def _points(pde, n=500):

@@ -11,8 +11,8 @@ from meshmove.geometry.domains import Domain
 from meshmove.geometry.domains.boundary import Boundary
 from meshmove.geometry.domains.pieces import Piece
 
-from .functions import Array
-from .unit_frame import UnitFrame
+from ..functions import Array
+from .frame import UnitFrame
 
 __all__ = ["lengths", "points_along", "scattered"]
 

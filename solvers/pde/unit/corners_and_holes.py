@@ -11,11 +11,11 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.domains.meshing.gmsh_engine import shells
 from meshmove.geometry.domains.meshing.sizes import joined_ends
 
-from .sides import DIRICHLET
+from ..sides import DIRICHLET
 
 if TYPE_CHECKING:
-    from .statement import Statement
-    from .unit_frame import UnitFrame
+    from ..statement import Statement
+    from .frame import UnitFrame
 
 __all__ = ["Corner", "Hole", "corners_of", "holes_of"]
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .functions import Array, ProblemError
-from .sides import DIRICHLET, ROBIN, VELOCITY
-from .terms import TERMS
+from ..functions import Array, ProblemError
+from ..sides import DIRICHLET, ROBIN, VELOCITY
+from ..terms import TERMS
 
 if TYPE_CHECKING:
-    from .statement import Statement
-    from .unit import UnitProblem
+    from ..statement import Statement
+    from .problem import UnitProblem
 
 __all__ = ["raster"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from meshmove.geometry.domains import Domain
 from meshmove.geometry.domains.boundary import as_points
 
-from .functions import Array
+from ..functions import Array
 
 __all__ = ["UnitFrame"]
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshmove.solvers.projection import Splines, Tanh
-from meshmove.solvers.projection.analytic import Analytic
+from meshmove.solvers.projection.features.analytic import Analytic
+from meshmove.solvers.projection.features.singular import Local
 from meshmove.solvers.projection.field import Expansion, Sum, Zero
-from meshmove.solvers.projection.singular import Local
 
 
 def assert_derivatives(jets, X, step=1e-5, tol=1e-6):

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from meshmove.geometry.arrays import Ids
 from meshmove.geometry.given import count
 
+from ..functions import Array, ProblemError, evaluate
+from ..sides import DIRICHLET, ROBIN, VELOCITY, Row
+from ..terms import Along
 from .corners_and_holes import Corner, Hole, corners_of, holes_of
-from .functions import Array, ProblemError, evaluate
+from .frame import UnitFrame
 from .picture import raster
 from .sampling import lengths, points_along, scattered
-from .sides import DIRICHLET, ROBIN, VELOCITY, Row
-from .terms import Along
-from .unit_frame import UnitFrame
 
 if TYPE_CHECKING:
-    from .statement import Statement
+    from ..statement import Statement
 
 __all__ = ["BoundaryRows", "InteriorRows", "UnitProblem"]
 
@@ -200,7 +200,7 @@ class UnitProblem(UnitFrame):
 
     # ---- the picture
     def raster(self, n: int) -> Array:
-        """Six channels (6, n, n) over [-1, 1]^2 that show the problem; see `meshmove.solvers.pde.picture.raster`."""
+        """Six channels (6, n, n) over [-1, 1]^2 that show the problem, see `meshmove.solvers.pde.unit.picture`."""
         return raster(self, n)
 
     # ---- the shape

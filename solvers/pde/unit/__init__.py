@@ -1,0 +1,5 @@
+"""A problem in the coordinates of the square [-1, 1]^2: rows at points, its picture, its corners and holes."""
+
+from .problem import BoundaryRows, InteriorRows, UnitProblem
+
+__all__ = ["BoundaryRows", "InteriorRows", "UnitProblem"]
