@@ -9,7 +9,7 @@ from meshmove.geometry.arrays import Array
 
 from .mesh import CellMesh
 
-__all__ = ["aspect_ratio", "cell_volumes", "corner_volumes", "scaled_jacobian", "vertex_volumes"]
+__all__ = ["aspect_ratio", "barycentric", "cell_volumes", "corner_volumes", "scaled_jacobian", "vertex_volumes"]
 
 
 def corner_volumes(mesh: CellMesh, points: Array | None = None) -> Array:
@@ -28,7 +28,7 @@ def corner_volumes(mesh: CellMesh, points: Array | None = None) -> Array:
 
 def simplex_volumes(points: Array, simplices: NDArray) -> Array:
     """Signed volumes of simplices (s, dim+1) with vertices in points (n, dim)."""
-    x = points.T[:, simplices.T]  # (dim, dim+1, s)
+    x = np.ascontiguousarray(points.T).take(simplices.T, axis=1)  # (dim, dim+1, s)
     e = x[:, 1:] - x[:, :1]
     if len(e) == 2:
         return 0.5 * (e[0, 0] * e[1, 1] - e[1, 0] * e[0, 1])
@@ -133,3 +133,26 @@ def vertex_volumes(mesh: CellMesh) -> Array:
         total += np.bincount(block.nodes.ravel(), np.repeat(share, block.kind.vertices), mesh.n_points)
         first += len(block)
     return total
+
+
+def barycentric(x: Array) -> tuple[Array, Array]:
+    """Gradients (dim, dim+1, s) of the barycentric coordinates, and the determinants of the edges from vertex 0 (s,),
+    of simplices with vertices x (dim, dim+1, s). Of flat ones the gradients are their cofactors.
+
+    >>> gradients, det = barycentric(np.array([[0.0, 2, 0], [0, 0, 1]])[:, :, None])
+    >>> gradients[:, :, 0].tolist(), det.tolist()
+    ([[-0.5, 0.5, 0.0], [-1.0, 0.0, 1.0]], [2.0])
+    """
+    e = x[:, 1:] - x[:, :1]
+    out = np.empty(x.shape)
+    if len(x) == 2:
+        out[0, 1], out[0, 2] = e[1, 1], -e[1, 0]
+        out[1, 1], out[1, 2] = -e[0, 1], e[0, 0]
+    else:
+        for k, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
+            out[:, k + 1] = np.cross(e[:, i], e[:, j], axis=0)
+    det = np.einsum("cs,cs->s", e[:, 0], out[:, 1])
+    out[:, 1:] /= np.where(det == 0, 1, det)
+    np.add.reduce(out[:, 1:], axis=1, out=out[:, 0])
+    np.negative(out[:, 0], out=out[:, 0])
+    return out, det

@@ -77,7 +77,9 @@ class Sides:
 
     def moved(self, points: Array) -> Sides:
         """The same with the original vertices at `points` (n, dim)."""
-        return replace(self, mesh=replace(self.mesh, points=points[self.vertex]))
+        out = replace(self, mesh=replace(self.mesh, points=points[self.vertex]))
+        out.__dict__.update({name: self.__dict__[name] for name in ("simplices", "home") if name in self.__dict__})
+        return out
 
     @property
     def whole(self) -> bool:
@@ -127,6 +129,15 @@ class Sides:
     def simplices(self) -> Ids:
         """The cells split into simplices, by their vertices (dim+1)."""
         return np.concatenate([b.nodes[:, b.kind.simplices].reshape(-1, self.mesh.dim + 1) for b in self.mesh.blocks])
+
+    @cached_property
+    def home(self) -> Places:
+        """Where vertices are that have not moved: any of the simplices around each of them, to begin a search from."""
+        v, s = self.mesh.dim + 1, len(self.vertex)
+        own, corner = np.zeros(s, np.int64), np.zeros(s, np.int64)
+        own[self.simplices.ravel()] = np.repeat(np.arange(len(self.simplices)), v)
+        corner[self.simplices.ravel()] = np.tile(np.arange(v), len(self.simplices))
+        return Places(own, self.simplices[own], np.eye(v)[corner], own[self._first])
 
     @cached_property
     def _locators(self) -> dict[int, tuple[Ids, PointLocator]]:

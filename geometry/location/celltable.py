@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +12,7 @@ from meshmove.geometry.arrays import Array, Ids
 
 from ..cells import CellKind
 from ..mesh import CellMesh
+from ..quality import barycentric
 from .boxtree import BoxTree, morton_codes
 from .inverse import closest_in_cell, reference_weights
 
@@ -42,6 +44,18 @@ class CellTable:
         self.simplicial = len(self.kinds) == 1 and self.kinds[0].is_simplex
         self._sort_cells(mesh)
         self._measure_cells()
+
+    def moved(self, points: Array) -> CellTable:
+        """The same cells with vertices at other points of the same box: their order and neighbours are kept."""
+        _ = self.neighbours  # found once, for all of them
+        other = copy(self)
+        other.__dict__.pop("boxes", None)
+        other.points = self.normalised(points)
+        other.centre = np.empty_like(self.centre)
+        for kind, rows in self.of_kind():
+            other.centre[rows] = sum(other.points[self.nodes[rows, v]] for v in range(kind.vertices)) / kind.vertices
+        other._measure_cells()
+        return other
 
     def normalised(self, points: Array) -> Array:
         """Coordinates (m, dim) in the table's units."""
@@ -78,6 +92,11 @@ class CellTable:
         """Facet functions of the cells: 1 + g.(x - centre), 1 at the centre and 0 on the facet's plane."""
         dim, p = self.dim, self.points
         n = len(self.nodes)
+        if self.simplicial:
+            x = np.ascontiguousarray(p.T).take(self.nodes.T, axis=1)
+            gradients, det = barycentric(x)
+            self._record(((dim + 1) * gradients).transpose(2, 1, 0), np.zeros(n), det == 0)
+            return
         slope, slack = np.zeros((n, self.width, dim)), np.zeros(n)
         flat = np.zeros(n, bool)
         for kind, rows in self.of_kind():
@@ -98,6 +117,11 @@ class CellTable:
                     for corner in x:
                         warp = np.maximum(warp, np.abs(1 + ((corner - centre) * g).sum(1)))
             slack[rows], flat[rows] = warp, broken
+        self._record(slope, slack, flat)
+
+    def _record(self, slope: Array, slack: Array, flat: NDArray[np.bool_]) -> None:
+        """Write down slopes (n, f, dim), the warp (n,) of curved facets, and which cells are flat."""
+        n = len(slope)
         tiny = self.rounding * np.sqrt((slope**2).sum(2).max(1)) + 1e-15
         # a flat cell contains nothing: no facet function reaches 2
         allowed = np.where(flat, -2, slack + tiny)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,6 +76,13 @@ class PointLocator:
             raise InvalidMeshError(f"Expected finite coordinates (got NaN or infinity at points {first_ids(bad)})")
         self.mesh = mesh
         self._table = CellTable(mesh)
+
+    def moved(self, points: Array) -> PointLocator:
+        """A locator of the same cells with vertices at `points` (n, dim), in or about the box that they were in."""
+        other = copy(self)
+        other.__dict__.pop("_outline", None)
+        other.mesh, other._table = self.mesh.moved(points), self._table.moved(points)
+        return other
 
     def find(self, points: ArrayLike, guess: ArrayLike | None = None) -> Location:
         """Locate points.

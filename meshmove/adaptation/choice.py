@@ -44,7 +44,8 @@ class Chosen:
 class Trials:
     """Trial moves for candidate monitors, each starting from the best mesh so far.
 
-    `problem(density, start, effort, predict)` states the problem of one candidate.
+    `problem(density, start, effort, predict)` states the problem of one candidate. `thorough`: the mover where `mover`
+    has gained nothing, if there is to be another one.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class Trials:
         mover: Mover,
         start: Array,
         effort: float,
+        thorough: Mover | None = None,
     ) -> None:
+        self.thorough = thorough
         self._indicator, self._mesh, self._locator, self._predict = indicator, mesh, locator, predict
         self._problem, self._mover, self._start, self._effort = problem, mover, start, effort
         self.huge = mesh.n_points > HUGE
@@ -70,11 +73,12 @@ class Trials:
         """The predicted error of the mesh as it is."""
         return self._predict.rest
 
-    def trial(self, monitor: Monitor) -> float:
+    def trial(self, monitor: Monitor, mover: Mover | None = None) -> float:
         values = monitor.values(self._mesh, self._indicator, self._smooth)
         density = NodalDensity(values, self._locator)
         start = self._start if self.best is None or self.best.move is None else self.best.move.points
-        move = moved_by(self._mover, self._problem(density, start, self._trial_effort, self._predict))
+        problem = self._problem(density, start, self._trial_effort, self._predict)
+        move = moved_by(mover or self._mover, problem)
         error = self._predict(move.points)
         if self.best is None or error < self.best.error:
             self.best = Chosen(monitor, density, values, move, error)
@@ -149,7 +153,10 @@ def transport(monitor: Monitor, trials: Trials) -> Chosen:
     Huge meshes get one.
     """
     for intensity in TRANSPORT[:1] if trials.huge else TRANSPORT:
-        error = trials.trial(replace(monitor, intensity=intensity))
+        asked = replace(monitor, intensity=intensity)
+        error = trials.trial(asked)
+        if error >= trials.rest and trials.thorough is not None:
+            error = trials.trial(asked, trials.thorough)
         if error >= trials.rest:
             break
     return trials.or_rest()

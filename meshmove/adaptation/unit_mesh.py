@@ -188,8 +188,13 @@ class Stage:
             why = f"the field is {what}: nothing to gain"
             return self._rest(density, np.ones(len(indicator)), monitor.kind, why, mover, effort)
         if monitor.intensity is None:
-            carrier = mover.transport if isinstance(mover, Align) else mover
-            trials = Trials(indicator, self.current, locator, predict, self.problem, carrier, self.start, effort)
+            carrier, thorough = mover, None
+            if isinstance(mover, Align):  # a mesh that has moved before has been carried already
+                carrier, moved = mover.carrier, not np.array_equal(self.start, self.base.points)
+                thorough = None if moved else mover.transport
+            trials = Trials(
+                indicator, self.current, locator, predict, self.problem, carrier, self.start, effort, thorough
+            )
             if isinstance(mover, Align) or (aligned and fields.degree == 1 and _aligns(mover, self.base)):
                 distortion = mover.distortion if isinstance(mover, Align) else SHAPES
                 both = both_norms(predict, self.base, self.facets, self.slide, self.current.points, distortion)

@@ -39,7 +39,7 @@ class Averaging:
         self.sides, self.dim, self.n_points = sides, mesh.dim, mesh.n_points
         self._nodes = np.ascontiguousarray(mesh.corners[0].T)  # (dim+1, m)
         self._every = self._nodes.ravel()
-        x = mesh.points.T[:, self._nodes]
+        x = np.ascontiguousarray(mesh.points.T).take(self._nodes, axis=1)
         edges = x[:, 1:] - x[:, :1]  # (dim, k, m)
         self._cofactors, volume = _cofactors(edges)
         self._sign = np.sign(volume)
@@ -54,7 +54,7 @@ class Averaging:
 
     def gradient(self, values: ArrayLike) -> Array:
         """(dim, s) of values (s,) at the vertices of the cut mesh."""
-        u = np.asarray(values, float)[self._nodes]
+        u = np.asarray(values, float).take(self._nodes)
         rise = (u[1:] - u[0]) * self._sign
         flux = np.einsum("ckm,km->cm", self._cofactors, rise)
         return np.stack([

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meshmove.geometry import Location, MonitorError, PointLocator
-from meshmove.geometry.arrays import Array
+from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.errors import first_ids
+from meshmove.geometry.quality import barycentric
 from meshmove.options import called
 
 __all__ = ["CallableDensity", "NodalDensity"]
@@ -109,25 +109,32 @@ class NodalDensity:
         One value a vertex of the locator's mesh.
     locator
         Of a mesh of simplices (see `CellMesh.simplicial`).
+    near
+        Its cells (m,) near which the first m points are, where that is known.
     """
 
-    def __init__(self, values: Array, locator: PointLocator) -> None:
+    def __init__(self, values: Array, locator: PointLocator, near: Ids | None = None) -> None:
         bad = np.flatnonzero(~((values > 0) & np.isfinite(values)))
         if len(bad):
             raise MonitorError(f"Expected positive, finite monitor values (got others at vertices {first_ids(bad)})")
         self._values, self._locator = values, locator
-        self._guess: dict[int, NDArray[np.int64]] = {}
-        simplices, _ = locator.mesh.corners
-        x, u = locator.mesh.points[simplices], values[simplices]
-        edges, rise = x[:, 1:] - x[:, :1], u[:, 1:] - u[:, :1]
-        self._slope = np.linalg.solve(edges, rise[:, :, None])[:, :, 0].T
+        self._guess: dict[int, Ids] = {} if near is None else {len(near): near}
+        simplices = locator.mesh.corners[0].T
+        x = np.ascontiguousarray(locator.mesh.points.T).take(simplices, axis=1)
+        self._slope = np.einsum("cvs,vs->cs", barycentric(x)[0], values.take(simplices))
 
     def value(self, x: Array) -> Array:
         return self._find(x).interpolate(self._values)
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
         where = self._find(x)
-        return where.interpolate(self._values), self._slope[:, where.cells]
+        return where.interpolate(self._values), self._slope.take(where.cells, axis=1)
+
+    def clusters(self, x: Array) -> Array:
+        """Values (m, q) at points (dim, m, q) of which each row of q are close together."""
+        near = self._locator.find(x.mean(axis=2)).cells
+        where = self._locator.follow(x.reshape(len(x), -1), np.repeat(near, x.shape[2]))
+        return where.interpolate(self._values).reshape(x.shape[1:])
 
     def _find(self, x: Array) -> Location:
         guess = self._guess.get(x.shape[1])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellBlock, PointLocator, Sides
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.quality import barycentric
 from meshmove.geometry.sides import Places
 
 from .cubic import as_components
@@ -32,16 +33,17 @@ class NodalHessians:
         Of the uncut mesh, split into simplices.
     hessians
         (f, dim, dim, s), symmetric, at the vertices of the cut mesh.
+    near
+        Places near which the vertices are, where that is known.
     """
 
-    def __init__(self, sides: Sides, locator: PointLocator, hessians: Array) -> None:
+    def __init__(self, sides: Sides, locator: PointLocator, hessians: Array, near: Places | None = None) -> None:
         self._sides, self._locator = sides, locator
         self._components = self._independent(hessians)
-        self._places: Places | None = None
+        self._places = near
         corner = sides.simplices.T
-        x, h = sides.mesh.points.T[:, corner], self._components[:, :, corner]
-        edges, rise = (x[:, 1:] - x[:, :1]).T, h[:, :, 1:] - h[:, :, :1]  # (m, k, dim), (f, p, k, m)
-        self._slope = np.einsum("mck,fpkm->fpcm", np.linalg.inv(edges), rise)
+        gradients = barycentric(np.ascontiguousarray(sides.mesh.points.T).take(corner, axis=1))[0]
+        self._slope = np.einsum("cvm,fpvm->fpcm", gradients, self._components.take(corner, axis=2))
 
     @staticmethod
     def _independent(derivatives: Array) -> Array:

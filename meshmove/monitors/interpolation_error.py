@@ -29,7 +29,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.cells import CellKind
 from meshmove.geometry.errors import first_ids
 
-__all__ = ["hessian_norm", "interpolation_error"]
+__all__ = ["checked_hessians", "hessian_norm", "interpolation_error"]
 
 
 #: cells times quadrature points that are worked on at a time
@@ -161,6 +161,14 @@ def _volume(vertices: Array, slopes: Array) -> Array:
     if len(j) == 2:
         return np.abs(j[0, 0] * j[1, 1] - j[0, 1] * j[1, 0])
     return np.abs(np.einsum("aqm,aqm->qm", j[:, 0], np.cross(j[:, 1], j[:, 2], axis=0)))
+
+
+def checked_hessians(mesh: CellMesh, hessian: ArrayLike, points: ArrayLike | None) -> tuple[Array, Array]:
+    """Hessians (dim, dim, n) at the vertices, and their positions (n, dim), as `interpolation_error` takes them."""
+    h = np.asarray(hessian, float)
+    x = mesh.points if points is None else np.asarray(points, float)
+    _checked(mesh, h, x, False)
+    return h, x
 
 
 def _checked(mesh: CellMesh, h: Array, x: Array, cellwise: bool | None) -> bool:

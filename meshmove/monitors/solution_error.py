@@ -16,13 +16,15 @@ on to fall while the solution gets worse, and little enough to accept the sliver
 from __future__ import annotations
 
 from itertools import combinations
+from math import factorial
 
 import numpy as np
 
-from meshmove.geometry import CellBlock, CellMesh
+from meshmove.geometry import CellBlock, CellMesh, quality
 from meshmove.geometry.arrays import Array
 
-from .interpolation_error import interpolation_error
+from .closed_form import CHUNK, ClosedForm
+from .interpolation_error import checked_hessians, interpolation_error
 from .isoparametric import Isoparametric, second_moments
 
 __all__ = ["barycentric", "dual_error", "moments_error", "solution_error", "unit_dual"]
@@ -41,24 +43,40 @@ def solution_error(mesh: CellMesh, hessian: Array, points: Array | None = None) 
     >>> solution_error(mesh, np.zeros((2, 2, 3)))
     0.0
     """
-    direct, _ = interpolation_error(mesh, hessian, points, cellwise=False)
-    return float(direct ** (1 - DUAL) * dual_error(mesh, hessian, points) ** DUAL)
+    if all(b.kind.is_simplex for b in mesh.blocks):
+        h, x = checked_hessians(mesh, hessian, points)
+        parts = np.array([_on_simplices(b, x.T, h) for b in mesh.blocks])
+        direct, dual = np.sqrt(parts.sum(axis=0))
+    else:
+        direct, dual = interpolation_error(mesh, hessian, points, cellwise=False)[0], dual_error(mesh, hessian, points)
+    return float(direct ** (1 - DUAL) * dual**DUAL)
 
 
 def dual_error(mesh: CellMesh, hessian: Array, points: Array | None = None) -> float:
     """eta of the module's text."""
     x = (mesh.points if points is None else points).T
-    parts = [_on_simplices if b.kind.is_simplex else _by_quadrature for b in mesh.blocks]
-    return float(np.sqrt(sum(part(b, x, hessian) for part, b in zip(parts, mesh.blocks, strict=True))))
+    squares = [
+        _on_simplices(b, x, hessian)[1] if b.kind.is_simplex else _by_quadrature(b, x, hessian) for b in mesh.blocks
+    ]
+    return float(np.sqrt(sum(squares)))
 
 
-def _on_simplices(block: CellBlock, points: Array, hessian: Array) -> float:
-    x = points[:, block.nodes.T]  # (dim, dim+1, s)
-    x = x - x.mean(axis=1, keepdims=True)
-    gradients, volume = barycentric(x)
-    dual = unit_dual(x, gradients)
-    primal = np.mean([_mean_square(x, gradients, hessian[:, :, nodes]) for nodes in block.nodes.T], axis=0)
-    return float((volume * primal * dual).sum())
+def _on_simplices(block: CellBlock, points: Array, hessian: Array) -> tuple[float, float]:
+    """Squares of the interpolation error and of eta, for points (dim, n) and Hessians (dim, dim, n)."""
+    d = len(points)
+    form, points = ClosedForm.of(d), np.ascontiguousarray(points)
+    h = np.stack([hessian[a, b] for a in range(d) for b in range(a, d)])
+    mean, plain = 1 / (4 * (d + 1) * (d + 2)), factorial(d) / factorial(d + 4) / (2 * (d + 1))
+    direct = dual = 0.0
+    for first in range(0, len(block), CHUNK):
+        nodes = block.nodes[first : first + CHUNK].T
+        x = points.take(nodes, axis=1)
+        gradients, volume = barycentric(x)
+        cells = form.at(x, gradients)
+        bends = cells.bends(h.take(nodes, axis=1))
+        direct += float(volume @ cells.plain_squares(bends))
+        dual += float(volume @ (cells.squares(bends) * cells.squares(cells.lengths)))
+    return plain * direct, mean * mean / (d + 1) * dual
 
 
 def _by_quadrature(block: CellBlock, points: Array, hessian: Array) -> float:
@@ -112,13 +130,5 @@ def _mean_square(x: Array, gradients: Array, h: Array) -> Array:
 
 def barycentric(x: Array) -> tuple[Array, Array]:
     """Gradients (dim, dim+1, s) of the barycentric coordinates, and volumes (s,), of simplices (dim, dim+1, s)."""
-    e = x[:, 1:] - x[:, :1]
-    if len(x) == 2:
-        det = e[0, 0] * e[1, 1] - e[1, 0] * e[0, 1]
-        cofactor = np.stack([[e[1, 1], -e[1, 0]], [-e[0, 1], e[0, 0]]])
-    else:
-        pairs = ((1, 2), (2, 0), (0, 1))
-        cofactor = np.stack([np.cross(e[:, i], e[:, j], axis=0) for i, j in pairs], axis=1)
-        det = (e[:, 0] * cofactor[:, 0]).sum(axis=0)
-    inner = cofactor / np.where(det == 0, 1, det)
-    return np.concatenate([-inner.sum(axis=1, keepdims=True), inner], axis=1), np.abs(det) / (2 if len(x) == 2 else 6)
+    gradients, det = quality.barycentric(x)
+    return gradients, np.abs(det) / factorial(len(x))

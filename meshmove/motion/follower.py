@@ -101,6 +101,8 @@ class Follower:
         self.align = align and mover is None and all(b.kind.is_simplex for b in stage.base.blocks)
         self._sides = Sides.of(stage.base, stage.facets)
         self._smooth = smoother(stage.base)
+        self._locator = PointLocator(stage.base.simplicial())
+        _ = self._sides.home  # what does not change with the points is found once
         self.target = Target(stage, "vertices" if isinstance(monitor, Monitor) else "interior", mover, effort)
 
     def first(self) -> State:
@@ -166,10 +168,10 @@ class Follower:
         hessians = _hessians(derivatives, values)
         if not len(hessians):
             return self.target.rest()
-        locator = PointLocator(mesh.simplicial())
+        locator = self._locator.moved(points)
         m = self.monitor.values(mesh, self.monitor.indicator(derivatives, values), self._smooth)
-        density = NodalDensity(m, locator)
-        bent = NodalHessians(sides, locator, hessians) if self.align and align else None
+        density = NodalDensity(m, locator, sides.home.cells)
+        bent = NodalHessians(sides, locator, hessians, sides.home) if self.align and align else None
         return self._gone(density, bent, points, place)
 
     def _gone(self, density: Any, hessians: Any, points: Array, place: Place | None) -> Place:

@@ -43,7 +43,9 @@ class Align:
     Parameters
     ----------
     transport
-        The mover to the monitor.
+        The mover to the monitor, where there is nothing to align with.
+    carrier
+        The one that goes before the descent.
     steps
         Of the descent, at effort 1.
     distortion
@@ -51,6 +53,7 @@ class Align:
     """
 
     transport: Mover = field(default_factory=lambda: MongeAmpere(distortion=0.05))
+    carrier: Mover = field(default_factory=lambda: MongeAmpere(distortion=0.05, rough=True))
     steps: int = 60
     distortion: float = 0.01
     name: str = "alignment"

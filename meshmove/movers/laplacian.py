@@ -13,7 +13,7 @@ from scipy.sparse.linalg import cg, splu
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
-from meshmove.geometry.quality import simplex_volumes
+from meshmove.geometry.quality import barycentric, simplex_volumes
 
 __all__ = ["Inverse", "assemble", "corner_weights", "inverse", "per_component", "simplex_gradients", "stiffness"]
 
@@ -34,10 +34,8 @@ def corner_weights(mesh: CellMesh) -> Array:
 
 def simplex_gradients(points: Array, simplices: NDArray[np.int64]) -> Array:
     """Gradients (dim+1, dim, s) of the barycentric coordinates."""
-    x = points[simplices]
-    inverse = np.linalg.inv(x[:, 1:] - x[:, :1])  # (s, c, k): column k is the gradient of coordinate k+1
-    rest = np.moveaxis(inverse, (2, 1, 0), (0, 1, 2))
-    return np.concatenate([-rest.sum(0, keepdims=True), rest])
+    x = np.ascontiguousarray(points.T).take(simplices.T, axis=1)
+    return barycentric(x)[0].swapaxes(0, 1)
 
 
 def stiffness(mesh: CellMesh, weight: Array | float = 1.0) -> tuple[csr_matrix, Array]:

@@ -33,6 +33,8 @@ HARD, STALLED = 0.2, 0.45
 #: powers of the monitor on the way to it, and descent steps for each
 POWERS = (0.5, 0.75)
 STEPS = 18
+#: or relaxation steps for each
+CLIMBING = 20
 #: up to so many steps the Laplacian at hand is a better bargain than a factorisation
 CHEAP = 7
 #: what a factorisation costs, in steps; and below this length of a step another one is worth that
@@ -98,6 +100,9 @@ class MongeAmpere:
         Weight epsilon of the distortion term: larger keeps cells closer to their shape, at a larger imbalance.
     steps
         Descent steps at effort 1.
+    rough
+        For what goes on by itself from where this leads: done where the relaxation has converged, and where it stalls
+        the powers of the monitor are relaxed, too, instead of descended to.
 
     Raises
     ------
@@ -108,6 +113,7 @@ class MongeAmpere:
     distortion: float = 0.002
     steps: int = 60
     name: str = "monge-ampere"
+    rough: bool = False
 
     def __post_init__(self) -> None:
         number(self.distortion, "a distortion of at least 0", open_low=False)
@@ -209,20 +215,23 @@ class _Run:
             text = "the relaxation left inverted cells that could not be untangled; went on from rest"
             warnings.append(Outcome.NOT_UNTANGLED.told(text))
         self.consider(points)
-        self.descend(points, self.hard)
+        if self.hard or not self.mover.rough:
+            self.descend(points, self.hard)
         return Move(self.best, self.iterations, tuple(warnings), judged=True)
 
     def relaxed(self) -> Array | None:
         """Valid positions after relaxation; None where it stalls."""
-        points, ratio = self._relax(self.full, 25)
+        points, ratio = self._relax(self.full, 25, self.problem.start)
         self.hard = bool(ratio > HARD)
         rest = np.array_equal(self.problem.start, self.slide.origin) and self.pace.exact
         return self.untangled(points, self.full) if ratio < (STALLED if rest else HARD) else None
 
     def continued(self) -> Array | None:
         """The same by way of powers of the monitor: relaxation for its square root, then descent of E up to it."""
+        if self.mover.rough:
+            return self.climbed()
         gentle = self.functional(power=POWERS[0])
-        points = self.untangled(self._relax(gentle, 12)[0], gentle)
+        points = self.untangled(self._relax(gentle, 12, self.problem.start)[0], gentle)
         if points is None:
             return None
         for power in POWERS:
@@ -233,8 +242,19 @@ class _Run:
                 budget -= spent
         return points
 
-    def _relax(self, functional: Functional, steps: int) -> tuple[Array, float]:
-        out = relax(functional, self.forces, self.lift.solve, self.slide, self.problem.start, steps=steps)
+    def climbed(self) -> Array | None:
+        """Relaxation for rising powers of the monitor, as far as there are valid positions."""
+        reached, points = None, self.problem.start
+        for power in (*POWERS, 1.0):
+            functional = self.functional(power) if power < 1 else self.full
+            found = self.untangled(self._relax(functional, CLIMBING, points)[0], functional)
+            if found is None:
+                break
+            reached = points = found
+        return reached
+
+    def _relax(self, functional: Functional, steps: int, start: Array) -> tuple[Array, float]:
+        out = relax(functional, self.forces, self.lift.solve, self.slide, start, steps=steps)
         self.iterations += out.iterations
         return out.points, out.residual / max(out.initial, 1e-300)
 

@@ -14,6 +14,7 @@ from meshmove.geometry import CellMesh, Validity
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
 from meshmove.geometry.sliding import Facets, Slide
+from meshmove.monitors import NodalDensity
 
 from .density import Density
 from .imbalance import cell_mass, spread
@@ -122,7 +123,8 @@ class Problem:
 
     def mass(self, points: Array) -> Array:
         """Monitor mass (n_cells,) of the cells."""
-        return cell_mass(self.mesh, points, self.density.value)
+        clusters = self.density.clusters if isinstance(self.density, NodalDensity) else None
+        return cell_mass(self.mesh, points, self.density.value, clusters=clusters)
 
     @cached_property
     def volume(self) -> Array:

@@ -35,9 +35,9 @@ from numpy.typing import NDArray
 from meshmove.geometry import CellKind, CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Shells
+from meshmove.monitors.closed_form import CHUNK, ClosedForm
 from meshmove.monitors.isoparametric import Isoparametric, add_at_vertices
 
-from .closed_form import ClosedForm
 from .distortion import Distortion
 from .hessians import Hessians
 from .rules import cross
@@ -47,8 +47,6 @@ __all__ = ["Alignment"]
 
 #: J below this share of its value at rest is zero
 NOTHING = 1e-16
-#: cells that are worked on at a time, so that their arrays stay in the cache
-CHUNK = 1_000
 
 
 class Alignment(Distortion):
@@ -83,7 +81,7 @@ class Alignment(Distortion):
         self._rules = [] if simplices else [(self._rule(b.kind), np.ascontiguousarray(b.nodes.T)) for b in blocks]
         if simplices:  # (dim+1, s) among the cut mesh's vertices
             self._corner = np.ascontiguousarray(np.concatenate([b.nodes for b in blocks]).T)
-        self._form = ClosedForm(d)
+        self._form = ClosedForm.of(d)
         self._factor = 1 / (4 * (d + 1) ** 2 * (d + 2) * (2 if d == 2 else 6))
         self._whole = float(self.volume.sum())
         self._see(hessians, rest)
@@ -103,7 +101,7 @@ class Alignment(Distortion):
         A single field is not taken relative to `rest`: that adds a constant to F, and would cost an evaluation.
         """
         other = copy(self)
-        if len(hessians.value(rest)) > 1:
+        if hessians.fields > 1:
             other._see(hessians, rest)
         else:
             other._hessians, other._fields, other._scale = hessians, np.zeros(1, np.int64), np.ones(1)
@@ -121,9 +119,10 @@ class Alignment(Distortion):
             return np.full(len(values), np.inf)
         out = np.zeros(len(values))
         for part in _chunks(len(det)):
-            cells = self._form.of(self._x[:, :, part], cof[:, :, part])
+            cells = self._form.at(self._x[:, :, part], cof[:, :, part])
             for f, h in enumerate(values):
-                out[f] += (cells.squares(h.take(self._corner[:, part], axis=1)) / det[part]).sum()
+                bends = cells.bends(h.take(self._corner[:, part], axis=1))
+                out[f] += (cells.squares(bends) / det[part]).sum()
         return self._factor * out
 
     @property
@@ -199,7 +198,7 @@ class Alignment(Distortion):
         by_vertex, to_size, to_hessian = np.zeros(force.shape), np.empty(len(det)), np.zeros(values.shape)
         size, total = np.abs(det), NOTHING * len(self._fields)
         for part in _chunks(len(det)):
-            cells, corner = self._form.of(self._x[:, :, part], cof[:, :, part]), self._corner[:, part]
+            cells, corner = self._form.at(self._x[:, :, part], cof[:, :, part]), self._corner[:, part]
             by_cofactor, share = np.zeros(cof[:, :, part].shape), np.zeros(corner.shape[1])
             for f in self._fields:
                 weight = self._factor / self._scale[f] / size[part]

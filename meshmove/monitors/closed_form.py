@@ -1,7 +1,8 @@
 r"""The predicted H1 error on triangles and tetrahedra in closed form, and its slopes.
 
-With the edges y_k from vertex i to j, the vectors A_i and the cofactors C_i = det grad N_i, the squares of `alignment`
-are a quadratic form of the numbers q_k = y_k^T H y_k alone,
+The linear interpolant of a quadratic field with Hessian H errs by -1/4 N^T D N on a simplex, with D_ij = q_k =
+y_k^T H y_k of the edge y_k from vertex i to j. With A = D grad N and the cofactors C_i = det grad N_i, what the
+integral of the squared gradient consists of is a quadratic form of these numbers alone,
 
 .. math::
     \det{}^2 \Bigl( \sum_i |A_i|^2 + |\sum_i A_i|^2 \Bigr) = \sum_{kl} M_{kl} \, q_k q_l,
@@ -14,13 +15,18 @@ these small matrices have entries, however the formula is differentiated.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import combinations
 
 import numpy as np
 
 from meshmove.geometry.arrays import Array
 
-__all__ = ["ClosedForm"]
+__all__ = ["CHUNK", "ClosedForm"]
+
+
+#: cells that are best worked on at a time, so that their arrays stay in the cache
+CHUNK = 1_000
 
 
 class ClosedForm:
@@ -34,6 +40,8 @@ class ClosedForm:
         v = dim + 1
         pairs = list(combinations(range(v), 2))
         self._first, self._last = np.array(pairs).T
+        edges = list(enumerate(pairs))
+        self.opposite = [(k, l) for (k, a), (l, b) in combinations(edges, 2) if not set(a) & set(b)]
         self._rows, self._columns = np.array([(a, b) for a in range(dim) for b in range(a, dim)]).T
         self._twice = np.where(self._rows == self._columns, 1.0, 2.0)[:, None, None]
         self._full = np.zeros((dim, dim), np.int64)  # of the components of a symmetric matrix
@@ -47,7 +55,13 @@ class ClosedForm:
         self._from = unit[:, self._first]  # (v, e)
         self._to = unit[:, self._last]
 
-    def of(self, x: Array, cofactors: Array) -> Cells:
+    @classmethod
+    @cache
+    def of(cls, dim: int) -> ClosedForm:
+        """One for each dimension."""
+        return cls(dim)
+
+    def at(self, x: Array, cofactors: Array) -> Cells:
         return Cells(self, x, cofactors)
 
 
@@ -64,10 +78,27 @@ class Cells:
         e = len(stiff)
         self._matrix = (form._table @ stiff).reshape(e, e, -1)
 
-    def squares(self, h: Array) -> Array:
-        """det^2 (sum |A_i|^2 + |sum A_i|^2) (s,)"""
-        q = np.einsum("pks,pvs->kvs", self._bend, h)
+    def bends(self, h: Array) -> Array:
+        """q (e, v, s)"""
+        return np.einsum("pks,pvs->kvs", self._bend, h)
+
+    @property
+    def lengths(self) -> Array:
+        """q (e, 1, s) of the unit Hessian: squared lengths of the edges."""
+        return np.einsum("cks,cks->ks", self._edge, self._edge)[:, None]
+
+    def squares(self, q: Array) -> Array:
+        """det^2 (sum |A_i|^2 + |sum A_i|^2) (s,) of `bends`."""
         return np.einsum("kvs,kvs->s", q, np.einsum("kls,lvs->kvs", self._matrix, q))
+
+    def plain_squares(self, q: Array) -> Array:
+        """(sum q_k)^2 + sum q_k^2 - sum q_k q_l, the last over pairs of edges without a common vertex (s,): moments of
+        the barycentric coordinates, the integral of the squared error itself but for a factor."""
+        whole = np.add.reduce(q)
+        total = np.einsum("vs,vs->s", whole, whole) + np.einsum("kvs,kvs->s", q, q)
+        for k, l in self._form.opposite:
+            total -= np.einsum("vs,vs->s", q[k], q[l])
+        return total
 
     def slopes(self, h: Array, weight: Array, by_vertex: Array, by_cofactor: Array) -> tuple[Array, Array]:
         """The squares, and the slopes of their sum with weights (s,) by the Hessians (p, v, s).
@@ -76,7 +107,7 @@ class Cells:
         last two arguments.
         """
         form, y = self._form, self._edge
-        q = np.einsum("pks,pvs->kvs", self._bend, h)
+        q = self.bends(h)
         by_q = np.einsum("kls,lvs->kvs", self._matrix, q)
         squares = np.einsum("kvs,kvs->s", q, by_q)
         by_q *= 2 * weight
