@@ -9,7 +9,7 @@ from benchmarks.harness import Rows, main, row
 import numpy as np  # isort: skip
 
 import meshmove
-from meshmove.adaptation.resolution import cell_to_feature
+from meshmove.adaptation.judging.resolution import cell_to_feature
 from meshmove.meshes.source import Source
 from meshmove.monitors import Recovery
 from meshmove.solvers.fem.manufactured import PROBLEMS

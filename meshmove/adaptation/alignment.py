@@ -11,8 +11,8 @@ from meshmove.monitors import NodalThirds
 from meshmove.movers import Alignment, Mover, Problem, QuadraticAlignment, moved_by
 
 from .choice import Chosen
-from .galerkin import Galerkin
-from .prediction import BothNorms, Predicts
+from .judging.galerkin import Galerkin
+from .judging.prediction import BothNorms, Predicts
 
 __all__ = ["aligned_from", "both_norms"]
 

@@ -11,7 +11,7 @@ from meshmove.monitors import Monitor, NodalDensity, optimal_exponent
 from meshmove.monitors.monitor import smoother
 from meshmove.movers import Move, Mover, Problem, moved_by
 
-from .prediction import Predictor, Predicts
+from .judging.prediction import Predictor, Predicts
 
 __all__ = ["Chosen", "Predictor", "Trials", "choose", "transport"]
 

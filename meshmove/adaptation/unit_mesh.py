@@ -30,9 +30,9 @@ from meshmove.outcomes import Outcome
 
 from .alignment import aligned_from, both_norms
 from .choice import Chosen, Trials, choose, transport
-from .own_hessian import OwnHessian
-from .prediction import BothNorms, Predictor, Predicts, SharpPredictor
-from .resolution import unresolved
+from .judging.own_hessian import OwnHessian
+from .judging.prediction import BothNorms, Predictor, Predicts, SharpPredictor
+from .judging.resolution import unresolved
 
 __all__ = ["Result", "Stage"]
 

@@ -5,7 +5,7 @@ import pytest
 import skfem
 
 import meshmove
-from meshmove.adaptation.galerkin import Galerkin
+from meshmove.adaptation.judging.galerkin import Galerkin
 from meshmove.geometry import CellBlock, CellMesh, PointLocator, Sides, facets_of, kind_of
 from meshmove.meshes.source import Source
 from meshmove.monitors import NodalHessians

@@ -9,7 +9,7 @@ from skfem.helpers import dot, grad
 from skfem.models.poisson import laplace, unit_load
 
 from meshmove import GoalError, adapt, adapt_loop
-from meshmove.adaptation.prediction import weighted
+from meshmove.adaptation.judging.prediction import weighted
 
 
 @skfem.Functional

@@ -6,7 +6,7 @@ import skfem
 
 import meshmove
 from meshmove import Outcome
-from meshmove.adaptation.resolution import cell_to_feature
+from meshmove.adaptation.judging.resolution import cell_to_feature
 from meshmove.geometry import CellMesh
 from meshmove.monitors import Recovery
 from tests.shapes import box, centres

@@ -17,7 +17,7 @@ from meshmove.monitors import (
     solution_error,
     third_derivatives,
 )
-from meshmove.monitors.fine import FineRecovery
+from meshmove.monitors.quadratic import FineRecovery
 from meshmove.monitors.sampled import SampledHessians
 from meshmove.monitors.solution_error import moments_error
 from meshmove.monitors.standard import Standard

@@ -5,7 +5,7 @@ import pytest
 
 from meshmove.geometry import CellMesh, Sides
 from meshmove.geometry.refine import edges_of
-from meshmove.monitors.fine import FineRecovery
+from meshmove.monitors.quadratic import FineRecovery
 from tests.shapes import box, centres
 
 
