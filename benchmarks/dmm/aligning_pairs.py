@@ -1,0 +1,66 @@
+"""The network that aligns on the held-out suite: predicted errors against the classical default, and inverted cells.
+
+Five hundred meshes, those of them that have triangles only; the fields are the logarithms of the suite's monitors. Then
+every such mesh, made smaller, with many fields through the network alone, as one batch: no judge, only the guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.harness import Rows, main, row
+
+import numpy as np  # isort: skip
+import torch
+
+from benchmarks.dmm.aligning import heldout
+from benchmarks.dmm.heldout import CASES, SUITE, plan
+from benchmarks.dmm.heldout_meshes import MESHES
+from benchmarks.dmm.heldout_monitors import MONITORS
+from meshmove.geometry import inverted_cells
+from meshmove.neural import Aligner, FieldBatch
+from meshmove.neural.aligning.fields import Part
+
+torch.set_num_threads(1)
+BY_DEFAULT = False  #: half an hour on a core of its own
+#: fields that a mesh meets, nodes of a mesh
+FIELDS, NODES = 24, 300
+
+
+def moved(model: Aligner, seed: int) -> tuple[int, int, int]:
+    """Pairs, inverted cells, and moves of which a round was cut by more than half, of the mesh of case `seed`."""
+    p = plan(seed)
+    mesh = MESHES[p.dim][p.shape](np.random.default_rng([SUITE, seed, 2]), NODES)
+    if any(b.kind.name != "triangle" for b in mesh.blocks):
+        return 0, 0, 0
+    part, fields = Part.of(mesh), []
+    for k in range(FIELDS):
+        rng = np.random.default_rng([SUITE, seed, 4, k])
+        width = 2 * mesh.n_points**-0.5 * rng.uniform(0.9, 4.0)
+        form = MONITORS[rng.choice(list(MONITORS))](rng, 2, width, float(np.exp(rng.uniform(np.log(3), np.log(60)))))
+        fields.append(np.log(form(2 * part.mesh.points.T)))
+    batch = FieldBatch([part] * FIELDS)
+    with torch.no_grad():
+        rounds = model(batch.batch, batch.hessians(batch.joined(fields)))
+    positions = rounds[-1][0].double().split(batch.sizes)
+    wrong = sum(len(inverted_cells(part.mesh, x.numpy())) for x in positions)
+    least = torch.stack([share for *_, share in rounds]).amin(0)
+    return FIELDS, wrong, int((least < 0.5).sum())
+
+
+def invalid(seeds: range) -> Iterator[dict[str, object]]:
+    """Inverted cells and cut rounds of all pairs."""
+    model = Aligner.from_pretrained()
+    pairs, wrong, cut = np.sum([moved(model, seed) for seed in seeds], axis=0)
+    yield row(f"inverted cells, {pairs} pairs, network and guard alone", int(wrong), "0", wrong == 0)
+    yield row("share of these of which a round was cut by more than half", cut / pairs, "<= 0.01", cut <= 0.01 * pairs)
+
+
+def run(quick: bool = False) -> Rows:
+    """All rows; `quick`: every 60th mesh."""
+    seeds = range(0, CASES, 60 if quick else 1)
+    return [*heldout(seeds), *invalid(seeds)]
+
+
+if __name__ == "__main__":
+    main(run)
