@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
+from meshmove.meshes.files.cell_sets import plain_labels
+from meshmove.meshes.regions import means_regions
 
 from .blocks import Block, assemble, displaced, frame_of, top_blocks
 
@@ -39,8 +41,8 @@ class PygConverter:
     Positions are ``data.pos`` (n, 2 or 3). Cells are the first of ``data.cells``, ``data.tetra`` and ``data.face``
     that is there, a tensor (k, m) of node ids in columns: 3 rows are triangles, 4 rows quadrilaterals where nodes
     have two coordinates and tetrahedra where they have three, 5 pyramids, 6 wedges, 8 hexahedra (vertices in VTK
-    order). Everything else in the data is kept as it is: edge attributes that were computed from positions are not
-    computed anew.
+    order). Other tensors with a number a cell, and not a number a node, may tell regions apart. Everything else in the
+    data is kept as it is: edge attributes that were computed from positions are not computed anew.
     """
 
     def read(self, mesh: Data) -> CellMesh:
@@ -51,7 +53,8 @@ class PygConverter:
         >>> converter.read(Data(pos=torch.eye(3)[:, :2], face=torch.tensor([[0], [1], [2]])))
         CellMesh(2-D: 3 points, 1 triangle)
         """
-        return assemble(_positions(mesh), [_block(mesh)])
+        block = _block(mesh)
+        return assemble(_positions(mesh), [block], labels=_labels(mesh, len(np.asarray(block.nodes))))
 
     def write(self, mesh: Data, displacement: NDArray[np.float64]) -> Data:
         """A clone with new positions of the same type on the same device; see `Converter.write`."""
@@ -101,6 +104,20 @@ class PygConverter:
 def _array(tensor: torch.Tensor) -> NDArray:
     tensor = tensor.detach().cpu()
     return tensor.numpy().copy() if str(tensor.dtype) != "torch.bfloat16" else tensor.float().numpy()
+
+
+def _labels(mesh: Any, n_cells: int) -> dict[str, list[NDArray]]:
+    """Attributes with a number a cell; where there are as many nodes, those whose name speaks of regions."""
+    import torch
+
+    found = {}
+    for name in mesh.keys():  # noqa: SIM118
+        value = mesh[name]
+        if name in (*_CELLS, "pos") or not torch.is_tensor(value) or not value.ndim or len(value) != n_cells:
+            continue
+        if n_cells != len(mesh.pos) or means_regions(name):
+            found[name] = [_array(value)]
+    return plain_labels(found)
 
 
 def _positions(mesh: Any) -> NDArray:

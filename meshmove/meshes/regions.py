@@ -98,7 +98,7 @@ def check_choice(regions: str | Iterable[str] | None) -> str | tuple[str, ...] |
     ValueError
         It is none of these.
     """
-    if regions is None or regions == AUTO:
+    if regions is None or (isinstance(regions, str) and regions == AUTO):
         return regions
     names = (regions,) if isinstance(regions, str) else tuple(regions) if np.iterable(regions) else (regions,)
     if not all(isinstance(n, str) for n in names):

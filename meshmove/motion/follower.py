@@ -129,10 +129,10 @@ class Follower:
         tau, rate, fading = self._tau(state, now, went, dt)
         wanted = points + min(1.0, dt / tau) * (place.target - points) if np.isfinite(tau) else points
         reached, share = self._reached(points, wanted)
-        warnings: tuple[str, ...] = ()
+        warnings = place.warnings
         if share < 1:
             text = f"cells would have been inverted: nodes went {share:.2g} of their way in this step"
-            warnings = (Outcome.STEP_CUT.told(text),)
+            warnings = (*warnings, Outcome.STEP_CUT.told(text))
         after = State(reached, place, now, rate, fading, dt)
         return after, Went(tau, went, share, place.steps, warnings)
 

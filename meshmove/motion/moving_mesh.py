@@ -21,6 +21,7 @@ from meshmove.options import check_names, number
 from .boundary_motion import Base, Home, goals_of, told, with_boundary
 from .follower import State, Went
 from .keeping import Keeping
+from .places import Place
 from .setting import OPTIONS, Setting
 from .step import Step
 from .unknowns import Unknowns
@@ -129,7 +130,8 @@ class MovingMesh(Keeping):
         for _ in range(ROUNDS - 1 if again else 0):
             there = replace(source, cells=self._moved(source, state.points))
             state = self._follower.start(state, Unknowns.of(there, field).values, unknowns.linear)
-        went = Went(np.inf, None, 1.0, state.place.steps if state.place else (0, 0))
+        place = state.place or Place(state.points, state.points)
+        went = Went(np.inf, None, 1.0, place.steps, place.warnings)
         return self._taken(state, went, unknowns, 0.0, began)
 
     def step(self, field: Any = None, dt: float = 1.0, *, boundary_motion: Any = None) -> Step:

@@ -44,13 +44,17 @@ FAR = 0.4
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Both meshes (n, dim), and the quasi-Newton pairs of their descents; `steps`: of both, this time."""
+    """Both meshes (n, dim), and the quasi-Newton pairs of their descents; `steps`: of both, this time.
+
+    `warnings`: what a mover that takes their place did that had to be put right.
+    """
 
     carried: Array
     target: Array
     carrying: tuple[Pair, ...] = ()
     aligning: tuple[Pair, ...] = field(default=())
     steps: tuple[int, int] = (0, 0)
+    warnings: tuple[str, ...] = ()
 
 
 class Target:
@@ -92,7 +96,8 @@ class Target:
         """All the way, from positions that may be far from it."""
         mover = self.mover or MongeAmpere(distortion=self._distortion)
         move = moved_by(mover, self.stage.problem(density, points, self.effort * (1.0 if self.mover else FAR)))
-        place = Place(move.points, move.points, steps=(move.iterations, 0))
+        told = move.warnings if self.mover is not None else ()
+        place = Place(move.points, move.points, steps=(move.iterations, 0), warnings=told)
         if self.mover is not None or hessians is None:
             return place
         return self._aligned(place, (), hessians, points, FROM_AFAR)

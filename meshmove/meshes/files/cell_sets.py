@@ -69,14 +69,29 @@ def _boundary_tags(cell_data: Mapping[str, Sequence[NDArray]], dims: Sequence[in
 
 
 def plain_labels(cell_data: Mapping[str, Sequence[NDArray]]) -> dict[str, list[NDArray]]:
-    """Cell data with one real number a cell, as whole numbers where they are yes or no: a set is True or False."""
+    """Cell data with one real number a cell, as whole numbers where they are yes or no: a set is True or False.
+
+    Words, one a cell, count as the numbers of their places in the alphabet.
+    """
     out = {}
     for key, values in cell_data.items():
-        arrays = [np.asarray(v) for v in values]
+        arrays = _numbered([np.asarray(v) for v in values])
         if key.startswith(_ENCODED) or any(a.dtype.kind not in "biuf" or a.size != len(a) for a in arrays if a.ndim):
             continue
         out[key] = [a.ravel().astype(np.uint8) if a.dtype == bool else a.ravel() for a in arrays]
     return out
+
+
+def _numbered(arrays: Sequence[NDArray]) -> list[NDArray]:
+    """Arrays of words as numbers; others as they are."""
+    if not arrays or any(a.dtype.kind not in "USO" or not a.ndim for a in arrays):
+        return list(arrays)
+    words = [w for a in arrays for w in a.ravel()]
+    if not all(isinstance(w, str | bytes) for w in words) or len({type(w) for w in words}) > 1:
+        return list(arrays)
+    number = np.unique(np.array(words), return_inverse=True)[1].ravel()
+    ends = np.cumsum([0, *(a.size for a in arrays)])
+    return [number[i:j].reshape(a.shape) for a, i, j in zip(arrays, ends, ends[1:], strict=False)]
 
 
 def _tagged(groups: dict, values: Sequence[NDArray], dims: Sequence[int], top: int, names: Mapping) -> None:

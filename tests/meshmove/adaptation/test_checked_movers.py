@@ -184,3 +184,12 @@ def test_the_rounding_of_single_precision_is_put_right_without_a_word():
     sides = np.isin(MESH.p, (0, 1))
     assert not out.report.warnings and np.array_equal(out.mesh.p[sides], MESH.p[sides])
     assert np.allclose(out.mesh.p, moved(lambda p: Move(good(p), 1)).mesh.p, atol=1e-6)
+
+
+def test_what_had_to_be_put_right_is_told_in_every_step_of_a_moving_mesh():
+    moving = meshmove.MovingMesh(MESH, mover=Given(lambda p: Move(p.start + 0.3, 1)), tau=0.1)
+    reports = [moving.start(front(MESH.p)).report]
+    reports += [moving.step(front(moving.mesh.p), 0.1).report for _ in range(2)]
+    for report in reports:
+        assert any("'given' left" in w and "brought back" in w for w in report.warnings)
+    assert moving.mesh.p.min() >= 0 and moving.mesh.p.max() <= 1

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import pyvista as pv
 import skfem
+import torch
+import torch_geometric.data
 from typer.testing import CliRunner
 
 import meshmove
@@ -210,3 +212,38 @@ def test_results_remember_their_choice_in_a_pickle():
         source = Source.of(mesh_with(words=LEFT, a=LEFT), choice)
         again = pickle.loads(pickle.dumps(source))
         assert again.regions == source.regions and again.cells.region_names == source.cells.region_names
+
+
+WORDS = np.where(LEFT, "steel", "air")
+
+
+@pytest.mark.parametrize("words", [WORDS, WORDS.astype(object), WORDS.astype(bytes)], ids=["str", "object", "bytes"])
+def test_words_tell_regions_apart_too(words):
+    for options in ({}, {"regions": "material"}):
+        left, report = shift(mesh_with(material=words), **options)
+        assert left < 1e-12 and report.regions == ("material",)
+
+
+def test_words_of_several_blocks_are_numbered_together():
+    blocks = [("triangle", GRID.t.T[part]) for part in (LEFT == 1, LEFT == 0)]
+    mesh = meshio.Mesh(GRID.p.T.copy(), blocks, cell_data={"material": [WORDS[LEFT == 1], WORDS[LEFT == 0]]})
+    assert Source.of(mesh).cells.regions.tolist() == [1] * int(LEFT.sum()) + [0] * int((1 - LEFT).sum())
+
+
+def test_tensors_with_a_number_a_cell_are_regions_of_pyg():
+    data = torch_geometric.data.Data(pos=torch.tensor(GRID.p.T), face=torch.tensor(GRID.t))
+    data.y, data.colour = torch.tensor(LEFT), torch.arange(len(LEFT)) % 2
+    out = meshmove.adapt(data, monitor=push, effort=0.3)
+    assert out.report.regions == ("y",)
+    assert np.abs(out.mesh.pos.numpy()[np.isclose(GRID.p[0], AT), 0] - AT).max() < 1e-12
+
+
+def test_where_there_are_as_many_nodes_as_cells_the_name_says_what_a_tensor_of_pyg_is():
+    cells = [[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [1, 4, 5]]
+    pos = torch.tensor([[0.0, 0], [1, 0], [0, 1], [-1, 0], [0, -1], [1, -1], [9, 9]])[:5].double()
+    data = torch_geometric.data.Data(pos=torch.cat([pos, torch.tensor([[1.0, -1.0]])])[:6], face=torch.tensor(cells).T)
+    data.y = torch.tensor([0, 0, 1, 1, 1, 1])  # of the nodes
+    assert Source.of(data).cells.regions is None
+    square = torch_geometric.data.Data(pos=pos[:4], face=torch.tensor([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]]).T)
+    square.y, square.material = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 0])
+    assert list(Source.of(square).cells.labels) == ["material"]

@@ -5,7 +5,7 @@ import pytest
 
 import meshmove
 from meshmove import Monitor, MonitorError
-from meshmove.adaptation.choice import Predictor
+from meshmove.adaptation.choice import Predictor, choose
 from meshmove.geometry import PointLocator
 from meshmove.geometry.quality import vertex_volumes
 from meshmove.monitors import NodalDensity, Recovery, optimal_exponent, solution_error
@@ -76,6 +76,44 @@ def test_the_definition_of_the_monitor(kind):
         assert (w * m).sum() / w.sum() == pytest.approx(8)
     arc = Monitor("gradient", intensity=7, smoothing=0).values(mesh, s)
     np.testing.assert_allclose(arc, np.sqrt(1 + 7 * s**2 / ((w * s**2).sum() / w.sum())))
+
+
+@every_kind
+def test_open_exponents_are_the_optimal_one_of_the_hessian_and_one_of_the_others(kind):
+    mesh = box(kind, 4, jitter=0.15)
+    s = np.random.default_rng(0).uniform(size=mesh.n_points)
+    best = {"hessian": optimal_exponent(mesh.dim), "gradient": 1.0, "curvature": 1.0}
+    for name, p in best.items():
+        found = Monitor(name, intensity=7).values(mesh, s)
+        np.testing.assert_array_equal(found, Monitor(name, intensity=7, exponent=p).values(mesh, s))
+    assert (
+        np.ptp(Monitor("hessian", intensity=7, exponent=1.0).values(mesh, s) - Monitor(intensity=7).values(mesh, s))
+        > 0.1
+    )
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_the_choice_tries_the_optimal_exponent_and_a_gentler_one(dim):
+    tried = []
+
+    class Trials:
+        huge = False
+
+        def along_intensity(self, monitor):
+            tried.append(monitor)
+
+        def trial(self, monitor):
+            tried.append(monitor)
+
+        def finished(self):
+            return tried
+
+    choose(Monitor(), Trials(), dim)
+    best = optimal_exponent(dim)
+    assert [m.exponent for m in tried] == pytest.approx([0.6 * best, best, best])
+    tried.clear()
+    choose(Monitor("hessian", exponent=0.7), Trials(), dim)
+    assert [m.exponent for m in tried] == [0.7]
 
 
 def test_intensity_zero_is_a_constant():

@@ -45,6 +45,27 @@ def test_a_step_that_raises_the_energy_is_not_taken(overshoot):
     assert before < rest + 0.2 * (energy(mesh.points)[0] - rest)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_energy_never_rises_along_a_rugged_descent(seed):
+    mesh, rng = box("triangle", 3), np.random.default_rng(seed)
+    slide = Slide(mesh, facets_of(mesh))
+    waves, aim = rng.uniform(20, 60, mesh.points.shape), mesh.points + rng.uniform(-0.1, 0.1, mesh.points.shape)
+    seen = []
+
+    def energy(points):
+        off = points - aim
+        value = float((off**2 + 0.01 * (1 - np.cos(waves * off))).sum())
+        seen.append(value)
+        return value, 2 * off + 0.01 * waves * np.sin(waves * off)
+
+    before = np.inf
+    for steps in range(0, 16):
+        out = minimise(energy, lambda g: 3 * g, slide, mesh.points, steps=steps, tolerance=0.0, absolute=True)
+        assert out.energy <= before and out.energy == energy(out.points)[0]
+        before = out.energy
+    assert max(np.diff(seen)) > 0  # there were steps that would have raised it
+
+
 # -- the edge limit ---------------------------------------------------------------------------------------------------
 
 

@@ -209,3 +209,11 @@ def test_outflow_needs_no_condition_and_escape_routes_of_messages_work():
 def test_pickling():
     pde = pickle.loads(pickle.dumps(poisson(source=2.0)))
     assert repr(pde) == repr(poisson(source=2.0)) and pde.unit.interior(5).points.shape == (2, 5)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-16, -3e-14])
+def test_a_u_term_that_is_rounding_does_not_make_a_neumann_problem_one_with_a_solution(size):
+    square = Rectangle((0, 0), (1, 1), name="all")
+    with pytest.raises(ProblemError, match="known up to a constant only"):
+        LinearPDE(square, uxx=-1, uyy=-1, u=lambda x: size * (1 + x[0]), source=1, conditions={"all": Neumann()})
+    LinearPDE(square, uxx=-1, uyy=-1, u=lambda x: 1e-6 * (1 + x[0]), source=1, conditions={"all": Neumann()})
