@@ -11,7 +11,7 @@ import skfem
 from pyvista import examples
 
 from meshmove.geometry.errors import MeshmoveError, UnsupportedMeshError
-from meshmove.meshes.files import cell_sets as _groups
+from meshmove.meshes.files import cell_sets as sets_of
 from meshmove.meshes.files import writing as _writing
 from meshmove.meshes.files.io import MeshFileError, load, save
 from meshmove.meshes.registry import converter_for
@@ -295,4 +295,4 @@ def test_names_that_are_lost_with_gmsh_s_groups_are_not_given_twice():
         cell_data={"gmsh:physical": [[3], [1]]},
         cell_sets={"wall": [np.array([0]), None]},
     )
-    assert list(_groups.cell_groups(mesh)) == ["wall"]
+    assert list(sets_of.cell_groups(mesh)) == ["wall"]
