@@ -31,6 +31,8 @@ MOVED = {
     "meshmove.motion.target": "meshmove.motion.places",
     "meshmove.movers.functional": "meshmove.movers.objectives.equidistribution",
     "meshmove.movers.alignment": "meshmove.movers.objectives.alignment",
+    "meshmove.movers.gauss_newton": "meshmove.movers.descent.gauss_newton",
+    "meshmove.movers.relaxation": "meshmove.movers.descent.relaxation",
     "meshmove.movers.minimise": "meshmove.movers.descent",
     "meshmove.neural.fit": "meshmove.neural.training.fit",
     "meshmove.neural.weights": "meshmove.learning.weights",

@@ -22,8 +22,8 @@ import numpy as np
 
 from meshmove.geometry import CellBlock, CellMesh, quality
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.cells.closed_form import CHUNK, ClosedForm
 
-from .closed_form import CHUNK, ClosedForm
 from .interpolation_error import checked_hessians, interpolation_error
 from .isoparametric import Isoparametric, second_moments
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from meshmove.geometry.arrays import Array
 
 from .descent import minimise
-from .gauss_newton import gauss_newton
+from .descent.gauss_newton import gauss_newton
 from .problem import Problem
 
 __all__ = ["polish"]

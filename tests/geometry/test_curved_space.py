@@ -12,9 +12,9 @@ from meshmove.geometry.sliding.shells import Shells
 from meshmove.geometry.sliding.smooth.normals import edge_bulges, vertex_normals
 from meshmove.geometry.sliding.smooth.patches import Patches
 from meshmove.movers import MongeAmpere, Move, Problem
-from meshmove.movers.monge_ampere import _Run
 from meshmove.movers.objectives.volumes import VOLUME
 from meshmove.movers.problem import SAG, SAG_GROWTH
+from meshmove.movers.run import Run
 from meshmove.plugins.skfem import converter
 from tests.shapes import assert_valid, box, turn
 
@@ -353,7 +353,7 @@ def test_chords_that_stray_are_refused_even_where_the_area_is_kept():
 def test_the_classical_mover_keeps_nothing_whose_chords_stray():
     mesh, there = waves()
     problem = problem_of(mesh, lambda x: 1 - np.abs(x - mesh.points).max())
-    run = _Run(MongeAmpere(), replace(problem, density=_Constant()))
+    run = Run(MongeAmpere(), replace(problem, density=_Constant()))
     assert run.consider(problem.slide.retract(there))
     assert problem.admissible(run.best) and np.abs(run.best - mesh.points).max() > 0.005
     assert run.best_merit == problem.merit(run.best)

@@ -11,16 +11,10 @@ SOURCE = ("geometry", "meshmove", "solvers", "plugins")
 FILES = [p for folder in SOURCE for p in sorted((ROOT / folder).rglob("*.py"))]
 LINES, FUNCTION, FOLDER = 300, 60, 13
 
-#: what is larger today, and may not grow; each of these leaves the list with the work that is being done there
-FILES_OVER = {
-    "meshmove/movers/monge_ampere.py": 308,
-    "meshmove/movers/objectives/alignment.py": 327,
-}
-FUNCTIONS_OVER = {
-    "meshmove/movers/descent.py: minimise": 89,
-    "meshmove/movers/relaxation.py: relax": 62,
-}
-FOLDERS_OVER = {"meshmove/movers": 14}
+#: what is larger, and may not grow; each of these leaves the list with the work that is being done there
+FILES_OVER: dict[str, int] = {}
+FUNCTIONS_OVER: dict[str, int] = {}
+FOLDERS_OVER: dict[str, int] = {}
 
 
 def beyond(found, known):

@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellKind, CellMesh
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.cells.closed_form import CHUNK, ClosedForm
 from meshmove.geometry.sliding import Shells
-from meshmove.monitors.closed_form import CHUNK, ClosedForm
 from meshmove.monitors.isoparametric import Isoparametric, add_at_vertices
 
 from .distortion import Distortion

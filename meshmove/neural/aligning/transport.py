@@ -9,8 +9,8 @@ from __future__ import annotations
 from meshmove.geometry.arrays import Array
 from meshmove.movers import Problem
 from meshmove.movers.density import Power
+from meshmove.movers.descent.relaxation import divergence, relax
 from meshmove.movers.lift import Lift
-from meshmove.movers.relaxation import divergence, relax
 
 __all__ = ["carried", "steep"]
 

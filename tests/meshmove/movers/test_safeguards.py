@@ -9,8 +9,8 @@ from meshmove.geometry import Slide, facets_of
 from meshmove.monitors import CallableDensity
 from meshmove.movers import Functional, MongeAmpere, Problem
 from meshmove.movers.descent import minimise
-from meshmove.movers.monge_ampere import _Run
 from meshmove.movers.objectives.edge_limit import LIMIT, STIFFNESS, EdgeLimit
+from meshmove.movers.run import Run
 from tests.shapes import box
 
 
@@ -122,11 +122,11 @@ def test_a_mesh_that_hides_the_monitor_between_its_sample_points_is_not_taken_fo
     inner = (np.abs(mesh.points - 0.5) < 0.49).all(axis=1)
     hidden = mesh.points + 0.02 * inner[:, None] * np.array([1.0, 0.6])
     assert problem.valid(hidden) and problem.imbalance(hidden) < 0.5 * problem.imbalance(mesh.points)
-    run = _Run(MongeAmpere(), problem)
+    run = Run(MongeAmpere(), problem)
     assert not run.consider(hidden)
     assert run.best is problem.start
     # the same look at a monitor that does not vanish
     open_ = problem_of(mesh, lambda y: 1 + 3 * y[0])
-    run = _Run(MongeAmpere(), open_)
+    run = Run(MongeAmpere(), open_)
     better = mesh.points + 0.05 * inner[:, None] * np.array([1.0, 0.0])
     assert open_.imbalance(better) < open_.imbalance(mesh.points) and run.consider(better)

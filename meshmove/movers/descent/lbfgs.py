@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -73,18 +74,7 @@ def minimise(
     past: list[Pair] = [] if pairs is None else pairs
     k = 0
     for k in range(1, steps + 1):  # noqa: B007
-        rest, direction, coefficients = gradient.copy(), lifted.copy(), []
-        for s, y, up, sy in reversed(past):
-            a = np.vdot(s, rest) / sy
-            coefficients.append(a)
-            rest -= a * y
-            direction -= a * up
-        direction = slide.spread(direction)
-        if past and scaled:
-            _, y, up, sy = past[-1]
-            direction *= sy / np.vdot(y, up)
-        for (s, y, _, sy), a in zip(past, reversed(coefficients), strict=True):
-            direction += s * (a - np.vdot(y, direction) / sy)
+        direction = _direction(slide, gradient, lifted, past, scaled)
         slope = float(np.vdot(gradient, direction))
         if not slope > 0:
             past.clear()
@@ -92,45 +82,95 @@ def minimise(
             slope = float(np.vdot(gradient, direction))
             if not slope > 0:
                 break
-        length = 1.0 if past else opening
-        top: float | None = None
-        while True:
-            trial = slide.retract(points - length * direction)
-            new, force = energy(trial)
-            evaluations += 1
-            if new <= value - 1e-4 * length * slope:
-                break
-            if np.isfinite(new):  # minimum of the parabola through both values and the slope
-                length *= min(0.5, max(0.1, slope * length / (2 * (new - value + slope * length))))
-            elif reach is not None and top is None:
-                top = reach(points, -direction)
-                length = min(0.5 * length, top)
-            else:
-                length *= 0.5
-            if length < SHORTEST:
-                break
-        if length < SHORTEST:
+        found = _searched(energy, slide, points, direction, value, slope, 1.0 if past else opening, reach)
+        evaluations += found.evaluations
+        if found.length < SHORTEST:
             if not past:
                 break
             past.clear()  # start again from steepest descent
             continue
+        trial = found.points
         slide.refresh(trial)
-        force = slide.gather(force)
+        force = slide.gather(found.force)
         raised = lift(force)
-        s, y, up = trial - points, force - gradient, raised - lifted
-        if len(slide.tied[0]):
-            s = s.copy()
-            s[slide.tied[0]] = 0
-        sy = float(np.vdot(s, y))
-        if sy > 1e-14 * np.sqrt(np.vdot(s, s) * np.vdot(y, y)):
-            past.append((s, y, up, sy))
+        pair = _pair(slide, trial - points, force - gradient, raised - lifted)
+        if pair is not None:
+            past.append(pair)
             del past[:-memory]
         elif not past:  # the slope got steeper: nothing was learnt of its length, and the next step may be longer
             opening *= longer
-        drop = value - new
-        points, value, gradient, lifted = trial, new, force, raised
-        if length < short:
+        drop = value - found.value
+        points, value, gradient, lifted = trial, found.value, force, raised
+        if found.length < short:
             return Minimum(points, value, k, evaluations, stale=True)
         if drop < tolerance * (1.0 if absolute else max(value, 1e-8)):
             break
     return Minimum(points, value, k, evaluations)
+
+
+def _direction(slide: Slide, gradient: Array, lifted: Array, past: list[Pair], scaled: bool) -> Array:
+    """The inverse Hessian of the pairs times the gradient: what is to be gone against."""
+    rest, direction, coefficients = gradient.copy(), lifted.copy(), []
+    for s, y, up, sy in reversed(past):
+        a = np.vdot(s, rest) / sy
+        coefficients.append(a)
+        rest -= a * y
+        direction -= a * up
+    direction = slide.spread(direction)
+    if past and scaled:
+        _, y, up, sy = past[-1]
+        direction *= sy / np.vdot(y, up)
+    for (s, y, _, sy), a in zip(past, reversed(coefficients), strict=True):
+        direction += s * (a - np.vdot(y, direction) / sy)
+    return direction
+
+
+def _pair(slide: Slide, s: Array, y: Array, up: Array) -> Pair | None:
+    """None where the energy curves downwards along the step."""
+    if len(slide.tied[0]):
+        s = s.copy()
+        s[slide.tied[0]] = 0
+    sy = float(np.vdot(s, y))
+    return (s, y, up, sy) if sy > 1e-14 * np.sqrt(np.vdot(s, s) * np.vdot(y, y)) else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Where a line search has ended, with the energy there and its gradient; nowhere if `length` is below SHORTEST."""
+
+    points: Array
+    value: float
+    force: Any
+    length: float
+    evaluations: int
+
+
+def _searched(
+    energy: Callable[[Array], tuple[float, Array | None]],
+    slide: Slide,
+    points: Array,
+    direction: Array,
+    value: float,
+    slope: float,
+    length: float,
+    reach: Callable[[Array, Array], float] | None,
+) -> _Found:
+    """Shorter and shorter steps against `direction` until the energy has fallen enough (Armijo)."""
+    top: float | None = None
+    evaluations = 0
+    while True:
+        trial = slide.retract(points - length * direction)
+        new, force = energy(trial)
+        evaluations += 1
+        if new <= value - 1e-4 * length * slope:
+            break
+        if np.isfinite(new):  # minimum of the parabola through both values and the slope
+            length *= min(0.5, max(0.1, slope * length / (2 * (new - value + slope * length))))
+        elif reach is not None and top is None:
+            top = reach(points, -direction)
+            length = min(0.5 * length, top)
+        else:
+            length *= 0.5
+        if length < SHORTEST:
+            break
+    return _Found(trial, new, force, length, evaluations)

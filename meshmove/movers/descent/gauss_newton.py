@@ -10,9 +10,8 @@ from scipy.sparse.linalg import splu
 
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Slide
-
-from .laplacian import per_component
-from .objectives.equidistribution import Functional
+from meshmove.movers.laplacian import per_component
+from meshmove.movers.objectives.equidistribution import Functional
 
 __all__ = ["gauss_newton"]
 

@@ -12,9 +12,8 @@ from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.geometry.sliding import Slide
-
-from .laplacian import corner_weights, simplex_gradients
-from .objectives.equidistribution import Functional
+from meshmove.movers.laplacian import corner_weights, simplex_gradients
+from meshmove.movers.objectives.equidistribution import Functional
 
 __all__ = ["Relaxed", "divergence", "relax"]
 
@@ -81,19 +80,15 @@ def relax(
         return -step_size * step, np.sqrt(max(square, 0.0) / total) if np.isfinite(square) else np.inf, points
 
     d = start - slide.origin
-    update, norm, points = residual(d)
-    initial = norm
+    update, initial, points = residual(d)
+    norm = initial
     best = Relaxed(points, norm, initial, 0)
     past_d: list[Array] = []
     past_f: list[Array] = []
     k = 0
     while k < steps and norm > tolerance * initial and np.isfinite(norm):
         k += 1
-        direction = update
-        if past_d:
-            x, f = (np.stack([a.ravel() for a in past], axis=1) for past in (past_d, past_f))
-            mix = np.linalg.lstsq(f, update.ravel(), rcond=1e-10)[0]
-            direction = update - ((x + f) @ mix).reshape(update.shape)
+        direction = _mixed(update, past_d, past_f)
         length = 1.0
         new = residual(d + direction)
         while not new[1] < 3 * norm:  # the residual may rise, but not run away
@@ -113,3 +108,12 @@ def relax(
         if norm < best.residual:
             best = Relaxed(points, norm, initial, k)
     return Relaxed(best.points, best.residual, initial, k)
+
+
+def _mixed(update: Array, past_d: list[Array], past_f: list[Array]) -> Array:
+    """Anderson's step, from the changes of the displacement and of the update in the steps before."""
+    if not past_d:
+        return update
+    x, f = (np.stack([a.ravel() for a in past], axis=1) for past in (past_d, past_f))
+    mix = np.linalg.lstsq(f, update.ravel(), rcond=1e-10)[0]
+    return update - ((x + f) @ mix).reshape(update.shape)
