@@ -154,14 +154,15 @@ class BothNorms:
 
     What descent gains in H1 it may lose in L2, where cells become very long; the mean does not let either go far.
 
-    `fields`: of the L2 error, in their unit. `plain`: that error over the one at rest, where something else than
-    `fields` predicts it.
+    `fields`: of the L2 error, in their unit. `plain`: that error over the one at rest, where a solve predicts it;
+    `solved` says so.
     """
 
     def __init__(
         self, fields: Predicts, objective: Alignment, rest: Array, plain: Callable[[Array], float] | None = None
     ) -> None:
         self._fields, self.objective, self._plain = fields, objective, plain
+        self.solved = plain is not None
         self.rest = self(rest)
 
     def __call__(self, points: Array) -> float:

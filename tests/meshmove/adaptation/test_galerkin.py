@@ -1,10 +1,13 @@
 """The L2 error of Poisson's solution on quadrilaterals and hexahedra: exact for quadratics, and heeded by alignment."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import skfem
 
 import meshmove
+from meshmove.adaptation.alignment import within
 from meshmove.adaptation.judging.galerkin import Galerkin
 from meshmove.geometry import CellBlock, CellMesh, PointLocator, Sides, facets_of, kind_of
 from meshmove.meshes.source import Source
@@ -58,6 +61,33 @@ def test_on_uniform_squares_the_solution_is_the_interpolant():
     h = np.array([[1.0, 0.0], [0.0, 0.0]])
     found = predicted(cells, everywhere([h], cells.n_points), cells.points).squares(cells.points)
     assert np.sqrt(found) == pytest.approx([(1 / 8) ** 2 / np.sqrt(120)])  # the error x(h-x)/2 of each cell
+
+
+class Judge:
+    """Says that the way raises the L2 error from the first step on."""
+
+    def __init__(self, solved):
+        self.solved = solved
+
+    def plain(self, points):
+        return 1 + np.abs(points - START).max()
+
+
+class Way:
+    start = START = np.zeros((3, 2))
+    slide = SimpleNamespace(retract=lambda points: points)
+
+    def admissible(self, points):
+        return True
+
+
+START = Way.START
+
+
+def test_only_a_solve_is_heeded_against_the_descent():
+    end = np.ones((3, 2))
+    np.testing.assert_array_equal(within(Judge(solved=False), Way(), end), end)
+    np.testing.assert_array_equal(within(Judge(solved=True), Way(), end), START)
 
 
 def test_cells_of_two_kinds_are_one_mesh_and_fields_count_alike():
