@@ -17,6 +17,8 @@ from meshmove.plugins.skfem.ale import conservative
 #: L2 errors to reach at 24 and 48 steps on 625 nodes
 TARGETS = {"Burgers front": (3.5e-3, 2.3e-3), "rotating bump": (2e-3, 1.6e-3), "heat source": (1.2e-3, 1.2e-3)}
 N, STEPS = 24, (24, 48)
+#: steps to see how fast nodes go, steps of conservation in a quick run, and cells a side of what costs are measured on
+FINE, COUNT, SIZES = (96, 384), 100, (50, 100)
 #: some six minutes
 BY_DEFAULT = False
 
@@ -39,11 +41,11 @@ def defaults(quick: bool) -> Rows:
     """Rezoning against the mesh at rest."""
     rows = []
     for problem in PROBLEMS:
-        fixed = Fixed(problem, N, 24)
+        fixed = Fixed(problem, N, STEPS[0])
         rest = error(problem, fixed.mesh, fixed.run(), problem.end)
         for transfer in ("interpolate", "conservative"):
             for start in (True,) if quick else (True, False):
-                found = error(problem, *rezoned(problem, N, 24, transfer, start), problem.end)
+                found = error(problem, *rezoned(problem, N, STEPS[0], transfer, start), problem.end)
                 name = f"{problem.name}: carried, {transfer}, {'started' if start else 'not started'}"
                 rows.append(row(name, found, "fixed", found <= rest, fixed=rest))
     return rows
@@ -53,7 +55,7 @@ def speeds(quick: bool) -> Rows:
     """The largest speed of a node over that of the feature, as the step goes to zero."""
     rows = []
     for problem in PROBLEMS[:2]:
-        for steps in (96,) if quick else (96, 384):
+        for steps in FINE[:1] if quick else FINE:
             ratio = followed(problem, N, steps)[2] / problem.pace
             rows.append(row(f"{problem.name}, {steps} steps: node speed / feature's", ratio, 4, ratio <= 4))
     return rows
@@ -61,7 +63,7 @@ def speeds(quick: bool) -> Rows:
 
 def conservation(quick: bool) -> Rows:
     """A constant, and the mass of a bump, over many steps of a mesh that follows a rotating bump."""
-    count, problem, dt = 100 if quick else 1000, PROBLEMS[1], 0.01
+    count, problem, dt = COUNT if quick else 10 * COUNT, PROBLEMS[1], 0.01
     moving = meshmove.MovingMesh(square(8))
     moving.start(lambda x: problem.exact(x, 0.0))
     one, u = np.ones(81), problem.exact(moving.mesh.p, 0.0)
@@ -86,7 +88,7 @@ def conservation(quick: bool) -> Rows:
 def costs(quick: bool) -> Rows:
     """A step of the mesh against one assembly and solve of P1 on it; steps take a front by about half its width."""
     rows, problem = [], PROBLEMS[0]
-    for n in (50,) if quick else (50, 100):
+    for n in SIZES[:1] if quick else SIZES:
         mesh, dt = square(n), (problem.end - problem.start) / n
 
         def solve(mesh: skfem.MeshTri = mesh) -> Any:

@@ -113,11 +113,11 @@ class Deformed:
         self.meshes, self.share, self.parts = meshes, share, parts
 
 
-def deformed(stage: Stage, room: Array, from_: Array, meshes: Sequence[Array], ids: Ids, goals: Array) -> Deformed:
+def deformed(stage: Stage, room: Array, meshes: Sequence[Array], ids: Ids, goals: Array) -> Deformed:
     """Meshes (n, dim) of one topology whose vertices `ids` are moved to `goals`, in the stage's coordinates.
 
-    The first is the mesh in use, which came from `from_` in this step, and must stay valid half-way; the second is the
-    reference, whose corners keep their share of the volumes `room` (s,). What is possible for both is done.
+    The first is the mesh in use, which must stay valid half-way; the second is the reference, whose corners keep their
+    share of the volumes `room` (s,). What is possible for both is done.
     """
     valid = stage.problem(None, stage.start, 1.0).valid
     now: list[Array | None] = list(meshes)
@@ -126,7 +126,7 @@ def deformed(stage: Stage, room: Array, from_: Array, meshes: Sequence[Array], i
     def possible(there: Sequence[Array | None]) -> bool:
         mesh, reference = there[0], there[1]
         assert mesh is not None and reference is not None
-        if not (valid(mesh) and valid(reference) and valid(0.5 * (from_ + mesh))):
+        if not (valid(mesh) and valid(reference) and valid(0.5 * (meshes[0] + mesh))):
             return False
         return bool((corner_volumes(replace(stage.base, points=reference)) / room > FLAT).all())
 
@@ -243,21 +243,15 @@ class Base:
         return stage
 
 
-def with_boundary(
-    stage: Stage, home: Home, from_: Array, state: State, ids: Ids, goals: Array
-) -> tuple[Deformed, State]:
-    """A state, which came from the positions `from_` in this step, with its boundary moved."""
+def with_boundary(stage: Stage, home: Home, state: State, ids: Ids, goals: Array) -> tuple[Deformed, State]:
+    """A state with its boundary moved, and the nodes taken along."""
     there, old = (goals - stage.centre) / stage.scale, stage.base.points
     place = () if state.place is None else (state.place.carried, state.place.target)
-    out = deformed(stage, home.room, from_, (state.points, old, *place), ids, there)
-    if out.share < 1:  # perhaps because of what the nodes have gone besides
-        other = deformed(stage, home.room, from_, (from_, old, *place), ids, there)
-        out = other if other.share > out.share else out
+    out = deformed(stage, home.room, (state.points, old, *place), ids, there)
     reference = home.moved(ids, there)
     if reference is not None:
-        rests = np.abs(from_ - old).max() < STILL  # the mesh is its reference, and stays so
-        half = stage.problem(None, reference, 1.0).valid(0.5 * (from_ + reference))
-        if rests and half and state.place is None:
+        rests = state.place is None and np.abs(state.points - old).max() < STILL  # it is its reference, and stays so
+        if rests and stage.problem(None, reference, 1.0).valid(0.5 * (state.points + reference)):
             out = Deformed((reference, reference), 1.0, 1)
         elif out.share == 1:
             out.meshes = [out.meshes[0], reference, *out.meshes[2:]]

@@ -113,8 +113,13 @@ class Follower:
         place = self._placed(values, state.points, None, align)
         return State(place.target, place)
 
-    def step(self, state: State, values: Array | None, dt: float, align: bool = True) -> tuple[State, Went]:
-        """Nodes after a time step, for a field (n, k) at its beginning; None: for the monitor alone."""
+    def step(
+        self, state: State, values: Array | None, dt: float, align: bool = True, taken: Array | None = None
+    ) -> tuple[State, Went]:
+        """Nodes after a time step, for a field (n, k) at its beginning; None: for the monitor alone.
+
+        `taken`: where a boundary that moves has taken the nodes already.
+        """
         points, seen, now, went = state.points, state.seen, None, None
         at, there = values, points
         if values is not None:
@@ -127,8 +132,9 @@ class Follower:
                     at, there = values, points
         place = self._placed(at, there, state.place, align)
         tau, rate, fading = self._tau(state, now, went, dt)
-        wanted = points + min(1.0, dt / tau) * (place.target - points) if np.isfinite(tau) else points
-        reached, share = self._reached(points, wanted)
+        start = points if taken is None else taken
+        wanted = start + min(1.0, dt / tau) * (place.target - start) if np.isfinite(tau) else start
+        reached, share = self._reached(points, start, wanted)
         warnings = place.warnings
         if share < 1:
             text = f"cells would have been inverted: nodes went {share:.2g} of their way in this step"
@@ -183,15 +189,15 @@ class Follower:
     def _problem(self) -> Problem:
         return self.stage.problem(None, self.stage.start, 1.0)
 
-    def _reached(self, points: Array, wanted: Array) -> tuple[Array, float]:
-        """Admissible positions on the way, half-way valid too, and the share of the way that they are along."""
+    def _reached(self, points: Array, start: Array, wanted: Array) -> tuple[Array, float]:
+        """Admissible positions on the way from `start`, half-way from `points` valid too, and the share of it gone."""
         share = 1.0
         for _ in range(HALVINGS):
-            there = self.stage.slide.retract(points + share * (wanted - points))
+            there = self.stage.slide.retract(start + share * (wanted - start))
             if self._problem.valid(0.5 * (points + there)) and self._problem.admissible(there):
                 return there, share
             share /= 2
-        return points, 0.0
+        return start, 0.0
 
 
 def settled(monitor: Any) -> Any:

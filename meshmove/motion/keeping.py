@@ -77,7 +77,8 @@ class Keeping(ABC):
         field
             Which of several fields is shown: its number in a list, its key in a dict. By default the first.
         options
-            `frames_per_second`, `size`, `edges`, `cmap`, `clim` and `title`: see `meshmove.animate`.
+            `every`: steps from frame to frame; `frames_per_second`, `size`, `edges`, `cmap`, `clim` and `title`: see
+            `meshmove.animate`.
 
         Raises
         ------

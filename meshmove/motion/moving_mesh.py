@@ -178,18 +178,18 @@ class MovingMesh(Keeping):
         ids, goals = goals_of(self._source, self._home, motion, self.time + dt)
         if self._base is None or not self._base.pinned[ids].all():
             self._rebase(self._stage.base.points, self._state.points, ids)
-        if unknowns.values is None and self._setting.follows_field:
-            state, went = replace(self._state, seen=None, dt=dt), Went(np.inf, None, 1.0, (0, 0))
-        else:
-            state, went = self._follower.step(self._state, unknowns.values, dt, unknowns.linear)
-        before = state.points
-        out, state = with_boundary(self._stage, self._at_home, self._state.points, state, ids, goals)
+        before = self._state
+        out, moved = with_boundary(self._stage, self._at_home, before, ids, goals)
         reference = out.meshes[1]
         assert reference is not None
-        self._rebase(reference, state.points, ids)
+        self._rebase(reference, moved.points, ids)
+        if unknowns.values is None and self._setting.follows_field:
+            state, went = replace(moved, seen=None, dt=dt), Went(np.inf, None, 1.0, (0, 0))
+        else:
+            drag = self._follower.drag(before.points, unknowns.values, moved.points - before.points, dt)
+            state = replace(before, place=moved.place, drag=drag)
+            state, went = self._follower.step(state, unknowns.values, dt, unknowns.linear, moved.points)
         went = replace(went, warnings=(*went.warnings, *told(out, self.time + dt)))
-        drag = self._follower.drag(self._state.points, unknowns.values, state.points - before, dt)
-        state = replace(state, drag=drag)
         return self._taken(state, went, unknowns, dt, began, out.share)
 
     def _rebase(self, reference: Array, points: Array, ids: Ids) -> None:

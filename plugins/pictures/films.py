@@ -16,7 +16,7 @@ from meshmove.meshes.source import Source
 from meshmove.motion.moving_mesh import MovingMesh
 from meshmove.motion.step import Step
 from meshmove.motion.unknowns import Unknowns
-from meshmove.options import check_names, number
+from meshmove.options import check_names, count, number
 from meshmove.progress import progress_of
 
 from . import animation
@@ -50,6 +50,8 @@ class Film:
         .gif, .mp4 or .html (a page with a slider); .pvd or .xdmf, for ParaView.
     field
         Which of several fields is shown: its number in a list, its key in a dict. By default the first.
+    every
+        How many steps there are from frame to frame.
     frames_per_second
         Speed.
     options
@@ -75,10 +77,12 @@ class Film:
         path: str | os.PathLike[str],
         field: Any = None,
         *,
+        every: int = 1,
         frames_per_second: float = SPEED,
         **options: Any,
     ) -> None:
         self.moving, self.field = moving, field
+        self._every, self._steps = count(every, "a number of steps between frames", low=1), 0
         self.look, self.speed = _look(options), number(frames_per_second, "a positive number of frames a second")
         self.path = check_path(path, SUFFIXES)
         self.stills: list[Still] = []
@@ -96,7 +100,10 @@ class Film:
         self.stills.append(still_of(source.cells, Unknowns.of(source, field), now, self.field))
 
     def _watch(self, step: Step, unknowns: Unknowns) -> None:
-        if step.dt > 0:
+        if not step.dt > 0:
+            return
+        self._steps += 1
+        if (self._steps - 1) % self._every == 0:
             self.stills.append(still_of(step.cells, unknowns, self.moving.time, self.field))
 
     def __enter__(self) -> Film:

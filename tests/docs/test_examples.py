@@ -32,6 +32,16 @@ SOLVED = {
 }
 
 
+# loops in time: what the error must at least be divided by, where it was, and where it is
+IN_TIME = {
+    "burgers_front": (12, "fixed", "moving"),
+    "rotating_bump": (8, "fixed", "moving"),
+    "heat_source": (5, "fixed", "moving"),
+    "allen_cahn": (4, "fixed", "moving"),
+    "piston": (11, "uniform", "adapted"),
+}
+
+
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory):
     """Each example is run once."""
@@ -55,6 +65,23 @@ def test_the_error_falls_and_the_picture_is_there(name, numbers):
     for picture in pictures:
         content = (out / f"{picture}.png").read_bytes()
         assert content.startswith(PNG) and len(content) > 20_000
+
+
+@pytest.mark.parametrize("name", IN_TIME)
+def test_a_loop_in_time_gains_and_leaves_its_film(name, numbers):
+    found, out = numbers(name)
+    least, before, after = IN_TIME[name]
+    assert found["factor"] == pytest.approx(found[before] / found[after]) and found["factor"] >= least
+    assert (out / f"{name}.gif").stat().st_size > 100_000
+    lines = (EXAMPLES / f"{name}.py").read_text().splitlines()
+    assert sum(line.endswith("# <- meshmove") for line in lines) <= 8
+
+
+def test_nodes_of_the_front_keep_its_pace_and_the_mass_stays(numbers):
+    assert numbers("burgers_front")[0]["fastest node / front"] < 3
+    assert numbers("rotating_bump")[0]["mass off by"] < 1e-12
+    assert numbers("piston")[0]["mass off by"] < 1e-12
+    assert numbers("piston")[0]["piston off by"] < 1e-14
 
 
 @pytest.mark.parametrize("name", SOLVED)
@@ -82,7 +109,7 @@ def test_a_mesh_for_what_is_wanted_is_better_than_one_for_the_field(name, number
 
 def test_every_example_is_listed():
     scripts = {path.stem for path in EXAMPLES.glob("*.py")} - {"demo"}
-    assert scripts == set(WANTED) | set(SOLVED) | {"mmpde_time_loop", "mmpde_own_data", "mmpde_fronts"}
+    assert scripts == set(WANTED) | set(SOLVED) | set(IN_TIME) | {"mmpde_time_loop", "mmpde_own_data", "mmpde_fronts"}
     table = (EXAMPLES / "README.md").read_text()
     assert all(f"`{name}.py`" in table for name in scripts)
 

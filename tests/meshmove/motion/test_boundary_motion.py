@@ -76,7 +76,7 @@ def test_nodes_go_where_they_are_told_while_others_follow_a_field():
     ids, wall = np.flatnonzero(first.p[0] == 0), np.flatnonzero(first.p[1] == 1)
     for _ in range(4):
         step = moving.step(front, 0.1, boundary_motion=pushed(0.25, 0.4))
-        assert np.array_equal(step.mesh.p[1, ids], first.p[1, ids])
+        np.testing.assert_allclose(step.mesh.p[1, ids], first.p[1, ids], atol=1e-15)
         assert np.abs(step.mesh.p[0, ids] - 0.25 * step.time / 0.4).max() < 1e-14
         assert np.array_equal(step.mesh.p[1, wall], first.p[1, wall])
         assert signs(step.middle, first).min() > 0 and step.report.inverted_cells == 0

@@ -217,5 +217,5 @@ def test_a_step_that_would_invert_cells_goes_less_far_and_says_so():
     moving, _ = followed(0.02, end=0.1)
     follower, state = moving._follower, moving._state
     wanted = state.points[::-1].copy()
-    reached, share = follower._reached(state.points, wanted)
+    reached, share = follower._reached(state.points, state.points, wanted)
     assert share < 1 and follower._problem.valid(reached)

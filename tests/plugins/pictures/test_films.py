@@ -86,6 +86,16 @@ def test_which_of_several_fields_is_shown(tmp_path):
     assert not (tmp_path / "b.pvd").exists() and not moving.watchers
 
 
+def test_every_so_many_steps_make_a_frame(tmp_path):
+    moving = MovingMesh(skfem.MeshTri().refined(2))
+    with moving.record(tmp_path / "a.pvd", every=3):
+        for k in range(7):
+            moving.step(front(0.01 * k), 0.5)
+    assert read_series(tmp_path / "a.pvd").times == (0, 1.5, 3)
+    with pytest.raises(ValueError, match="steps between frames"):
+        moving.record(tmp_path / "a.pvd", every=0)
+
+
 def test_a_loop_that_fails_leaves_what_was_there(tmp_path):
     (tmp_path / "a.gif").write_bytes(b"old")
     moving = MovingMesh(skfem.MeshTri().refined(2))

@@ -1,0 +1,54 @@
+"""The benchmark of meshes in time: its problems solve what they say, and its parts give rows, in small."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks.time import run as bench
+from benchmarks.time.problems import PROBLEMS, Fixed, error, followed, rezoned
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
+def test_exact_solutions_solve_their_equations(problem):
+    """u_t + c . grad u - kappa lap u = f by central differences."""
+    x = np.random.default_rng(0).uniform(0.1, 0.9, (2, 50))
+    t, h = 0.5 * (problem.start + problem.end), 1e-4
+
+    def u(dx, dy, dt):
+        return problem.exact(x + np.array([[dx], [dy]]), t + dt)
+
+    slope = np.stack([u(h, 0, 0) - u(-h, 0, 0), u(0, h, 0) - u(0, -h, 0)]) / (2 * h)
+    bent = (u(h, 0, 0) + u(-h, 0, 0) + u(0, h, 0) + u(0, -h, 0) - 4 * u(0, 0, 0)) / h**2
+    speed = problem.speed(x, u(0, 0, 0))
+    carried = 0.0 if speed is None else (speed * slope).sum(axis=0)
+    left = (u(0, 0, h) - u(0, 0, -h)) / (2 * h) + carried - problem.diffusion * bent
+    np.testing.assert_allclose(left, problem.source(x, t), atol=2e-4 * np.abs(slope).max() + 1e-6)
+
+
+def test_a_mesh_at_rest_converges_and_one_that_moves_gains():
+    problem = PROBLEMS[2]
+    rest = []
+    for n in (8, 16):
+        fixed = Fixed(problem, n, 8)
+        rest.append(error(problem, fixed.mesh, fixed.run(), problem.end))
+    assert rest[1] < 0.6 * rest[0]
+    mesh, u, fastest = followed(problem, 16, 8)
+    assert error(problem, mesh, u, problem.end) < 0.8 * rest[1] and fastest < 4 * problem.pace
+    mesh, u = rezoned(problem, 16, 8, "conservative", True)
+    assert error(problem, mesh, u, problem.end) < 2 * rest[1]
+
+
+def test_rows_of_a_quick_run(monkeypatch, capsys, tmp_path):
+    """All parts on coarser meshes and fewer steps: the rows are there, whatever their figures."""
+    monkeypatch.setattr(bench, "N", 6)
+    monkeypatch.setattr(bench, "COUNT", 3)
+    monkeypatch.setattr(bench, "SIZES", (6,))
+    monkeypatch.setattr(bench, "FINE", (8,))
+    monkeypatch.setattr(bench, "STEPS", (4, 4))
+    monkeypatch.setattr(sys, "argv", ["time", "--quick", "--json", str(tmp_path / "rows.json")])
+    bench.main(bench.run)
+    out = capsys.readouterr().out
+    for words in ("L2 error", "carried, conservative, started", "mass over 3 steps", "a constant over 3", "assembly"):
+        assert words in out
+    assert out.count("node speed / feature's") == 5 and (tmp_path / "rows.json").is_file()
