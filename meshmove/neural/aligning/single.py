@@ -28,9 +28,7 @@ __all__ = ["aligned", "pretrained"]
 PATIENCE, WEAK = 2, 0.005
 #: rounds beyond those of training, where they still help
 MORE = 3
-#: rounds after transport have to reach this share of the error that those from the start reach
-CLEARLY = 0.92
-#: parts of the first round that are tried where no round lowers the error
+#: parts of a round that are tried where it raises the error, and of the first one where none lowers it
 PARTS = 0.5, 0.25
 #: halvings of a round whose nodes, back on a curved boundary, would invert cells
 HALVINGS = 6
@@ -53,10 +51,7 @@ def aligned(model: Aligner, problem: Problem, steps: int, rounds: int | None = N
         raise ValueError("Expected a problem with an objective: the predicted error of a field")
     place = _Place(problem, objective)
     budget = (model.settings.rounds + MORE if rounds is None else rounds) if problem.slide.moves else 0
-    runs = [_run(model, place, start, budget) for start in place.starts()]
-    best, first, cut, done = min(runs, key=lambda run: run[0].error)
-    if len(runs) > 1 and best.error > CLEARLY * runs[0][0].error:
-        best, first, cut, done = runs[0]
+    best, first, cut, done = _run(model, place, place.start(), budget)
     points, least = problem.start, problem.merit(problem.start)
     points, least = _better(problem, best.points, points, least)
     if points is problem.start and done:  # what a round goes too far for, a part of it may reach
@@ -78,7 +73,8 @@ def _run(model: Aligner, place: _Place, start: _Seen, budget: int) -> tuple[_See
     best = here = first = start
     cut, done, worse = 1.0, 0, 0
     while done < budget and worse < PATIENCE:
-        here, share = place.round(model, here)
+        there, share = place.round(model, here)
+        here = there if there.error < here.error else place.shortened(here, there)
         done, cut = done + 1, min(cut, share)
         worse = 0 if here.error < (1 - WEAK) * best.error else worse + 1
         best = here if here.error < best.error else best
@@ -116,13 +112,25 @@ class _Place:
             workspace["one mesh"] = OneMesh.of(mesh, _projector(slide, problem.start), lift)
         self.mesh: OneMesh = workspace["one mesh"]
 
-    def starts(self) -> list[_Seen]:
-        """That of the problem, and where the field is steep that to which transport leads, if it is better."""
+    def start(self) -> _Seen:
+        """That of the problem; where the field is steep that to which transport leads, if it is better."""
         problem, here = self.problem, self._seen(self.problem.start)
         if not problem.slide.moves or not steep(problem):
-            return [here]
+            return here
         there = self._seen(carried(problem))
-        return [here, there] if there.error < here.error else [here]
+        return there if there.error < here.error else here
+
+    def shortened(self, here: _Seen, there: _Seen) -> _Seen:
+        """A part of the way from here to there on which the error falls, or all of it where it falls on none: the next
+        rounds may gain what this one loses."""
+        if self._curved:
+            return there
+        for share in PARTS:
+            part = self.problem.slide.retract(here.points + share * (there.points - here.points))
+            seen = self._seen(part) if self.problem.valid(part) else here
+            if seen.error < here.error:
+                return seen
+        return there
 
     def round(self, model: Aligner, here: _Seen) -> tuple[_Seen, float]:
         """After one round, valid and on the boundary, and the share of the step that was let through."""
