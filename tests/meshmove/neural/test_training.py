@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from meshmove.movers import MongeAmpere, Smooth, monge_ampere, relaxation
+from meshmove.movers import MongeAmpere, Smooth, monge_ampere
 from meshmove.movers import descent as minimise
+from meshmove.movers.descent import relaxation
 from meshmove.neural import DMM
 from meshmove.neural import mover as neural_mover
 from meshmove.neural.training.fit import CONFIGS
