@@ -100,7 +100,7 @@ class Expression:
 
     def _evaluated(self, node: ast.AST, names: dict[str, NDArray]) -> Any:
         match node:
-            case ast.Constant(value=value) if type(value) in (int, float):
+            case ast.Constant(value=int() | float() as value) if type(value) in (int, float):
                 return np.float64(value)
             case ast.Name(id=name):
                 return self._named(name, names)

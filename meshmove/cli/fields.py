@@ -36,7 +36,7 @@ class Chosen:
     def put(self, result: Any) -> Any:
         """The moved mesh with the field as point data; that of a name is there already."""
         values = None if isinstance(self.field, str) else result.fields.get("field")
-        if values is None:
+        if values is None or self.name is None:
             return result.mesh
         return Source.of(result.mesh).converter.with_fields(result.mesh, {self.name: values})
 

@@ -26,7 +26,7 @@ from meshmove.geometry.refine import edges_of, refined
 from .recovery import Recovery
 from .solution_error import DUAL, barycentric, unit_dual
 
-__all__ = ["FineRecovery", "basis", "parts", "quadratic_solution_error", "third_derivatives"]
+__all__ = ["FineRecovery", "basis", "mean_squares", "parts", "quadratic_solution_error", "third_derivatives"]
 
 
 def third_derivatives(recovery: Recovery, hessian: Array) -> Array:
@@ -77,13 +77,13 @@ def quadratic_solution_error(mesh: CellMesh, third: Array, points: Array | None 
     x = (mesh.points if points is None else points).T[:, simplices.T]  # (dim, dim+1, s)
     x = x - x.mean(axis=1, keepdims=True)
     gradients, volume = barycentric(x)
-    squares = [_mean_squares(x, gradients, third[..., nodes]) for nodes in simplices.T]
+    squares = [mean_squares(x, gradients, third[..., nodes]) for nodes in simplices.T]
     direct, steep = np.mean(squares, axis=0)
     dual = np.sqrt((volume * steep * unit_dual(x, gradients)).sum())
     return float(np.sqrt((volume * direct).sum()) ** (1 - DUAL) * dual**DUAL)
 
 
-def _mean_squares(x: Array, gradients: Array, t: Array) -> tuple[Array, Array]:
+def mean_squares(x: Array, gradients: Array, t: Array) -> tuple[Array, Array]:
     """Means (s,) over simplices x (dim, dim+1, s) of (u - Iu)^2 and |grad(u - Iu)|^2, third derivatives t (..., s)."""
     gram, weights, slopes = basis(len(x))
     edges, faces = parts(len(x))

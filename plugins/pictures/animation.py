@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshmove.solvers import Trajectories
     from meshmove.solvers.mmpde import Frame, Trajectory
 
-__all__ = ["animate"]
+__all__ = ["animate", "truth_of"]
 
 #: share of the nodes at each end of the values that the range of colours leaves out
 OUTLIERS = 0.01
@@ -95,7 +95,7 @@ def animate(
     if field is not None and field not in names:
         raise FieldError(f"Expected one of the fields {', '.join(names)} (got {field!r})")
     which = names.index(field or names[0])
-    truth = None if exact is None else _truth(trajectory, names[which], exact)
+    truth = None if exact is None else truth_of(trajectory, names[which], exact)
     path = check_path(path)
     limits = _ranges(_bar(trajectory, "ranges", progress), which, truth)
     pictures = _Pictures(trajectory, names[which], truth is not None, mesh, limits, size, cmap)
@@ -113,7 +113,7 @@ def animate(
     return path
 
 
-def _truth(trajectory: Trajectory, name: str, exact: Any) -> NDArray:
+def truth_of(trajectory: Trajectory, name: str, exact: Any) -> NDArray:
     """Values (frames, vertices) to compare with."""
     count = len(trajectory)
     if hasattr(exact, "fields"):

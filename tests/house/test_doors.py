@@ -31,10 +31,6 @@ def imports(path):
             yield from ((node.level, node.module or "", alias.name) for alias in node.names)
 
 
-#: names that tests take by a private door, until their rooms open one
-OPEN = {"meshmove.monitors.quadratic._mean_squares", "meshmove.plugins.pictures.animation._truth"}  # fmt: skip
-
-
 @pytest.mark.parametrize("folders", [SOURCE, ("benchmarks", "examples"), ("tests",)], ids=lambda f: f[0])
 def test_no_import_of_a_private_name(folders):
     private = {
@@ -44,7 +40,7 @@ def test_no_import_of_a_private_name(folders):
         if level or module.split(".")[0] in ("meshmove", "benchmarks", "tests")
         if any(part.startswith("_") and not part.startswith("__") for part in (*module.split("."), name))
     }
-    assert not private.keys() - (OPEN if folders == ("tests",) else set()), private
+    assert not private
 
 
 def test_modules_are_not_imported_by_a_string():

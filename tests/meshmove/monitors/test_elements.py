@@ -9,7 +9,7 @@ import skfem
 import meshmove
 from meshmove.geometry import CellMesh
 from meshmove.monitors import Recovery, quadratic_solution_error, third_derivatives
-from meshmove.monitors.quadratic import _mean_squares
+from meshmove.monitors.quadratic import mean_squares
 from meshmove.monitors.solution_error import barycentric
 from meshmove.solvers.fem.manufactured import PROBLEMS
 from meshmove.solvers.fem.poisson import l2_error, solve_poisson
@@ -48,7 +48,7 @@ def test_the_error_of_quadratic_interpolation_is_exact_for_cubics(cls, element):
     corners = mesh.p[:, mesh.t]
     corners = corners - corners.mean(axis=1, keepdims=True)
     gradients, volume = barycentric(corners)
-    error, rise = _mean_squares(corners, gradients, np.repeat(t[..., None], mesh.t.shape[1], axis=-1))
+    error, rise = mean_squares(corners, gradients, np.repeat(t[..., None], mesh.t.shape[1], axis=-1))
     assert volume @ error == pytest.approx(direct) and volume @ rise == pytest.approx(steep)
 
 

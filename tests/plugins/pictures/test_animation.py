@@ -16,7 +16,7 @@ from PIL import Image  # noqa: E402
 from meshmove.geometry import FieldError  # noqa: E402
 from meshmove.optional import MissingPackageError  # noqa: E402
 from meshmove.plugins import animate  # noqa: E402
-from meshmove.plugins.pictures.animation import _truth  # noqa: E402
+from meshmove.plugins.pictures.animation import truth_of  # noqa: E402
 from meshmove.solvers.mmpde import Frame  # noqa: E402
 
 NU = {"viscosity": 0.01}
@@ -69,8 +69,8 @@ def test_panels_can_be_left_out_and_volumes_are_cut(tmp_path):
 
 def test_truths_of_all_kinds(trajectory, data):
     u = data.fields["u"][0]
-    assert np.allclose(_truth(trajectory, "u", data), u)
-    assert np.allclose(_truth(trajectory, "u", np.concatenate([u, u])), u)  # more frames than are needed
+    assert np.allclose(truth_of(trajectory, "u", data), u)
+    assert np.allclose(truth_of(trajectory, "u", np.concatenate([u, u])), u)  # more frames than are needed
 
 
 @pytest.mark.parametrize(
