@@ -53,8 +53,8 @@ class PygConverter:
         >>> converter.read(Data(pos=torch.eye(3)[:, :2], face=torch.tensor([[0], [1], [2]])))
         CellMesh(2-D: 3 points, 1 triangle)
         """
-        block = _block(mesh)
-        return assemble(_positions(mesh), [block], labels=_labels(mesh, len(np.asarray(block.nodes))))
+        points, block = _positions(mesh), _block(mesh)
+        return assemble(points, [block], labels=_labels(mesh, len(np.asarray(block.nodes))))
 
     def write(self, mesh: Data, displacement: NDArray[np.float64]) -> Data:
         """A clone with new positions of the same type on the same device; see `Converter.write`."""
