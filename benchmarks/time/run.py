@@ -43,7 +43,7 @@ def defaults(quick: bool) -> Rows:
     for problem in PROBLEMS:
         fixed = Fixed(problem, N, STEPS[0])
         rest = error(problem, fixed.mesh, fixed.run(), problem.end)
-        for transfer in ("interpolate", "conservative"):
+        for transfer in ("interpolate", "conservative", "swept"):
             for start in (True,) if quick else (True, False):
                 found = error(problem, *rezoned(problem, N, STEPS[0], transfer, start), problem.end)
                 name = f"{problem.name}: carried, {transfer}, {'started' if start else 'not started'}"
