@@ -93,8 +93,7 @@ class CellTable:
         dim, p = self.dim, self.points
         n = len(self.nodes)
         if self.simplicial:
-            vertices = np.ascontiguousarray(p.T).take(self.nodes.T, axis=1)
-            gradients, det = barycentric(vertices)
+            gradients, det = barycentric(np.ascontiguousarray(p.T).take(self.nodes.T, axis=1))
             self._record(((dim + 1) * gradients).transpose(2, 1, 0), np.zeros(n), det == 0)
             return
         slope, slack = np.zeros((n, self.width, dim)), np.zeros(n)
