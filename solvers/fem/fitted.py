@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import skfem
+from skfem.quadrature import get_quadrature
+from skfem.refdom import RefTri
 
 from meshmove.geometry.arrays import Array, Ids
+from meshmove.geometry.domains.boundary import Boundary
 from meshmove.geometry.domains.meshing.fitted import mesh_fitted
 from meshmove.geometry.domains.pieces import Arc
 from meshmove.geometry.errors import InvalidMeshError
@@ -14,10 +19,14 @@ from meshmove.solvers.pde.functions import ProblemError
 from meshmove.solvers.pde.regions import region_at
 from meshmove.solvers.pde.statement import Statement
 
-__all__ = ["conductivity", "curved", "fitted_mesh", "on_curves", "regions_of_cells"]
+__all__ = ["conductivity", "curved", "fitted_mesh", "on_curves", "regions_of_cells", "sound"]
 
 #: how far vertices of a cell may be outside of its region, relative to its size
 _SLACK = 1e-2
+#: where cells are integrated, in reference coordinates; the least that a Jacobian determinant is there over its mean:
+#: at the very tip of a cusp it is zero
+_NODES, _LEAST = get_quadrature(RefTri, 8)[0], 0.01
+_ROUNDS, _NONE = 4, np.empty(0, int)
 
 
 def fitted_mesh(pde: Statement, size: float) -> skfem.MeshTri:
@@ -27,7 +36,7 @@ def fitted_mesh(pde: Statement, size: float) -> skfem.MeshTri:
     require("gmsh", extra="gmsh")
     parts = [region.shape.boundary for region in pde.regions]
     cells = mesh_fitted(pde.domain.boundary, parts, size * float(pde.unit.half.max()))
-    return skfem.MeshTri(cells.points.T, cells.blocks[0].nodes.T)
+    return sound(pde, skfem.MeshTri(cells.points.T, cells.blocks[0].nodes.T))
 
 
 def regions_of_cells(pde: Statement, mesh: skfem.Mesh) -> Ids:
@@ -67,34 +76,79 @@ def conductivity(pde: Statement, which: Ids, x: Array) -> Array:
 def on_curves(pde: Statement, mesh: skfem.MeshTri) -> skfem.MeshTri:
     """The same straight mesh with the vertices of boundary and interfaces on the true curves."""
     x = np.array(mesh.p)
-    for region, facets in _skins(pde, mesh):
+    for curves, facets in _skins(pde, mesh):
         nodes = np.unique(mesh.facets[:, facets])
-        x[:, nodes] = _nearest(pde, region, x[:, nodes])
+        x[:, nodes] = _nearest(curves, x[:, nodes])
     return skfem.MeshTri(x, mesh.t)
 
 
 def curved(pde: Statement, mesh: skfem.MeshTri) -> skfem.MeshTri:
-    """Second-order triangles with the middles of facets on the true curves; the straight mesh where nothing curves."""
-    if not any(isinstance(piece, Arc) for region in pde.regions for piece in region.shape.boundary.pieces):
+    """Second-order triangles with the middles of facets on the true curves; the straight mesh where nothing curves.
+
+    Cells that would fold stay straight.
+    """
+    second = _bent(pde, mesh)
+    if second is None:
         return mesh
-    second = skfem.MeshTri2.from_mesh(mesh)
-    x = np.array(second.doflocs)
-    for region, facets in _skins(pde, mesh):
-        nodes = second.dofs.facet_dofs[0, facets]
-        x[:, nodes] = _nearest(pde, region, x[:, nodes])
+    folded = _folded(second)
+    if not len(folded):
+        return second
+    x, facets = np.array(second.doflocs), np.unique(mesh.t2f[:, folded])
+    x[:, second.dofs.facet_dofs[0, facets]] = mesh.p[:, mesh.facets[:, facets]].mean(axis=1)
     return skfem.MeshTri2(x, second.t)
 
 
-def _skins(pde: Statement, mesh: skfem.MeshTri) -> list[tuple[int, Ids]]:
-    """The facets around each region, those of an interface with the first of its two, then those of the boundary."""
+def sound(pde: Statement, mesh: skfem.MeshTri) -> skfem.MeshTri:
+    """The same straight mesh, refined where curved sides would fold their cells: bulges shrink faster than sizes."""
+    for _ in range(_ROUNDS):
+        second = _bent(pde, mesh)
+        folded = _folded(second) if second is not None else _NONE
+        if not len(folded):
+            break
+        mesh = on_curves(pde, mesh.refined(folded))
+    return mesh
+
+
+def _bent(pde: Statement, mesh: skfem.MeshTri) -> skfem.MeshTri2 | None:
+    """Second-order triangles with the middles of facets on the true curves; None where nothing curves."""
+    if not any(isinstance(piece, Arc) for region in pde.regions for piece in region.shape.boundary.pieces):
+        return None
+    second = skfem.MeshTri2.from_mesh(mesh)
+    x = np.array(second.doflocs)
+    for curves, facets in _skins(pde, mesh):
+        nodes = second.dofs.facet_dofs[0, facets]
+        x[:, nodes] = _nearest(curves, x[:, nodes])
+    return skfem.MeshTri2(x, second.t)
+
+
+def _folded(mesh: skfem.MeshTri2) -> Ids:
+    """Cells that fold where they are integrated, or all but fold."""
+    (a, b), (c, d) = mesh.mapping().DF(_NODES)
+    det = a * d - b * c
+    det = det * np.sign(det.mean(axis=1, keepdims=True))
+    return np.flatnonzero(det.min(axis=1) < _LEAST * det.mean(axis=1))
+
+
+def _skins(pde: Statement, mesh: skfem.MeshTri) -> list[tuple[list[Boundary], Ids]]:
+    """The facets between every two regions, and those of the boundary, with the boundaries that they are on."""
     which = region_at([region.shape for region in pde.regions], mesh.p[:, mesh.t].mean(axis=1))
     inner = np.flatnonzero(mesh.f2t[1] >= 0)
-    left, right = which[mesh.f2t[:, inner]]
-    found = [(int(k), inner[(left != right) & (left == k)]) for k in np.unique(left)]
-    return [*found, (-1, mesh.boundary_facets())]
+    left, right = np.sort(which[mesh.f2t[:, inner]], axis=0)
+    pairs = np.unique(np.stack([left, right])[:, left != right], axis=1)
+    found = [
+        ([pde.regions[k].shape.boundary for k in pair], inner[(left == pair[0]) & (right == pair[1])])
+        for pair in pairs.T
+    ]
+    return [*found, ([pde.domain.boundary], mesh.boundary_facets())]
 
 
-def _nearest(pde: Statement, region: int, x: Array) -> Array:
-    boundary = (pde.domain if region < 0 else pde.regions[region].shape).boundary
-    _, piece, s = boundary.nearest(x)
-    return boundary.evaluate(piece, s)[0]
+def _nearest(curves: Sequence[Boundary], x: Array) -> Array:
+    """The nearest points (2, n) that are on all the boundaries: on one of them where it is on the other."""
+    best, miss = x, np.full(x.shape[1], np.inf)
+    for k, boundary in enumerate(curves):
+        _, piece, s = boundary.nearest(x)
+        point = boundary.evaluate(piece, s)[0]
+        rest = [other.nearest(point)[0] for j, other in enumerate(curves) if j != k]
+        off = np.max(rest, axis=0) if rest else np.zeros(x.shape[1])
+        best, miss = np.where(off < miss, point, best), np.minimum(off, miss)
+    return best

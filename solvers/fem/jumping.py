@@ -25,7 +25,7 @@ from meshmove.solvers.pde.statement import Statement
 from meshmove.solvers.pde.unit import InteriorRows
 
 from .evaluation import Finder, PiecewisePolynomial
-from .fitted import conductivity, curved, fitted_mesh, on_curves, regions_of_cells
+from .fitted import conductivity, curved, fitted_mesh, on_curves, regions_of_cells, sound
 from .linear import solve_finite_elements
 from .meshes import mapping_of
 
@@ -138,7 +138,7 @@ def solve_jumping(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.
         )
         solved = Solved(now, tuple(levels))
         marked = np.union1d(_bulk(squares, mesh), blind)
-        finer = on_curves(pde, mesh.refined(marked))
+        finer = sound(pde, on_curves(pde, mesh.refined(marked)))
         enough = solved.error < tolerance and len(levels) >= _FEW
         if enough or len(levels) == _LEVELS or 4.5 * finer.nelements > _UNKNOWNS * effort:
             return solved

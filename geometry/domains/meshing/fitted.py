@@ -57,7 +57,10 @@ def mesh_fitted(whole: Boundary, parts: Sequence[Boundary], size: float) -> Cell
     [0, 1]
     """
     pieces, owner, twin = _skeleton(whole, parts)
-    edges, field = boundary_edges(Boundary(tuple(pieces)), size)
+    # seen from both sides, so that gaps on either make edges short; those of one side are kept
+    other = [piece.reversed() for piece, beyond in zip(pieces, twin, strict=True) if beyond >= 0]
+    edges, field = boundary_edges(Boundary((*pieces, *other)), size)
+    edges = _first(edges, len(pieces))
     back = np.isin(edges.piece, np.flatnonzero(twin >= 0))
     both = BoundaryEdges(
         whole,
@@ -72,6 +75,16 @@ def mesh_fitted(whole: Boundary, parts: Sequence[Boundary], size: float) -> Cell
     regions = _regions(cells, both.edges, label, points.shape[1])
     _check(points, cells, regions, parts)
     return CellMesh.single(points.T, cells, "triangle", regions=regions)
+
+
+def _first(edges: BoundaryEdges, n: int) -> BoundaryEdges:
+    """The edges on the first n pieces, and their vertices."""
+    kept = edges.piece < n
+    used, ends = np.unique(edges.edges[kept], return_inverse=True)
+    corners = int((used < edges.corners).sum())
+    return BoundaryEdges(
+        edges.boundary, corners, edges.points[:, used], ends.reshape(-1, 2), edges.piece[kept], edges.span[kept]
+    )
 
 
 def _skeleton(whole: Boundary, parts: Sequence[Boundary]) -> tuple[list[Piece], Ids, Ids]:
