@@ -21,7 +21,7 @@ from meshmove.options import check_names, number, shown
 from .finish import finish
 from .movers_by_name import mover_of
 from .result import Adaptation
-from .unit_mesh import Stage
+from .unit_mesh import UnitMesh
 
 __all__ = ["Options", "adapt", "check_options", "lasting", "read_options"]
 
@@ -137,9 +137,9 @@ def adapted(
         raise ValueError(f"Expected a field, or a monitor function m(x) (got neither; point data: {names})")
     if dual is not None:
         fields = _with_dual(fields, read_fields(source, dual))
-    stage = Stage(source, fixed, boundary, reference)
-    result = stage.move(fields, options.monitor, options.mover, options.effort)
-    return finish(source, stage, fields, result, options.transfer, options.mover.name, began)
+    unit = UnitMesh(source, fixed, boundary, reference)
+    result = unit.move(fields, options.monitor, options.mover, options.effort)
+    return finish(source, unit, fields, result, options.transfer, options.mover.name, began)
 
 
 def _with_dual(fields: Fields, dual: Fields) -> Fields:

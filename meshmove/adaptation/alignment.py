@@ -1,4 +1,4 @@
-"""The second stage of a move to a field: from where cells were carried, descent of the predicted H1 error."""
+"""The second part of a move to a field: from where cells were carried, descent of the predicted H1 error."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from meshmove.transfer.carrier import Carrier
 
 from .result import Adaptation, Report
 from .settle import Settled, settle
-from .unit_mesh import Result, Stage
+from .unit_mesh import Result, UnitMesh
 
 __all__ = ["finish"]
 
@@ -52,24 +52,24 @@ class _Numbers:
         return (Outcome.TOO_STEEP.told(f"the imbalance {went}: {advice}"),)
 
 
-def _no_worse(source: Source, stage: Stage, result: Result) -> tuple[Settled, _Numbers]:
+def _no_worse(source: Source, unit: UnitMesh, result: Result) -> tuple[Settled, _Numbers]:
     """The mesh as it is written, and what it is like; the mesh that came where it would be better."""
-    problem = stage.problem(result.density, stage.current.points, 1.0)
-    rest = problem.imbalance(stage.current.points)
+    problem = unit.problem(result.density, unit.current.points, 1.0)
+    rest = problem.imbalance(unit.current.points)
 
     def judged(points: Array) -> tuple[Settled, _Numbers]:
-        settled = settle(source, stage, points)
+        settled = settle(source, unit, points)
         if not settled.displacement.any():
             return settled, _Numbers(rest, rest, result.error_before)
-        unit = (settled.moved.points - stage.centre) / stage.scale
-        as_found = result.predict is None or np.abs(unit - points).max() <= 1e-12
-        error = result.error_after if as_found or result.predict is None else result.predict(unit)
-        return settled, _Numbers(rest, problem.imbalance(unit), error)
+        found = (settled.moved.points - unit.centre) / unit.scale
+        as_found = result.predict is None or np.abs(found - points).max() <= 1e-12
+        error = result.error_after if as_found or result.predict is None else result.predict(found)
+        return settled, _Numbers(rest, problem.imbalance(found), error)
 
     settled, numbers = judged(result.move.points)
     if not numbers.worse(result):
         return settled, numbers
-    stayed, at_rest = judged(stage.current.points)
+    stayed, at_rest = judged(unit.current.points)
     why = Outcome.STAYED.told("what was left of the step would have made the mesh worse: it stays as it is")
     return replace(stayed, warnings=(*settled.warnings, why)), at_rest
 
@@ -83,11 +83,11 @@ def _energy(result: Result, numbers: _Numbers) -> float | None:
 
 
 def finish(
-    source: Source, stage: Stage, fields: Fields, result: Result, transfer: str | None, mover: str, began: float
+    source: Source, unit: UnitMesh, fields: Fields, result: Result, transfer: str | None, mover: str, began: float
 ) -> Adaptation:
     """Write the mesh, check it once more as it was written, carry the fields, and report."""
     move = result.move
-    settled, numbers = _no_worse(source, stage, result)
+    settled, numbers = _no_worse(source, unit, result)
     mesh, moved, displacement = settled.mesh, settled.moved, settled.displacement
     carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate")
     carried = {} if transfer is None else carrier.all(fields)
@@ -96,7 +96,7 @@ def finish(
         stored = source.converter.fields(source.mesh)
         mesh = source.converter.with_fields(mesh, {k: v for k, v in carried.items() if k in stored})
     ratio = corner_volumes(source.cells, moved.points) / corner_volumes(source.cells)
-    told = (*notes, *move.warnings, *settled.warnings, *numbers.complaints(result), *stage.lost_shape(moved))
+    told = (*notes, *move.warnings, *settled.warnings, *numbers.complaints(result), *unit.lost_shape(moved))
     warnings = dict.fromkeys(told)
     report = Report(
         mover=mover,

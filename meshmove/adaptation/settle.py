@@ -20,7 +20,7 @@ from meshmove.geometry.curved import MidNodes
 from meshmove.meshes.source import Source
 from meshmove.outcomes import Outcome
 
-from .unit_mesh import Stage
+from .unit_mesh import UnitMesh
 
 __all__ = ["Placing", "Settled", "settle"]
 
@@ -42,25 +42,25 @@ class Settled:
     warnings: tuple[str, ...] = ()
 
 
-def settle(source: Source, stage: Stage, points: Array) -> Settled:
-    """Write the mesh with vertices at `points` (n, dim), in the stage's coordinates, and check it as it was written."""
-    return _Settling(source, stage, points).done()
+def settle(source: Source, unit: UnitMesh, points: Array) -> Settled:
+    """Write the mesh with vertices at `points` (n, dim), in unit coordinates, and check it as it was written."""
+    return _Settling(source, unit, points).done()
 
 
 class Placing:
     """The user's mesh with vertices here and there, again and again, as it is before anything is mended."""
 
-    def __init__(self, source: Source, stage: Stage) -> None:
-        self._settling = _Settling(source, stage, stage.current.points)
+    def __init__(self, source: Source, unit: UnitMesh) -> None:
+        self._settling = _Settling(source, unit, unit.current.points)
 
     def __call__(self, points: Array) -> Any | None:
-        """The mesh with vertices at `points` (n, dim), in the stage's coordinates; None where a curved cell folds."""
+        """The mesh with vertices at `points` (n, dim), in unit coordinates; None where a curved cell folds."""
         return self._settling.placed(points)
 
 
 class _Settling:
-    def __init__(self, source: Source, stage: Stage, points: Array) -> None:
-        self.source, self.stage, self.points = source, stage, points
+    def __init__(self, source: Source, unit: UnitMesh, points: Array) -> None:
+        self.source, self.unit, self.points = source, unit, points
         self.cells = source.cells
         self.middle = MidNodes(self.cells)
         self.validity = Validity(self.cells)
@@ -105,11 +105,11 @@ class _Settling:
 
     def _step(self) -> Array:
         """What vertices move by, (n, dim), in the mesh's own units."""
-        rest, there = self.stage.current.points, self.points
+        rest, there = self.unit.current.points, self.points
         if (self.share < 1).any():
-            there = self.stage.slide.retract(rest + self.share[:, None] * (there - rest))
-        step = (there - rest) * self.stage.scale
-        step[np.abs(step) <= 1e-15 * self.stage.scale] = 0  # nodes that stayed are bit for bit where they were
+            there = self.unit.slide.retract(rest + self.share[:, None] * (there - rest))
+        step = (there - rest) * self.unit.scale
+        step[np.abs(step) <= 1e-15 * self.unit.scale] = 0  # nodes that stayed are bit for bit where they were
         return step
 
     def _bulges(self, step: Array) -> Array:
@@ -120,9 +120,9 @@ class _Settling:
         went = np.flatnonzero(step[self.middle.ends].any(axis=(1, 2)))
         ends = self.middle.ends[went]
         chord = (self.cells.points + step)[ends].mean(axis=1)
-        stage = self.stage
-        middle = (chord + bulges[went] - stage.centre) / stage.scale
-        bulges[went] = stage.slide.middles(ends, middle) * stage.scale + stage.centre - chord
+        unit = self.unit
+        middle = (chord + bulges[went] - unit.centre) / unit.scale
+        bulges[went] = unit.slide.middles(ends, middle) * unit.scale + unit.centre - chord
         return bulges
 
     def _straightened(self, lost: Ids, step: Array) -> Ids:
@@ -131,7 +131,7 @@ class _Settling:
             return lost
         stays = ~step[self.middle.ends].any(axis=(1, 2))
         loose = (
-            ~_on_facets(self.stage.facets, self.middle.ends) & ~stays & (self.bend > 0) & self.middle.bulge.any(axis=1)
+            ~_on_facets(self.unit.facets, self.middle.ends) & ~stays & (self.bend > 0) & self.middle.bulge.any(axis=1)
         )
         number = np.full(self.cells.n_nodes, -1)
         number[self.middle.ids[loose]] = np.flatnonzero(loose)
@@ -158,9 +158,9 @@ class _Settling:
         hit = np.unique(simplices[np.isin(owner, lost)])
         share = self.share.copy()
         share[hit] *= SHORTER
-        i, j = self.stage.current.edges.T
-        size = np.linalg.norm(self.points - self.stage.current.points, axis=1)
-        length = np.linalg.norm(self.stage.current.points[i] - self.stage.current.points[j], axis=1)
+        i, j = self.unit.current.edges.T
+        size = np.linalg.norm(self.points - self.unit.current.points, axis=1)
+        length = np.linalg.norm(self.unit.current.points[i] - self.unit.current.points[j], axis=1)
         rise = STEEP * length / np.maximum(np.maximum(size[i], size[j]), 1e-300)
         for _ in range(SWEEPS):
             new = share.copy()

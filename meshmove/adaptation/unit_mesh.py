@@ -1,4 +1,4 @@
-"""The stage of a move: the mesh in unit coordinates with its constraints, and the monitor that is to be met."""
+"""What is moved: the mesh in unit coordinates with its constraints, and the monitor that is to be met."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .judging.own_hessian import OwnHessian
 from .judging.prediction import BothNorms, Predictor, Predicts, SharpPredictor
 from .judging.resolution import unresolved
 
-__all__ = ["Result", "Stage"]
+__all__ = ["Result", "UnitMesh"]
 
 
 #: nodes further from the reference's boundary than this, relative to its size, belong to another domain
@@ -69,13 +69,13 @@ class Result:
     solves: int | None = None
 
 
-class Stage:
+class UnitMesh:
     """The mesh in unit coordinates, with its constraints, ready to be moved."""
 
     def __init__(
         self, source: Source, fixed: Any, boundary: Any, reference: Any, unit: tuple[Array, float] | None = None
     ) -> None:
-        """`unit`: centre and scale of the coordinates, where they are to be those of another stage."""
+        """`unit`: centre and scale of the coordinates, where they are to be those of another mesh."""
         cells = source.cells
         base = cells
         if reference is not None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.adaptation.unit_mesh import Stage
+from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry import FieldError
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.errors import first_ids
@@ -113,13 +113,13 @@ class Deformed:
         self.meshes, self.share, self.parts = meshes, share, parts
 
 
-def deformed(stage: Stage, room: Array, meshes: Sequence[Array], ids: Ids, goals: Array) -> Deformed:
-    """Meshes (n, dim) of one topology whose vertices `ids` are moved to `goals`, in the stage's coordinates.
+def deformed(unit: UnitMesh, room: Array, meshes: Sequence[Array], ids: Ids, goals: Array) -> Deformed:
+    """Meshes (n, dim) of one topology whose vertices `ids` are moved to `goals`, in unit coordinates.
 
     The first is the mesh in use, which must stay valid half-way; the second is the reference, whose corners keep their
     share of the volumes `room` (s,). What is possible for both is done.
     """
-    valid = stage.problem(None, stage.start, 1.0).valid
+    valid = unit.problem(None, unit.start, 1.0).valid
     now: list[Array | None] = list(meshes)
     start, parts, share = meshes[0][ids], 0, 0.0
 
@@ -128,16 +128,16 @@ def deformed(stage: Stage, room: Array, meshes: Sequence[Array], ids: Ids, goals
         assert mesh is not None and reference is not None
         if not (valid(mesh) and valid(reference) and valid(0.5 * (meshes[0] + mesh))):
             return False
-        return bool((corner_volumes(replace(stage.base, points=reference)) / room > FLAT).all())
+        return bool((corner_volumes(replace(unit.base, points=reference)) / room > FLAT).all())
 
     while share < 1 and parts < PARTS:
         at = start + share * (goals - start)
-        ways = [None if p is None else _continued(stage, p, ids, goals - at) for p in now]
+        ways = [None if p is None else _continued(unit, p, ids, goals - at) for p in now]
         part = 1.0
         while part >= LEAST:
             to = goals if part == 1 else at + part * (goals - at)
             there = [
-                None if p is None or way is None else _placed(stage, p + part * way, ids, to)
+                None if p is None or way is None else _placed(unit, p + part * way, ids, to)
                 for p, way in zip(now, ways, strict=True)
             ]
             if possible(there):
@@ -151,20 +151,20 @@ def deformed(stage: Stage, room: Array, meshes: Sequence[Array], ids: Ids, goals
     return Deformed(now, share, parts)
 
 
-def _continued(stage: Stage, points: Array, ids: Ids, by: Array) -> Array:
+def _continued(unit: UnitMesh, points: Array, ids: Ids, by: Array) -> Array:
     """Displacements (n, dim) of all vertices at `points` by which those of `ids` are `by`."""
-    return _Continuation(stage, points)(ids, by)
+    return _Continuation(unit, points)(ids, by)
 
 
 class _Continuation:
     """The Laplacian of the module's docstring, on the mesh with vertices at `points` (n, dim)."""
 
-    def __init__(self, stage: Stage, points: Array) -> None:
-        mesh = replace(stage.base, points=points)
+    def __init__(self, unit: UnitMesh, points: Array) -> None:
+        mesh = replace(unit.base, points=points)
         volume = np.abs(simplex_volumes(points, mesh.corners[0]))
         weight = volume.mean() / volume
-        self._slide, self._points = stage.slide, points
-        self._matrix, self._lift = stiffness(mesh, weight)[0], Lift(mesh, stage.slide, weight)
+        self._slide, self._points = unit.slide, points
+        self._matrix, self._lift = stiffness(mesh, weight)[0], Lift(mesh, unit.slide, weight)
 
     def __call__(self, ids: Ids, by: Array) -> Array:
         out = np.zeros_like(self._points)
@@ -173,9 +173,9 @@ class _Continuation:
         return out + self._slide.spread(self._lift.solve(self._slide.gather(-(self._matrix @ out))))
 
 
-def _placed(stage: Stage, points: Array, ids: Ids, to: Array) -> Array:
+def _placed(unit: UnitMesh, points: Array, ids: Ids, to: Array) -> Array:
     """On the boundary, which may have grown beyond the ends of its lines, with vertices `ids` exactly where told."""
-    out = stage.slide.retract(points, ends=False)
+    out = unit.slide.retract(points, ends=False)
     out[ids] = to
     return out
 
@@ -203,55 +203,55 @@ class Home:
 
     def __init__(self, setting: Setting, pinned: NDArray[np.bool_]) -> None:
         nodes = setting.source.cells.vertex_nodes[pinned]
-        self._stage = Stage(setting.source, nodes, setting.boundary, setting.given)
-        self._points = self._stage.base.points
-        self._continued = _Continuation(self._stage, self._points)
-        self.room = corner_volumes(self._stage.base)
+        self._unit = UnitMesh(setting.source, nodes, setting.boundary, setting.given)
+        self._points = self._unit.base.points
+        self._continued = _Continuation(self._unit, self._points)
+        self.room = corner_volumes(self._unit.base)
 
     def moved(self, ids: Ids, goals: Array) -> Array | None:
         """The reference (n, dim) with the vertices `ids` at `goals`; None where that inverts or flattens cells."""
         by = self._continued(ids, goals - self._points[ids])
-        out = _placed(self._stage, self._points + by, ids, goals)
-        ratio = corner_volumes(replace(self._stage.base, points=out)) / self.room
-        return out if (ratio > FLAT).all() and self._stage.problem(None, out, 1.0).valid(out) else None
+        out = _placed(self._unit, self._points + by, ids, goals)
+        ratio = corner_volumes(replace(self._unit.base, points=out)) / self.room
+        return out if (ratio > FLAT).all() and self._unit.problem(None, out, 1.0).valid(out) else None
 
 
 @dataclass(frozen=True, eq=False)
 class Base:
     """A reference that has been moved with its boundary: the mesh, a mask (n,) of vertices that stay on it where they
-    are, and centre and scale of the stage's coordinates."""
+    are, and centre and scale of the unit coordinates."""
 
     source: Source
     pinned: NDArray[np.bool_]
     unit: tuple[Array, float]
 
     @classmethod
-    def of(cls, source: Source, reference: Any, stage: Stage, points: Array, pinned: NDArray[np.bool_]) -> Base:
-        """With vertices at `points` (n, dim), in the stage's coordinates; `reference`: the mesh where they were."""
-        base = stage.base
-        by = base.lifted((points - base.points) * stage.scale)
-        nodes = None if base.nodes is None else base.nodes * stage.scale + stage.centre + by
-        cells = replace(base, points=points * stage.scale + stage.centre, nodes=nodes)
+    def of(cls, source: Source, reference: Any, unit: UnitMesh, points: Array, pinned: NDArray[np.bool_]) -> Base:
+        """With vertices at `points` (n, dim), in unit coordinates; `reference`: the mesh where they were."""
+        base = unit.base
+        by = base.lifted((points - base.points) * unit.scale)
+        nodes = None if base.nodes is None else base.nodes * unit.scale + unit.centre + by
+        cells = replace(base, points=points * unit.scale + unit.centre, nodes=nodes)
         mesh = source.converter.write(reference, by)
-        return cls(Source(mesh, source.converter, cells, source.regions), pinned, (stage.centre, stage.scale))
+        return cls(Source(mesh, source.converter, cells, source.regions), pinned, (unit.centre, unit.scale))
 
-    def stage(self, boundary: Any, points: Array) -> Stage:
+    def unit_mesh(self, boundary: Any, points: Array) -> UnitMesh:
         """What moves on it, with the vertices that stay at `points` (n, dim), in its coordinates."""
         nodes = self.source.cells.vertex_nodes[self.pinned]
-        stage = Stage(self.source, nodes, boundary, None, self.unit)
-        stage.slide.hold(points)
-        return stage
+        unit = UnitMesh(self.source, nodes, boundary, None, self.unit)
+        unit.slide.hold(points)
+        return unit
 
 
-def with_boundary(stage: Stage, home: Home, state: State, ids: Ids, goals: Array) -> tuple[Deformed, State]:
+def with_boundary(unit: UnitMesh, home: Home, state: State, ids: Ids, goals: Array) -> tuple[Deformed, State]:
     """A state with its boundary moved, and the nodes taken along."""
-    there, old = (goals - stage.centre) / stage.scale, stage.base.points
+    there, old = (goals - unit.centre) / unit.scale, unit.base.points
     place = () if state.place is None else (state.place.carried, state.place.target)
-    out = deformed(stage, home.room, (state.points, old, *place), ids, there)
+    out = deformed(unit, home.room, (state.points, old, *place), ids, there)
     reference = home.moved(ids, there)
     if reference is not None:
         rests = state.place is None and np.abs(state.points - old).max() < STILL  # it is its reference, and stays so
-        if rests and stage.problem(None, reference, 1.0).valid(0.5 * (state.points + reference)):
+        if rests and unit.problem(None, reference, 1.0).valid(0.5 * (state.points + reference)):
             out = Deformed((reference, reference), 1.0, 1)
         elif out.share == 1:
             out.meshes = [out.meshes[0], reference, *out.meshes[2:]]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from meshmove.adaptation.unit_mesh import Stage
+from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry import PointLocator, Sides
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging, CallableDensity, Monitor, NodalDensity, NodalHessians, smoother
@@ -74,7 +74,7 @@ class Follower:
 
     Parameters
     ----------
-    stage
+    unit
         The mesh with its constraints, in unit coordinates.
     monitor
         A `Monitor`, whose open parameters take their defaults, or a function m(x) > 0.
@@ -90,23 +90,23 @@ class Follower:
 
     def __init__(
         self,
-        stage: Stage,
+        unit: UnitMesh,
         monitor: Any,
         mover: Mover | None = None,
         align: bool = True,
         effort: float = 1.0,
         tau: float | None = None,
     ) -> None:
-        self.stage, self.monitor, self.tau = stage, settled(monitor), tau
-        self.align = align and mover is None and all(b.kind.is_simplex for b in stage.base.blocks)
-        self._sides = Sides.of(stage.base, stage.facets)
-        self._smooth = smoother(stage.base)
-        self._locator = PointLocator(stage.base.simplicial())
+        self.unit, self.monitor, self.tau = unit, settled(monitor), tau
+        self.align = align and mover is None and all(b.kind.is_simplex for b in unit.base.blocks)
+        self._sides = Sides.of(unit.base, unit.facets)
+        self._smooth = smoother(unit.base)
+        self._locator = PointLocator(unit.base.simplicial())
         _ = self._sides.home  # what does not change with the points is found once
-        self.target = Target(stage, "vertices" if isinstance(monitor, Monitor) else "interior", mover, effort)
+        self.target = Target(unit, "vertices" if isinstance(monitor, Monitor) else "interior", mover, effort)
 
     def first(self) -> State:
-        return State(self.stage.start)
+        return State(self.unit.start)
 
     def start(self, state: State, values: Array | None, align: bool = True) -> State:
         """Nodes where they should be for a field (n, k) at once: before time begins."""
@@ -165,10 +165,10 @@ class Follower:
     def _placed(self, values: Array | None, points: Array, place: Place | None, align: bool) -> Place:
         """Where nodes should be for a field with these values at vertices at `points`."""
         if not isinstance(self.monitor, Monitor):
-            density: Any = CallableDensity(self.monitor, self.stage.centre, self.stage.scale, self.stage.place)
+            density: Any = CallableDensity(self.monitor, self.unit.centre, self.unit.scale, self.unit.place)
             return self._gone(density, None, points, place)
         assert values is not None
-        mesh = replace(self.stage.base, points=points, nodes=None)
+        mesh = replace(self.unit.base, points=points, nodes=None)
         sides = self._sides.moved(points)
         derivatives = Averaging(sides)
         hessians = _hessians(derivatives, values)
@@ -187,13 +187,13 @@ class Follower:
 
     @cached_property
     def _problem(self) -> Problem:
-        return self.stage.problem(None, self.stage.start, 1.0)
+        return self.unit.problem(None, self.unit.start, 1.0)
 
     def _reached(self, points: Array, start: Array, wanted: Array) -> tuple[Array, float]:
         """Admissible positions on the way from `start`, half-way from `points` valid too, and the share of it gone."""
         share = 1.0
         for _ in range(HALVINGS):
-            there = self.stage.slide.retract(start + share * (wanted - start))
+            there = self.unit.slide.retract(start + share * (wanted - start))
             if self._problem.valid(0.5 * (points + there)) and self._problem.admissible(there):
                 return there, share
             share /= 2

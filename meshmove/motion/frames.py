@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from meshmove.adaptation.movers_by_name import MOVERS
 from meshmove.adaptation.movers_by_name import mover_of as mover_by_name
-from meshmove.adaptation.unit_mesh import Stage
+from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
@@ -83,17 +83,17 @@ class Moving:
         self, mesh: CellMesh, monitor: Monitor = MONITOR, mover: str | Mover = "monge-ampere", steps: int = STEPS
     ) -> None:
         self.mesh, self.monitor, self.mover, self.steps = mesh, monitor, mover_of(mover), steps
-        self._stage = Stage(Source.of(mesh), None, "slide", None)
-        base = self._stage.base
+        self._unit = UnitMesh(Source.of(mesh), None, "slide", None)
+        base = self._unit.base
         self._recovery, self._smooth = Recovery(base), smoother(base)
         self._locator = PointLocator(base.simplicial())
-        self._target = Target(self._stage, "vertices", None, steps / STEPS, DISTORTION)
+        self._target = Target(self._unit, "vertices", None, steps / STEPS, DISTORTION)
         #: of the mesh's simplices
         self.locator = PointLocator(mesh.simplicial())
 
     def __call__(self, values: ArrayLike, start: ArrayLike | None = None) -> Array:
         """Positions (n, d) for nodal values (n,) or (n, k), from positions `start` of the frame before."""
-        s = self._stage
+        s = self._unit
         indicator = self.monitor.indicator(self._recovery, np.asarray(values, float))
         m = self.monitor.values(s.base, indicator, self._smooth)
         if np.ptp(m) < 1e-9 * m.max():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from meshmove.adaptation.adapt import lasting
-from meshmove.adaptation.unit_mesh import Stage
+from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry import CellMesh, corner_volumes
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.errors import MeshmoveError
@@ -88,14 +88,14 @@ class MovingMesh(Keeping):
         """What follows from the mesh and the options alone."""
         self._setting = setting = Setting.of(mesh, self._options)
         self._source, self.reference = setting.source, setting.reference
-        self._stand_on(setting.stage())
-        self._home = self._stage.base.points * self._stage.scale + self._stage.centre
+        self._stand_on(setting.unit_mesh())
+        self._home = self._unit.base.points * self._unit.scale + self._unit.centre
         self._base: Base | None = None
         self._state = self._follower.first()
 
-    def _stand_on(self, stage: Stage) -> None:
-        self._stage, self._follower = stage, self._setting.follower(stage)
-        self._rest_volumes = corner_volumes(stage.base) * stage.scale**stage.base.dim
+    def _stand_on(self, unit: UnitMesh) -> None:
+        self._unit, self._follower = unit, self._setting.follower(unit)
+        self._rest_volumes = corner_volumes(unit.base) * unit.scale**unit.base.dim
 
     @property
     def mesh(self) -> Any:
@@ -171,15 +171,15 @@ class MovingMesh(Keeping):
         try:
             return self._step_with_boundary(unknowns, dt, boundary_motion, began)
         except BaseException:
-            self.__dict__.update(kept)  # the stage, too, is as it was
+            self.__dict__.update(kept)  # the mesh in unit coordinates, too, is as it was
             raise
 
     def _step_with_boundary(self, unknowns: Unknowns, dt: float, motion: Any, began: float) -> Step:
         ids, goals = goals_of(self._source, self._home, motion, self.time + dt)
         if self._base is None or not self._base.pinned[ids].all():
-            self._rebase(self._stage.base.points, self._state.points, ids)
+            self._rebase(self._unit.base.points, self._state.points, ids)
         before = self._state
-        out, moved = with_boundary(self._stage, self._at_home, before, ids, goals)
+        out, moved = with_boundary(self._unit, self._at_home, before, ids, goals)
         reference = out.meshes[1]
         assert reference is not None
         self._rebase(reference, moved.points, ids)
@@ -199,8 +199,8 @@ class MovingMesh(Keeping):
         if base is None or not pinned[ids].all():
             pinned[ids] = True
             self._at_home = Home(setting, pinned)
-        self._base = Base.of(setting.source, self.reference, self._stage, reference, pinned)
-        self._stand_on(self._base.stage(self._setting.boundary, points))
+        self._base = Base.of(setting.source, self.reference, self._unit, reference, pinned)
+        self._stand_on(self._base.unit_mesh(self._setting.boundary, points))
         self.reference = self._base.source.mesh
 
     def _read(self, field: Any, moved: bool = False) -> Unknowns:
@@ -214,15 +214,15 @@ class MovingMesh(Keeping):
 
     def _moved(self, source: Source, points: Array) -> CellMesh:
         """The mesh as plain arrays, mid-side nodes aside, with vertices at `points` in unit coordinates."""
-        return replace(source.cells, points=points * self._stage.scale + self._stage.centre, nodes=None)
+        return replace(source.cells, points=points * self._unit.scale + self._unit.centre, nodes=None)
 
     def _taken(
         self, state: State, went: Went, unknowns: Unknowns, dt: float, began: float, boundary: float = 1.0
     ) -> Step:
         """Write the mesh, carry what it carries along, report, and go on from there."""
-        source, stage, setting = self._source, self._stage, self._setting
-        now = copy(stage)
-        now.current = replace(stage.current, points=self._state.points, nodes=source.cells.nodes)
+        source, unit, setting = self._source, self._unit, self._setting
+        now = copy(unit)
+        now.current = replace(unit.current, points=self._state.points, nodes=source.cells.nodes)
         step = step_of(source, now, state.points, unknowns, setting.transfer, went, dt)
         report = replace(
             step.report,
@@ -258,7 +258,7 @@ class MovingMesh(Keeping):
         if self._base is not None:
             self.reference = self._base.source.mesh
             self._at_home = Home(self._setting, self._base.pinned)
-            self._stand_on(self._base.stage(self._setting.boundary, self._state.points))
+            self._stand_on(self._base.unit_mesh(self._setting.boundary, self._state.points))
 
     def __repr__(self) -> str:
         return f"<MovingMesh of a {type(self.mesh).__name__} at time {self.time:g}>"

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from meshmove.adaptation.unit_mesh import Stage
+from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry.arrays import Array
 from meshmove.movers import Alignment, Functional, MongeAmpere, Mover, moved_by
 from meshmove.movers.descent import Pair, minimise
@@ -62,7 +62,7 @@ class Target:
 
     Parameters
     ----------
-    stage
+    unit
         The mesh with its constraints.
     rule
         Where the functional of equidistribution samples the monitor; see `Functional`.
@@ -75,27 +75,27 @@ class Target:
     """
 
     def __init__(
-        self, stage: Stage, rule: str, mover: Mover | None, effort: float, distortion: float = DISTORTION
+        self, unit: UnitMesh, rule: str, mover: Mover | None, effort: float, distortion: float = DISTORTION
     ) -> None:
-        self.stage, self.slide, self.mover, self.effort = stage, stage.slide, mover, effort
+        self.unit, self.slide, self.mover, self.effort = unit, unit.slide, mover, effort
         self._distortion = distortion
-        limits: Any = stage.slide.curved_edges, stage.slide.shells
-        component = stage.facets.components(stage.base.n_cells)
-        self._functional = Functional(stage.base, _Nothing(), distortion, rule, component, *limits)
+        limits: Any = unit.slide.curved_edges, unit.slide.shells
+        component = unit.facets.components(unit.base.n_cells)
+        self._functional = Functional(unit.base, _Nothing(), distortion, rule, component, *limits)
         self._limits = limits
         self._alignment: Alignment | None = None
-        self._stiffness = stiffness(stage.base)[0]
-        self._lift = stage.workspace.setdefault("lift", Lift(stage.base, stage.slide))
+        self._stiffness = stiffness(unit.base)[0]
+        self._lift = unit.workspace.setdefault("lift", Lift(unit.base, unit.slide))
 
     def rest(self) -> Place:
         """Where nodes are when there is nothing to go to: at the reference, but for those that are held elsewhere."""
-        home = self.slide.retract(self.stage.base.points)
+        home = self.slide.retract(self.unit.base.points)
         return Place(home, home)
 
     def far(self, density: Any, hessians: Any, points: Array) -> Place:
         """All the way, from positions that may be far from it."""
         mover = self.mover or MongeAmpere(distortion=self._distortion)
-        move = moved_by(mover, self.stage.problem(density, points, self.effort * (1.0 if self.mover else FAR)))
+        move = moved_by(mover, self.unit.problem(density, points, self.effort * (1.0 if self.mover else FAR)))
         told = move.warnings if self.mover is not None else ()
         place = Place(move.points, move.points, steps=(move.iterations, 0), warnings=told)
         if self.mover is not None or hessians is None:
@@ -130,7 +130,7 @@ class Target:
         way = carried - place.carried
         for share in (1.0, 0.5, 0.0):
             there = self.slide.retract(place.target + share * way)
-            if self.stage.problem(None, there, 1.0).valid(there):
+            if self.unit.problem(None, there, 1.0).valid(there):
                 return there
         return carried
 
@@ -144,7 +144,7 @@ class Target:
         start: Array | None = None,
     ) -> Place:
         if self._alignment is None:
-            self._alignment = Alignment(self.stage.base, hessians, points, ALIGNED_DISTORTION, *self._limits)
+            self._alignment = Alignment(self.unit.base, hessians, points, ALIGNED_DISTORTION, *self._limits)
         objective, pairs = self._alignment.of(hessians, points), list(before)
         out = minimise(
             self._sprung(objective, place.carried),

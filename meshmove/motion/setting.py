@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshmove.adaptation.adapt import read_options
-from meshmove.adaptation.unit_mesh import Stage
+from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry.checks import check_cells
 from meshmove.meshes.source import Source
 from meshmove.monitors import Monitor
@@ -68,8 +68,8 @@ class Setting:
     def follows_field(self) -> bool:
         return isinstance(self.monitor, Monitor)
 
-    def stage(self) -> Stage:
-        return Stage(self.source, self.fixed, self.boundary, self.given)
+    def unit_mesh(self) -> UnitMesh:
+        return UnitMesh(self.source, self.fixed, self.boundary, self.given)
 
-    def follower(self, stage: Stage) -> Follower:
-        return Follower(stage, self.monitor, self.mover, self.align, self.effort, self.tau)
+    def follower(self, unit: UnitMesh) -> Follower:
+        return Follower(unit, self.monitor, self.mover, self.align, self.effort, self.tau)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.adaptation.settle import settle
-from meshmove.adaptation.unit_mesh import Stage
+from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
@@ -23,19 +23,19 @@ __all__ = ["step_of"]
 
 
 def step_of(
-    source: Source, stage: Stage, points: Array, unknowns: Unknowns, transfer: str | None, went: Went, dt: float
+    source: Source, unit: UnitMesh, points: Array, unknowns: Unknowns, transfer: str | None, went: Went, dt: float
 ) -> Step:
-    """The step from a mesh to vertices at `points` (n, dim), in the stage's coordinates; its time counts from zero."""
-    mesh, moved, displacement, warnings = _written(source, stage, points)
+    """The step from a mesh to vertices at `points` (n, dim), in unit coordinates; its time counts from zero."""
+    mesh, moved, displacement, warnings = _written(source, unit, points)
     carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate")
     if transfer is not None:
         mesh = _with_stored(source, mesh, unknowns, carrier)
     in_space = displacement if source.cells.frame is None else source.cells.frame.raise_(displacement)
     velocity = in_space / dt if dt else np.zeros_like(in_space)
-    words = (*went.warnings, *unknowns.warnings, *warnings, *stage.lost_shape(moved))
+    words = (*went.warnings, *unknowns.warnings, *warnings, *unit.lost_shape(moved))
     report = replace(
         report_of(went, displacement, velocity),
-        feature_speed=None if went.pace is None else went.pace.speed * stage.scale,
+        feature_speed=None if went.pace is None else went.pace.speed * unit.scale,
         regions=source.cells.region_names,
         warnings=tuple(dict.fromkeys(words)),
     )
@@ -84,15 +84,15 @@ def _with_stored(source: Source, mesh: Any, unknowns: Unknowns, carrier: Carrier
     return source.converter.with_fields(mesh, {k: v for k, v in named.items() if k in stored})
 
 
-def _written(source: Source, stage: Stage, points: Array) -> tuple[Any, CellMesh, Array, tuple[str, ...]]:
+def _written(source: Source, unit: UnitMesh, points: Array) -> tuple[Any, CellMesh, Array, tuple[str, ...]]:
     """The user's mesh with its vertices at `points`, as plain arrays, the displacement, and what had to give way.
 
     Straight cells in double precision are as the follower has checked them; others are settled.
     """
     cells = source.cells
     if cells.nodes is None and cells.lift is None and source.converter.dtype(source.mesh) == np.float64:
-        displacement = (points - stage.current.points) * stage.scale
+        displacement = (points - unit.current.points) * unit.scale
         moved = replace(cells, points=cells.points + displacement)
         return source.converter.write(source.mesh, displacement), moved, displacement, ()
-    settled = settle(source, stage, points)
+    settled = settle(source, unit, points)
     return settled.mesh, settled.moved, settled.displacement, settled.warnings

@@ -13,7 +13,7 @@ from meshmove.adaptation.adapt import Options, adapt, read_options
 from meshmove.adaptation.finish import finish
 from meshmove.adaptation.result import Adaptation
 from meshmove.adaptation.settle import Placing
-from meshmove.adaptation.unit_mesh import Result, Stage
+from meshmove.adaptation.unit_mesh import Result, UnitMesh
 from meshmove.geometry import PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import EnergyError
@@ -82,19 +82,19 @@ def descended(
     examined = energy.examined(mesh, field, _at_nodes(source, pinned))
     pinned |= examined.held[source.cells.vertex_nodes]
     boundary = choice.get("boundary", "slide")
-    stage = Stage(source, source.cells.vertex_nodes[pinned], boundary, first)
-    curved = np.unique(stage.slide.curved_edges)
+    unit = UnitMesh(source, source.cells.vertex_nodes[pinned], boundary, first)
+    curved = np.unique(unit.slide.curved_edges)
     if not pinned[curved].all():
         pinned[curved] = True
-        stage = Stage(source, source.cells.vertex_nodes[pinned], boundary, first)
-    at = _Energy(source, stage, solve, energy, mesh, field)
-    before, forces = at(stage.start)
+        unit = UnitMesh(source, source.cells.vertex_nodes[pinned], boundary, first)
+    at = _Energy(source, unit, solve, energy, mesh, field)
+    before, forces = at(unit.start)
     if forces is None:
         raise EnergyError(f"Expected a finite energy of the solution, with finite derivatives (got {before})")
     if not examined.stationary:
-        _try(at, stage, forces)
-    result = _moved(at, stage, examined, options.effort, before)
-    return finish(source, stage, fields, result, options.transfer, Ritz.name, began)
+        _try(at, unit, forces)
+    result = _moved(at, unit, examined, options.effort, before)
+    return finish(source, unit, fields, result, options.transfer, Ritz.name, began)
 
 
 def _read(adapt_options: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
@@ -110,13 +110,15 @@ def _at_nodes(source: Source, vertices: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 class _Energy:
-    """The energy as a function of positions in the coordinates of a stage; the last answer is kept."""
+    """The energy as a function of positions in unit coordinates; the last answer is kept."""
 
-    def __init__(self, source: Source, stage: Stage, solve: Solve, energy: EnergyOfMesh, mesh: Any, field: Any) -> None:
-        self._lift, self._scale = source.cells.lift, stage.scale
-        self._place, self._solve, self._energy = Placing(source, stage), solve, energy
+    def __init__(
+        self, source: Source, unit: UnitMesh, solve: Solve, energy: EnergyOfMesh, mesh: Any, field: Any
+    ) -> None:
+        self._lift, self._scale = source.cells.lift, unit.scale
+        self._place, self._solve, self._energy = Placing(source, unit), solve, energy
         self.solves = 0
-        self._points, self._last = stage.current.points, self._of(mesh, field)
+        self._points, self._last = unit.current.points, self._of(mesh, field)
 
     def __call__(self, points: Array) -> tuple[float, Array | None]:
         """J and its derivatives by the vertices (n, dim); (inf, None) where a cell folds or J is not finite."""
@@ -139,9 +141,9 @@ class _Energy:
         return value, self._scale * by_vertices
 
 
-def _moved(at: _Energy, stage: Stage, examined: Examined, effort: float, before: float) -> Result:
-    density = NodalDensity(np.ones(stage.current.n_points), PointLocator(stage.current.simplicial()))
-    problem = stage.problem(density, stage.start, effort, predict=lambda points: at(points)[0])
+def _moved(at: _Energy, unit: UnitMesh, examined: Examined, effort: float, before: float) -> Result:
+    density = NodalDensity(np.ones(unit.current.n_points), PointLocator(unit.current.simplicial()))
+    problem = unit.problem(density, unit.start, effort, predict=lambda points: at(points)[0])
     move = moved_by(Ritz(at, examined.gap), problem)
     after = at(move.points)[0]
     size = max(abs(before - after), abs(before) * 1e-12, 1e-300)
@@ -150,20 +152,20 @@ def _moved(at: _Energy, stage: Stage, examined: Examined, effort: float, before:
         """1 at the start, less where the energy is lower, whatever its sign."""
         return 1.0 + (at(points)[0] - before) / size
 
-    values = np.ones(stage.current.n_points)
+    values = np.ones(unit.current.n_points)
     return Result(
         density, values, move, "", 1.0, relative(move.points), relative, automatic=True, objective="energy",
         energies=(before, size), solves=at.solves,
     )  # fmt: skip
 
 
-def _try(at: _Energy, stage: Stage, forces: Array) -> None:
+def _try(at: _Energy, unit: UnitMesh, forces: Array) -> None:
     """Raise where a difference of the energy along the lifted forces says something else than they do."""
-    slide, start = stage.slide, stage.start
+    slide, start = unit.slide, unit.start
     slide.refresh(start)
     gathered = slide.gather(forces)
-    direction = slide.spread(Lift(stage.base, slide)(gathered))
-    a, b = stage.base.edges.T
+    direction = slide.spread(Lift(unit.base, slide)(gathered))
+    a, b = unit.base.edges.T
     strain = np.linalg.norm(direction[a] - direction[b], axis=1) / np.linalg.norm(start[a] - start[b], axis=1)
     if not strain.max() > 0:
         return

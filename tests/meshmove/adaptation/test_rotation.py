@@ -5,7 +5,7 @@ import pytest
 import skfem
 
 import meshmove
-from meshmove.adaptation.unit_mesh import Stage
+from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry import CellMesh, Slide, facets_of
 from meshmove.movers.lift import Lift
 from tests.shapes import box, turn
@@ -48,7 +48,7 @@ def test_the_unit_of_length_does_not_turn():
     sizes = []
     for angle in (0.0, 0.4, np.pi / 4, 2.0):
         other = mesh.moved(mesh.points @ turn(angle).T)
-        sizes.append(Stage(meshmove.meshes.source.Source.of(other), None, "slide", None).scale)
+        sizes.append(UnitMesh(meshmove.meshes.source.Source.of(other), None, "slide", None).scale)
     np.testing.assert_allclose(sizes, sizes[0], rtol=1e-10)
     assert sizes[0] == pytest.approx(3, rel=0.1)  # about the longer side
 
