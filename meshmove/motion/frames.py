@@ -30,7 +30,7 @@ __all__ = ["MONITOR", "Moving", "mover_of"]
 
 #: moderately steep: interpolation on strained cells costs more than a few nodes more on a front gain
 MONITOR = Monitor("hessian", intensity=2.0, exponent=0.5, smoothing=2)
-#: weight of the cells' shapes: with this, not with that of `places`, rollouts of the model `burgers` are exactest
+#: weight of the cells' shapes: that of the meshes which the shipped models were trained on
 DISTORTION = 0.005
 #: an imbalance, and a share of that at rest, up to which following is good enough
 FOLLOWED = 0.15, 0.3
