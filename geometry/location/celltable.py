@@ -49,7 +49,8 @@ class CellTable:
         """The same cells with vertices at other points of the same box: their order and neighbours are kept."""
         _ = self.neighbours  # found once, for all of them
         other = copy(self)
-        other.__dict__.pop("boxes", None)
+        for stale in ("boxes", "seeds"):
+            other.__dict__.pop(stale, None)
         other.points = self.normalised(points)
         other.centre = np.empty_like(self.centre)
         for kind, rows in self.of_kind():
@@ -74,7 +75,7 @@ class CellTable:
         self.span = np.maximum(np.ptp(self.points, axis=0), 1e-300)
         codes = self.curve(centre)
         self.order = np.argsort(codes)
-        self.codes, self.centre = codes[self.order], centre[self.order]
+        self.centre = centre[self.order]
         self.nodes, self.kind = nodes[self.order], kind[self.order]
 
     def curve(self, x: Array) -> NDArray[np.uint64]:
@@ -126,6 +127,13 @@ class CellTable:
         allowed = np.where(flat, -2, slack + tiny)
         self.tiny = tiny
         self.record = np.concatenate([slope.reshape(n, -1), self.centre, allowed[:, None]], axis=1)
+
+    @cached_property
+    def seeds(self) -> tuple[NDArray[np.uint64], Ids]:
+        """Rising places of the cells' centres along the curve, and the cells in that order."""
+        codes = self.curve(self.centre)
+        order = np.argsort(codes)
+        return codes[order], order
 
     @cached_property
     def neighbours(self) -> Ids:

@@ -163,14 +163,15 @@ class PointLocator:
     def _seed(self, x: Array, codes: NDArray[np.uint64], order: Ids) -> Ids:
         """The best of four cells next to each point on the curve."""
         start = np.empty(len(x), np.int64)
-        last = len(self._table.codes) - 1
+        places, cells = self._table.seeds
+        last = len(places) - 1
         for begin in range(0, len(x), _CHUNK):
             rows = order[begin : begin + _CHUNK]
             y = x[rows]
-            at = np.searchsorted(self._table.codes, codes[rows])
-            best, least = np.clip(at, 0, last), np.full(len(rows), np.inf)
+            at = np.searchsorted(places, codes[rows])
+            best, least = cells[np.clip(at, 0, last)], np.full(len(rows), np.inf)
             for shift in (-2, -1, 0, 1):
-                cell = np.clip(at + shift, 0, last)
+                cell = cells[np.clip(at + shift, 0, last)]
                 far = ((self._table.centre[cell] - y) ** 2).sum(1)
                 better = far < least
                 best, least = np.where(better, cell, best), np.where(better, far, least)
