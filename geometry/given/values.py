@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import FieldError, MeshmoveError, first_ids
 
-__all__ = ["as_numbers", "called", "integers", "real"]
+__all__ = ["answered", "as_numbers", "called", "integers", "real"]
 
 
 def as_numbers(
@@ -113,9 +113,14 @@ def called(
     FieldError
         (or `error`) The function fails as one does that expects other points, or returns what are no numbers.
     """
+    return np.array(as_numbers(answered(function, x, what, error), f"the values of {what}", error=error))
+
+
+def answered(function: Callable[[NDArray], Any], x: NDArray, what: str, error: type[MeshmoveError] = FieldError) -> Any:
+    """What a function of a user returns at points x (dim, n), whatever it is; see `called` for what is raised."""
     shape = x.shape
     try:
-        values = function(x)
+        return function(x)
     except MeshmoveError:
         raise
     except (AttributeError, IndexError, TypeError, ValueError) as why:
@@ -123,7 +128,6 @@ def called(
         raise error(
             f"Expected {what} to take x of shape {shape}, a point a column (it raised {kind}: {_first_line(why)})"
         ) from why
-    return np.array(as_numbers(values, f"the values of {what}", error=error))
 
 
 def _first_line(why: Exception) -> str:

@@ -88,7 +88,10 @@ class NodalHessians:
         return self._at(places), self._slope.take(places.simplices, axis=-1)
 
     def _find(self, points: Array) -> Places:
-        self._places = self._sides.locate(points, self._locator, self._places)
+        last = self._places  # of other points, where those of a rule and of vertices take turns: no guess then
+        if last is not None and len(last.cells) != len(points):
+            last = None
+        self._places = self._sides.locate(points, self._locator, last)
         return self._places
 
     def _at(self, places: Places) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
-from meshmove.geometry.given import as_float
+from meshmove.geometry.given import answered, as_float
 from meshmove.meshes.source import Source
 from meshmove.options import as_numbers, count, shown
 
@@ -41,7 +41,7 @@ def check(model: TwoBranches, mesh: CellMesh, steps: int, dt: float | None) -> N
 def values_of(settings: Settings, source: Source, u0: Any) -> Array:
     """Values (n_vertices, F) of all fields."""
     if callable(u0):
-        u0 = source.called(u0, source.cells.points, "the start u0(x)")
+        u0 = answered(u0, source.columns(source.cells.points), "the start u0(x)")
     return _checked(settings, source.at_vertices(_columns(settings, u0), "u0"))
 
 

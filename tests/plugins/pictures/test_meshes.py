@@ -30,7 +30,7 @@ def test_the_first_mesh_of_a_loop_is_shown_as_it_was(looped):
     name = colour(out, "field", grids)
     grid = first_grid(mesh, out.cells, grids, name)
     assert np.array_equal(grid.points[:, :2].T.astype(float), mesh.p)
-    assert np.abs(grid[VALUES] - front(mesh.p)).max() < 0.4  # as far as the moved cells know it
+    assert np.abs(grid[VALUES] - front(mesh.p)).max() < 0.6  # as far as the moved cells know it
 
 
 def test_a_moved_mesh_is_drawn_beside_the_one_it_was(tmp_path):

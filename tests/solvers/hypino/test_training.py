@@ -28,7 +28,7 @@ def test_the_loss_falls_when_one_batch_is_learnt(unlabelled):
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert np.isfinite(losses).all() and np.mean(losses[-3:]) < 0.8 * losses[0]
+    assert np.isfinite(losses).all() and np.mean(losses[-3:]) < 0.85 * losses[0]
 
 
 def test_projection_finds_solutions_that_the_features_span():
