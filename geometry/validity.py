@@ -28,6 +28,8 @@ __all__ = ["NEGATIVE", "POSITIVE", "TOUCHING", "Validity", "inverted_cells"]
 
 #: linear kinds of which the corners say all
 CORNERS_SUFFICE = ("triangle", "quad", "tetra", "pyramid")
+#: corners of which no more than this share of their volume is left are flat: their sign is one of rounding
+FLAT = 1e-12
 
 
 class Validity:
@@ -40,7 +42,8 @@ class Validity:
 
     def __init__(self, mesh: CellMesh) -> None:
         self._mesh = mesh
-        self._corners = np.sign(corner_volumes(mesh))
+        volume = corner_volumes(mesh)
+        self._corners, self._flat = np.sign(volume), FLAT * np.abs(volume)
         #: sign (n_cells,) of the determinant of each cell: meshes mix orientations
         self.sign = np.where(np.bincount(mesh.corners[1], self._corners, mesh.n_cells) < 0, -1.0, 1.0)
         self._parts = list(_parts(mesh))
@@ -83,15 +86,19 @@ class Validity:
         lost unless it still is; one that touched zero is, unless it does no worse; NaN is lost.
         """
         bad = np.zeros(self._mesh.n_cells, bool)
-        bad[self._mesh.corners[1][~(self._corners * corner_volumes(self._mesh, points) > 0)]] = True
+        bad[self._mesh.corners[1][~self._kept(points)]] = True
         for part, rest in zip(self._parts, self._rest, strict=True):
             if not part.second or nodes is not None:
                 bad[part.cells] |= part.state(points, nodes, self.sign) < rest
         return np.flatnonzero(bad)
 
+    def _kept(self, points: Array) -> NDArray[np.bool_]:
+        """Corners (s,) that have kept their sign, and more of their volume than rounding leaves."""
+        return self._corners * corner_volumes(self._mesh, points) > self._flat
+
     def keeps(self, points: Array) -> bool:
         """Whether no cell has lost its sign, mid-side nodes aside."""
-        if not (self._corners * corner_volumes(self._mesh, points) > 0).all():
+        if not self._kept(points).all():
             return False
         parts = zip(self._parts, self._rest, strict=True)
         return all(p.second or bool((p.state(points, None, self.sign) >= rest).all()) for p, rest in parts)

@@ -278,3 +278,13 @@ def test_errors_of_meshio_cells_name_them_too():
     mesh = meshio.Mesh(nodes, [("triangle6", [[0, 1, 2, 4, 5, 8], [0, 2, 3, 8, 6, 7]])])
     with pytest.raises(MeshmoveError, match="1 of 2 are inverted in a part of them: cells 0"):
         meshmove.adapt(mesh, monitor=lambda x: 1 + x[0])
+
+
+@pytest.mark.parametrize("kind", ["triangle", "quad", "tetra", "hexahedron"])
+def test_a_cell_that_is_flat_but_for_rounding_is_lost(kind):
+    """The sign of what is left of its volume then is one of rounding: another formula gives the other."""
+    mesh = box(kind, 1)
+    to = mesh.points.copy()
+    for share, lost in ((1e-9, 0), (1e-13, mesh.n_cells)):
+        to[:, 0] = share * mesh.points[:, 0]
+        assert len(Validity(mesh).lost(to)) == lost and Validity(mesh).keeps(to) == (not lost)
