@@ -140,7 +140,7 @@ def barycentric(x: Array) -> tuple[Array, Array]:
     of simplices with vertices x (dim, dim+1, s). Of flat ones the gradients are their cofactors.
 
     >>> gradients, det = barycentric(np.array([[0.0, 2, 0], [0, 0, 1]])[:, :, None])
-    >>> gradients[:, :, 0].tolist(), det.tolist()
+    >>> (gradients[:, :, 0] + 0.0).tolist(), det.tolist()
     ([[-0.5, 0.5, 0.0], [-1.0, 0.0, 1.0]], [2.0])
     """
     e = x[:, 1:] - x[:, :1]
