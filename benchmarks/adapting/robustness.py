@@ -19,7 +19,7 @@ from meshmove import Adaptation, MeshmoveError, Monitor, Smooth, adapt
 from meshmove.geometry import cell_volumes, facets_of, inverted_cells
 from meshmove.geometry.sliding import Facets
 
-__all__ = ["Case", "broken_law", "case"]
+__all__ = ["Case", "broken_law", "bulge", "case"]
 
 Array = NDArray[np.float64]
 SECONDS = 60.0  #: a case that takes longer than this counts as an endless loop
@@ -196,7 +196,7 @@ def _on_boundary(case: Case, facets: Facets, out: Adaptation, at: Array) -> str 
         )
     nodes = np.unique(outer)
     off = _off(sample, outer, s, moved[nodes])
-    if off.max() > max(1e-7, _bend(s, outer)):
+    if off.max() > max(1e-7, bulge(s, outer)):
         return f"nodes are {off.max():.1e} off the boundary"
     # nor may edges between nodes on the boundary cut it short
     chord = np.abs(_off(sample, outer, s, moved[outer].mean(axis=1))).max()
@@ -208,9 +208,10 @@ def _on_boundary(case: Case, facets: Facets, out: Adaptation, at: Array) -> str 
     return f"corners moved: {left[:5].tolist()}" if len(left) else None
 
 
-def _bend(s: Array, edges: NDArray) -> float:
-    """How far a smooth curve through the boundary's nodes may bulge beyond its edges: half of how far nodes stand off
-    the line between their neighbours, where the boundary has no corner (on a circle it is a quarter)."""
+def bulge(s: Array, edges: NDArray) -> float:
+    """How far a smooth curve through the boundary's nodes may bulge beyond its edges, where it has no corner: twice
+    what a circle's arc does, which for edges h <= H at a node, a distance d off the line between its neighbours, bulges
+    by d H / (4 h) beyond the longer one."""
     node = edges.ravel()
     order = np.argsort(node, kind="stable")
     nodes, start, count = np.unique(node[order], return_index=True, return_counts=True)
@@ -219,7 +220,9 @@ def _bend(s: Array, edges: NDArray) -> float:
     x, a, b = s[nodes[two]], s[ends[start[two]]], s[ends[start[two] + 1]]
     along = (b - a) / np.linalg.norm(b - a, axis=1, keepdims=True)
     away = (x - a) - ((x - a) * along).sum(axis=1, keepdims=True) * along
-    return 0.5 * float(np.linalg.norm(away, axis=1).max(initial=0.0))
+    h = np.linalg.norm([x - a, b - x], axis=2)
+    arc = np.linalg.norm(away, axis=1) * h.max(axis=0) / (4 * h.min(axis=0))
+    return 2 * float(arc.max(initial=0.0))
 
 
 def _sharp(x: Array, edges: NDArray, angle: float = 45.0) -> NDArray:
