@@ -20,10 +20,11 @@ from meshmove.options import check_names, number, shown
 
 from .finish import finish
 from .movers_by_name import mover_of
+from .moves import move_of
 from .result import Adaptation
 from .unit_mesh import UnitMesh
 
-__all__ = ["Options", "adapt", "check_options", "lasting", "read_options"]
+__all__ = ["Adapting", "Options", "adapt", "check_options", "lasting", "read_options"]
 
 
 OBJECTIVES = ("alignment", "equidistribution")
@@ -113,33 +114,56 @@ def adapt(
     True
     """
     options = read_options(monitor, mover, effort, transfer, device, objective)
-    return adapted(mesh, field, options, boundary=boundary, fixed=fixed, reference=reference, regions=regions)
+    return Adapting(options, boundary, fixed, reference, regions)(mesh, field)
 
 
-def adapted(
-    mesh: Any,
-    field: Any,
-    options: Options,
-    *,
-    boundary: Any = "slide",
-    fixed: Any = None,
-    reference: Any = None,
-    regions: Any = "auto",
-    dual: Any = None,
-) -> Adaptation:
-    """What `adapt` does. `dual`: the adjoint solution of a goal, in the same form as the field."""
-    began = time.perf_counter()
-    source = Source.of(mesh, regions)
-    check_cells(source.cells)
-    fields = read_fields(source, field)
-    if isinstance(options.monitor, Monitor) and fields.values is None:
-        names = ", ".join(map(repr, fields.nodal)) or "none"
-        raise ValueError(f"Expected a field, or a monitor function m(x) (got neither; point data: {names})")
-    if dual is not None:
-        fields = _with_dual(fields, read_fields(source, dual))
-    unit = UnitMesh(source, fixed, boundary, reference)
-    result = unit.move(fields, options.monitor, options.mover, options.effort)
-    return finish(source, unit, fields, result, options.transfer, options.mover.name, began)
+class Adapting:
+    """What `adapt` does, once or again and again: from the second time on with a mesh that has moved since.
+
+    What depends on the reference alone, as factorisations do, is kept from one time to the next. `options`: read.
+    `rounds`: a mesh that comes again has been moved to nearly the same field, so that it is only to be aligned.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        boundary: Any = "slide",
+        fixed: Any = None,
+        reference: Any = None,
+        regions: Any = "auto",
+        rounds: bool = False,
+    ) -> None:
+        self._options, self._rounds = options, rounds
+        self._boundary, self._fixed, self._reference, self._regions = boundary, fixed, reference, regions
+        self._unit: UnitMesh | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], rounds: bool = False) -> Adapting:
+        """With keyword arguments of `adapt`."""
+        judged = inspect.signature(read_options).parameters
+        read = read_options(**{k: v for k, v in options.items() if k in judged})
+        return cls(read, **{k: v for k, v in options.items() if k not in judged}, rounds=rounds)
+
+    def __call__(self, mesh: Any, field: Any, dual: Any = None) -> Adaptation:
+        """`dual`: the adjoint solution of a goal, in the same form as the field."""
+        began = time.perf_counter()
+        options = self._options
+        source = Source.of(mesh, self._regions)
+        check_cells(source.cells)
+        fields = read_fields(source, field)
+        if isinstance(options.monitor, Monitor) and fields.values is None:
+            names = ", ".join(map(repr, fields.nodal)) or "none"
+            raise ValueError(f"Expected a field, or a monitor function m(x) (got neither; point data: {names})")
+        if dual is not None:
+            fields = _with_dual(fields, read_fields(source, dual))
+        last, earlier = self._unit, None
+        if last is None:
+            unit = UnitMesh(source, self._fixed, self._boundary, self._reference)
+        else:
+            unit, earlier = last.again(source), last.start if self._rounds else None
+        self._unit = unit
+        result = move_of(unit, fields, options.monitor, options.mover, options.effort, earlier)
+        return finish(source, unit, fields, result, options.transfer, options.mover.name, began)
 
 
 def _with_dual(fields: Fields, dual: Fields) -> Fields:

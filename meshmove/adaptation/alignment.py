@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from meshmove.geometry import CellMesh, Facets, Slide
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import NodalThirds
 from meshmove.movers import Alignment, Mover, Problem, QuadraticAlignment, moved_by
@@ -13,6 +12,7 @@ from meshmove.movers import Alignment, Mover, Problem, QuadraticAlignment, moved
 from .choice import Chosen
 from .judging.galerkin import Galerkin
 from .judging.prediction import BothNorms, Predicts
+from .unit_mesh import UnitMesh
 
 __all__ = ["aligned_from", "both_norms", "within"]
 
@@ -23,15 +23,13 @@ SHARES = (0.5, 0.25, 0.125, 0.0625)
 States = Callable[[object, Array, float, BothNorms, Alignment], Problem]
 
 
-def both_norms(
-    fields: Predicts, mesh: CellMesh, facets: Facets, slide: Slide, rest: Array, distortion: float
-) -> BothNorms:
-    """What judges alignment, and is descended by it, for fields at node positions `rest`; `mesh` is the reference."""
-    hessians = fields.hessians
+def both_norms(fields: Predicts, unit: UnitMesh, distortion: float) -> BothNorms:
+    """What judges alignment, and is descended by it, for fields of a mesh where it is now."""
+    hessians, mesh, slide, rest = fields.hessians, unit.base, unit.slide, unit.current.points
     kind = QuadraticAlignment if isinstance(hessians, NodalThirds) else Alignment
     objective = kind(mesh, hessians, rest, distortion, slide.curved_edges, slide.shells)
     simplices = all(b.kind.is_simplex for b in mesh.blocks)
-    return BothNorms(fields, objective, rest, None if simplices else Galerkin(hessians, facets, rest))
+    return BothNorms(fields, objective, rest, None if simplices else Galerkin(hessians, unit.facets, rest))
 
 
 def aligned_from(

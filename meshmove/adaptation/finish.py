@@ -13,9 +13,10 @@ from meshmove.meshes.source import Fields, Source
 from meshmove.outcomes import Outcome
 from meshmove.transfer.carrier import Carrier
 
+from .moves import Result
 from .result import Adaptation, Report
 from .settle import Settled, settle
-from .unit_mesh import Result, UnitMesh
+from .unit_mesh import UnitMesh
 
 __all__ = ["finish"]
 

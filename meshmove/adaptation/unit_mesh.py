@@ -1,9 +1,10 @@
-"""What is moved: the mesh in unit coordinates with its constraints, and the monitor that is to be met."""
+"""What is moved: the mesh in unit coordinates with its constraints."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,6 @@ import numpy as np
 from meshmove.geometry import (
     CellMesh,
     InvalidMeshError,
-    PointLocator,
-    Sides,
     Slide,
     TangledMeshError,
     facets_of,
@@ -22,51 +21,17 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.checks import check_cells, check_facets
 from meshmove.geometry.errors import first_ids
 from meshmove.geometry.quality import vertex_volumes
-from meshmove.meshes.source import Fields, Source, fixed_vertices, same_topology
-from meshmove.monitors import CallableDensity, Monitor, NodalDensity, Recovery
-from meshmove.movers import Align, Alignment, Move, Mover, Problem, moved_by
+from meshmove.meshes.source import Source, fixed_vertices, same_topology
+from meshmove.monitors import NodalDensity
+from meshmove.movers import Alignment, Problem
 from meshmove.movers.objectives.volumes import VOLUME
 from meshmove.outcomes import Outcome
 
-from .alignment import aligned_from, both_norms
-from .choice import Chosen, Trials, choose, transport
-from .judging.own_hessian import OwnHessian
-from .judging.prediction import BothNorms, Predictor, Predicts, SharpPredictor
-from .judging.resolution import unresolved
-
-__all__ = ["Result", "UnitMesh"]
+__all__ = ["UnitMesh"]
 
 
 #: nodes further from the reference's boundary than this, relative to its size, belong to another domain
 OFF = 0.01
-#: intensity of the one move that is made where nothing can be predicted
-UNJUDGED = 1.0
-NO_GAIN = Outcome.NO_GAIN.told("no move is predicted to lower the error: the mesh stays as it is")
-#: weight of the cells' shapes beside the logarithm of the predicted error, as `Align` has it
-SHAPES = Align.distortion
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A move, the monitor that it was made for, and the predicted error where a field is known.
-
-    `predict`: the predicted error at other positions. `automatic`: the monitor's intensity was chosen, not given.
-    `element`: of which the error is predicted. `objective`: "alignment", "equidistribution" or "energy"; of the last,
-    `energies` are that at the start and the change of it by which the error is one less, `solves` how many it took.
-    """
-
-    density: Any
-    values: Array
-    move: Move
-    name: str
-    error_before: float | None = None
-    error_after: float | None = None
-    predict: Callable[[Array], float] | None = None
-    automatic: bool = False
-    element: str = ""
-    objective: str = "equidistribution"
-    energies: tuple[float, float] | None = None
-    solves: int | None = None
 
 
 class UnitMesh:
@@ -89,7 +54,7 @@ class UnitMesh:
         self.centre: Array = (low + high) / 2 if unit is None else unit[0]
         self.scale = _length(base) if unit is None else unit[1]
         self.place = None if cells.frame is None else cells.in_space
-        self._source = source
+        self.source = source
         pinned = fixed_vertices(source, fixed)
         self.current = self.unit(cells)
         self.base = self.unit(base) if reference is not None else self.current
@@ -99,15 +64,34 @@ class UnitMesh:
         self.workspace: dict[Any, Any] = {}
         self.start = self.current.points
         if reference is not None:
-            if len(inverted_cells(self.base, self.current.points)):
-                bad = inverted_cells(self.base, self.current.points)
-                raise TangledMeshError(
-                    f"Expected a mesh that keeps the orientation of its reference (cells {first_ids(bad)} do not)"
-                )
-            self.slide.hold(self.current.points)
-            back = self.slide.retract(self.current.points)
-            self._same_boundary(back)
-            self.start = back if not len(inverted_cells(self.base, back)) else self.base.points
+            self._begin()
+
+    def again(self, source: Source) -> UnitMesh:
+        """The same for `source`, the mesh with other positions: what depends on the reference alone is shared."""
+        same_topology(source.cells, self.source.cells)
+        other = copy(self)
+        other.source = source
+        other.place = None if source.cells.frame is None else source.cells.in_space
+        other.current = self.unit(source.cells)
+        other._begin()
+        return other
+
+    def _begin(self) -> None:
+        """Start where the mesh is, or as close to it as the boundary of the reference allows."""
+        bad = inverted_cells(self.base, self.current.points)
+        if len(bad):
+            raise TangledMeshError(
+                f"Expected a mesh that keeps the orientation of its reference (cells {first_ids(bad)} do not)"
+            )
+        self.slide.hold(self.current.points)
+        back = self.slide.retract(self.current.points)
+        self._same_boundary(back)
+        self.start = back if not len(inverted_cells(self.base, back)) else self.base.points
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the mesh is its reference."""
+        return np.array_equal(self.start, self.base.points)
 
     def _same_boundary(self, back: Array) -> None:
         off = np.sqrt(((back - self.current.points) ** 2).sum(axis=1))
@@ -149,131 +133,6 @@ class UnitMesh:
         return Problem(
             self.base, self.facets, slide, density, start, effort, discrete, predict, self.workspace, objective
         )
-
-    def move(self, fields: Fields, monitor: Any, mover: Mover, effort: float) -> Result:
-        aligned = isinstance(monitor, Monitor) and monitor.intensity is None and self._can_align(fields)
-        if isinstance(mover, Align) and not aligned:
-            mover = mover.transport
-        if not isinstance(monitor, Monitor):
-            density: Any = CallableDensity(monitor, self.centre, self.scale, self.place)
-            values = density.value(self.current.points.T)
-            name = getattr(monitor, "__name__", type(monitor).__name__)
-            name = "a function" if name == "<lambda>" else name
-            if np.ptp(values) <= 1e-12 * values.max() and self._is_constant(density):
-                why = "the monitor is constant: nodes are where they should be"
-                return self._rest(density, values, name, why, mover, effort)
-            return Result(density, values, moved_by(mover, self.problem(density, self.start, effort)), name)
-
-        assert fields.values is not None
-        recovery = Recovery(self.current, Sides.of(self.current, self.facets))
-        indicator = _indicator(monitor, recovery, fields)
-        locator = PointLocator(self.current.simplicial())
-        if fields.degree is None:
-            return self._unjudged(fields, monitor, indicator, locator, mover, effort)
-        predict: Predicts
-        told: tuple[str, ...] = ()
-        if isinstance(mover, Align) and fields.hessian is not None and not fields.dual and fields.function is not None:
-            own = OwnHessian(self._source, fields.function, fields.hessian, self.centre, self.scale)
-            predict = SharpPredictor(self.current, recovery, fields.values[:, 0], own)
-        else:
-            told = unresolved(recovery, fields.values)
-            predict = Predictor(
-                self.current, recovery, fields.values, locator, fields.degree, fields.dual, fields.middles
-            )
-        if predict.rest == 0.0:
-            density = NodalDensity(np.ones(self.current.n_points), locator)
-            polynomial = {1: "linear", 2: "quadratic"}[fields.degree]
-            what = "constant" if np.ptp(fields.values, axis=0).max() == 0 else f"{polynomial} up to rounding"
-            what += "" if recovery.sides.whole else " in each region"
-            why = f"the field is {what}: nothing to gain"
-            return self._rest(density, np.ones(len(indicator)), monitor.kind, why, mover, effort)
-        if monitor.intensity is None:
-            carrier, thorough = mover, None
-            if isinstance(mover, Align):  # a mesh that has moved before has been carried already
-                carrier, moved = mover.carrier, not np.array_equal(self.start, self.base.points)
-                thorough = None if moved else mover.transport
-            trials = Trials(
-                indicator, self.current, locator, predict, self.problem, carrier, self.start, effort, thorough
-            )
-            if isinstance(mover, Align) or (aligned and fields.degree == 1 and _aligns(mover, self.base)):
-                distortion = mover.distortion if isinstance(mover, Align) else SHAPES
-                both = both_norms(predict, self.base, self.facets, self.slide, self.current.points, distortion)
-                carried = transport(monitor, trials) if isinstance(mover, Align) else trials.unmoved(monitor)
-                out = aligned_from(carried, both, self.start, self.problem, mover, effort)
-                return replace(self._judged(out, both, fields.element, True, told), objective="alignment")
-            out = choose(monitor, trials, self.current.dim)
-        else:
-            values = monitor.values(self.current, indicator)
-            density = NodalDensity(values, locator)
-            move = moved_by(mover, self.problem(density, self.start, effort, predict))
-            out = Chosen(monitor, density, values, move, predict(move.points))
-        return self._judged(out, predict, fields.element, monitor.intensity is None, told)
-
-    def _can_align(self, fields: Fields) -> bool:
-        """Whether the H1 error can be descended: of linear elements, and of quadratic ones on straight simplices."""
-        return fields.degree == 1 or (fields.degree == 2 and self._source.cells.straight)
-
-    def _unjudged(
-        self, fields: Fields, monitor: Monitor, indicator: Array, locator: PointLocator, mover: Mover, effort: float
-    ) -> Result:
-        """One move to a gentle monitor, of an element whose error cannot be predicted."""
-        what = "to the monitor that was asked for"
-        if monitor.intensity is None:
-            monitor = replace(monitor, intensity=UNJUDGED)
-            what = f"once, to a gentle monitor (intensity {UNJUDGED:g})"
-        why = (
-            f"no error is predicted for {fields.element}, only for linear elements and quadratic simplices: the mesh "
-            f"moved {what}, and nothing says that it is better. Compare errors, or adapt to a linear field"
-        )
-        values = monitor.values(self.current, indicator)
-        density = NodalDensity(values, locator)
-        if np.ptp(values) == 0:
-            return self._rest(density, values, monitor.kind, "the field shows nothing to move to", mover, effort)
-        move = moved_by(mover, self.problem(density, self.start, effort))
-        told = (*move.warnings, Outcome.UNJUDGED.told(why))
-        return Result(density, values, replace(move, warnings=told), _name(monitor))
-
-    def _judged(
-        self, out: Chosen, predict: Predicts | BothNorms, element: str, automatic: bool, told: tuple[str, ...]
-    ) -> Result:
-        move = out.move
-        if move is None:
-            move = Move(self.current.points, 0, (NO_GAIN,))
-        elif np.array_equal(move.points, self.current.points) and NO_GAIN not in move.warnings:
-            move = replace(move, warnings=(*move.warnings, NO_GAIN))
-        move = replace(move, warnings=(*told, *move.warnings))
-        name = _name(out.monitor)
-        return Result(out.density, out.values, move, name, predict.rest, out.error, predict, automatic, element)
-
-    def _is_constant(self, density: CallableDensity) -> bool:
-        centres = np.concatenate([self.current.points[b.nodes].mean(axis=1) for b in self.current.blocks])
-        values = density.value(centres.T)
-        return bool(np.ptp(values) <= 1e-12 * values.max())
-
-    def _rest(self, density: Any, values: Array, name: str, why: str, mover: Mover, effort: float) -> Result:
-        """Where a constant monitor takes the mesh: to the reference, unless nodes are held elsewhere."""
-        if np.array_equal(self.slide.home, self.base.points):
-            return Result(density, values, Move(self.base.points, 0, (Outcome.NOTHING_TO_MEET.told(why),)), name)
-        return Result(density, values, moved_by(mover, self.problem(density, self.start, effort)), name)
-
-
-def _indicator(monitor: Monitor, recovery: Recovery, fields: Fields) -> Array:
-    assert fields.values is not None
-    if not fields.dual:
-        return monitor.indicator(recovery, fields.values)
-    u, z = fields.values[:, : -fields.dual], fields.values[:, -fields.dual :]
-    return np.sqrt(monitor.indicator(recovery, u) * monitor.indicator(recovery, z))
-
-
-def _aligns(mover: Mover, mesh: CellMesh) -> bool:
-    """Whether a mover, other than `Align`, lowers the predicted error on such a mesh by itself, and says so."""
-    says = getattr(mover, "aligns", None)
-    return callable(says) and bool(says(mesh))
-
-
-def _name(monitor: Monitor) -> str:
-    name = f"{monitor.kind}, intensity {monitor.intensity:.3g}"
-    return name if monitor.exponent is None else f"{name}, exponent {monitor.exponent:.3g}"
 
 
 def _length(mesh: CellMesh) -> float:

@@ -34,6 +34,8 @@ POWERS = (0.5, 0.75)
 STEPS = 18
 #: or relaxation steps for each
 CLIMBING = 20
+#: share of the residual that is left where relaxation has converged; of a rough mover, which others go on from
+CONVERGED, ROUGHLY = 3e-3, 2e-2
 #: up to so many steps the Laplacian at hand is a better bargain than a factorisation
 CHEAP = 7
 #: what a factorisation costs, in steps; and below this length of a step another one is worth that
@@ -196,7 +198,8 @@ class Run:
         return reached
 
     def _relax(self, functional: Functional, steps: int, start: Array) -> tuple[Array, float]:
-        out = relax(functional, self.forces, self.lift.solve, self.slide, start, steps=steps)
+        enough = ROUGHLY if self.mover.rough else CONVERGED
+        out = relax(functional, self.forces, self.lift.solve, self.slide, start, steps=steps, tolerance=enough)
         self.iterations += out.iterations
         return out.points, out.residual / max(out.initial, 1e-300)
 

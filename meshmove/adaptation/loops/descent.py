@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from meshmove.adaptation.adapt import Options, adapt, read_options
 from meshmove.adaptation.finish import finish
+from meshmove.adaptation.moves import Result
 from meshmove.adaptation.result import Adaptation
 from meshmove.adaptation.settle import Placing
-from meshmove.adaptation.unit_mesh import Result, UnitMesh
+from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry import PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import EnergyError

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from meshmove.adaptation.adapt import adapted, read_options
+from meshmove.adaptation.adapt import Adapting
 from meshmove.adaptation.result import Adaptation
 from meshmove.meshes.source import Source
 
@@ -35,13 +34,11 @@ def rounds(
     if of is None:
         raise ValueError(f"Expected a mesh of scikit-fem for a goal (got a {type(first).__name__})")
     value_of = of(goal, adjoint)
-    judged = inspect.signature(read_options).parameters
-    options = read_options(**{k: v for k, v in adapt_options.items() if k in judged})
-    where = {k: v for k, v in adapt_options.items() if k not in judged}
+    adapting = Adapting.of(adapt_options)
     mesh = first
     for _ in range(steps):
         field = solve(mesh)
         value, dual = value_of(mesh, field)
-        out = adapted(mesh, field, options, dual=dual, **where)
+        out = adapting(mesh, field, dual)
         mesh = out.mesh
         yield replace(out, report=replace(out.report, goal=value))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from meshmove.adaptation.adapt import adapt, check_options, lasting
+from meshmove.adaptation.adapt import Adapting, check_options, lasting
 from meshmove.adaptation.result import Adaptation, Report
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
@@ -16,6 +16,10 @@ from . import descent, goals
 from .energy import energy_of
 
 __all__ = ["LoopResult", "adapt_loop"]
+
+
+#: of the predicted error, the least that a round after the first has to take away for another one
+WORTH = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +98,11 @@ def adapt_loop(
 
     Every round moves relative to the first mesh (`reference`), so that rounds do not drift.
 
+    Without an energy or a goal, the first round carries cells to where the solution needs them and aligns them; later
+    ones align them to the solution that is better known then, or, where that says that the mesh before was better, move
+    back to it. Rounds end where one changes nothing, or, of those after the first, lowers the predicted error by less
+    than two percent.
+
     Parameters
     ----------
     mesh
@@ -101,7 +110,7 @@ def adapt_loop(
     solve
         solve(mesh) -> field, in any form that `adapt` takes.
     steps
-        Number of rounds; without an energy solve is called once in each.
+        Number of rounds at most; without an energy solve is called once in each.
     energy
         What the solution minimises, if there is such: the mesh then also moves such that it falls ("Ritz descent"),
         and with it the error in the norm of the energy. For scikit-fem a `skfem.Functional` of ``w["u"]`` and ``w.x``,
@@ -162,9 +171,21 @@ def adapt_loop(
     return LoopResult(out, tuple(history))
 
 
-def _rounds(first: Any, solve: Callable[[Any], Any], steps: int, adapt_options: dict[str, Any]) -> Iterator[Adaptation]:
-    current = first
-    for _ in range(steps):
-        out = adapt(current, solve(current), **adapt_options)
-        current = out.mesh
+def _rounds(
+    first: Any, solve: Callable[[Any], Any], steps: int, adapt_options: Mapping[str, Any]
+) -> Iterator[Adaptation]:
+    """Moves to the solution, until one changes nothing, or improves little on the mesh that was moved before."""
+    own = adapt_options["reference"] is first
+    adapting = Adapting.of({**adapt_options, "reference": None} if own else adapt_options, rounds=True)
+    mesh = first
+    for k in range(steps):
+        out = adapting(mesh, solve(mesh))
+        mesh = out.mesh
         yield out
+        if not out.displacement.any() or (k and out.report.objective == "alignment" and not _worth_it(out.report)):
+            break
+
+
+def _worth_it(report: Report) -> bool:
+    before, after = report.predicted_error_before, report.predicted_error_after
+    return before is None or after is None or after < (1 - WORTH) * before

@@ -45,6 +45,33 @@ def test_rounds_do_not_drift():
     np.testing.assert_allclose(few, many, atol=0.3 / 8)
 
 
+def test_rounds_end_where_one_changes_nothing():
+    seen = []
+    loop = adapt_loop(skfem.MeshTri().refined(3), lambda m: seen.append(m) or 2 * m.p[0] - m.p[1], steps=5)
+    assert len(loop.history) == len(seen) == 1 and not loop.adaptation.displacement.any()
+
+
+def test_a_mesh_goes_back_where_its_solution_says_that_the_one_before_was_better():
+    mesh = skfem.MeshTri().refined(4)
+    fields = iter([front, lambda x: (x**2).sum(axis=0)])
+    loop = adapt_loop(mesh, lambda m: next(fields)(m.p), steps=2)
+    there, back = loop.history
+    assert there.max_displacement > 0.02 and back.max_displacement == pytest.approx(there.max_displacement)
+    assert back.predicted_error_after < back.predicted_error_before / 2
+    np.testing.assert_allclose(loop.mesh.p, mesh.p, atol=1e-15)
+
+
+def test_rounds_share_what_depends_on_the_reference(monkeypatch):
+    from meshmove.movers import lift
+
+    factorised = []
+    of = lift.inverse
+    monkeypatch.setattr(lift, "inverse", lambda *args: factorised.append(args) or of(*args))
+    mesh = skfem.MeshTri().refined(3)
+    loop = adapt_loop(mesh, solve, steps=3)
+    assert len(loop.history) > 1 and len(factorised) == 2  # one for each component
+
+
 def test_the_loop_lowers_the_error_of_the_interpolant():
     mesh = skfem.MeshTri().refined(4)
 
