@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 #: public name -> module that holds it; imported on first use, so that problems of meshes do not wait for torch
 _WHERE = {
     "PROBLEMS": "meshmove.solvers.fem.manufactured",
+    "BurgersStep": "meshmove.solvers.generators.burgers_step",
     "Dirichlet": "meshmove.solvers.pde",
     "HyPINO": "meshmove.solvers.hypino",
     "Interval": "meshmove.solvers.pde",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .fem.poisson import interpolation_error_of as interpolation_error_of
     from .fem.poisson import l2_error as l2_error
     from .fem.poisson import solve_poisson as solve_poisson
+    from .generators.burgers_step import BurgersStep as BurgersStep
     from .hypino import HyPINO as HyPINO
     from .mmpde import MMPDE as MMPDE
     from .pde import Dirichlet as Dirichlet

@@ -29,6 +29,8 @@ from meshmove.solvers.data.trajectories import Trajectories
 __all__ = ["burgers_frames", "burgers_mesh", "burgers_trajectories", "random_field", "travelling_wave"]
 
 Boundary = Literal["wall", "periodic"]
+#: of the number of values a side, a generator of random numbers and, by name, `boundary`
+Start = Callable[..., Array]
 
 
 def burgers_frames(
@@ -212,6 +214,8 @@ def burgers_trajectories(
     frames: int = 31,
     end: float = 1.0,
     viscosity: float | tuple[float, ...] = 0.005,
+    height: float | tuple[float, ...] = 1.0,
+    start: Start = random_field,
     boundary: Boundary = "wall",
     progress: bool = False,
 ) -> Trajectories:
@@ -224,6 +228,10 @@ def burgers_trajectories(
     ----------
     viscosity
         One, or several to take in turn; they are the attribute "viscosity".
+    height
+        Largest absolute value of the initial field; one, or several to take in turn.
+    start
+        Draws an initial field of height 1, see `random_field`.
     progress
         Show a progress bar.
 
@@ -241,12 +249,12 @@ def burgers_trajectories(
             f"Expected positive numbers, and a stride that divides the cells (got n={n}, cells={cells}, "
             f"stride={stride}, frames={frames})"
         )
-    viscosities = np.resize(np.atleast_1d(np.asarray(viscosity, float)), n)
+    viscosities, heights = (np.resize(np.atleast_1d(np.asarray(v, float)), n) for v in (viscosity, height))
     times = np.linspace(0, end, frames)
     wall = boundary == "wall"
     values = np.empty((n, frames, (cells // stride + 1) ** 2), np.float32)
     for i in progress_of(range(n), "Burgers", progress):
-        u0 = random_field(cells + 1 if wall else cells, np.random.default_rng([seed, i]), boundary=boundary)
+        u0 = heights[i] * start(cells + 1 if wall else cells, np.random.default_rng([seed, i]), boundary=boundary)
         for k, u in enumerate(burgers_frames(u0, times, viscosities[i], boundary=boundary)):
             closed = u if wall else np.pad(u, (0, 1), mode="wrap")
             values[i, k] = closed[::stride, ::stride].ravel()

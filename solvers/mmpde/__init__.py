@@ -1,5 +1,6 @@
 """MM-PDE: a neural time stepper on moving meshes."""
 
+from .correcting.base import BaseError
 from .network import Settings
 from .observation import Observation
 from .rollout import Frame, Trajectory
@@ -7,4 +8,4 @@ from .stepper import MMPDE
 from .training.config import CONFIGS, Config
 from .training.fit import fit
 
-__all__ = ["CONFIGS", "MMPDE", "Config", "Frame", "Observation", "Settings", "Trajectory", "fit"]
+__all__ = ["CONFIGS", "MMPDE", "BaseError", "Config", "Frame", "Observation", "Settings", "Trajectory", "fit"]

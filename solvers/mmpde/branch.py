@@ -32,6 +32,10 @@ class Branch(nn.Module):
         self.decode = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs))
 
     def forward(self, inputs: Tensor, graph: Graph, unit: Tensor) -> Tensor:
+        return self.decode(self.features(inputs, graph, unit))
+
+    def features(self, inputs: Tensor, graph: Graph, unit: Tensor) -> Tensor:
+        """(N, width) of the last layer."""
         h = self.encode(torch.cat([inputs, (graph.operators.size / unit).log()], 1))
         if self.messages == "operators":
             for layer in self.layers:
@@ -40,7 +44,7 @@ class Branch(nn.Module):
             kinds = [(e, _seen(graph, e, unit)) for e in (graph.edges, graph.far) if e.shape[1]]
             for i, layer in enumerate(self.layers):
                 h = layer(h, *kinds[i % len(kinds)])
-        return self.decode(h)
+        return h
 
 
 class _Differential(nn.Module):

@@ -17,6 +17,10 @@ from meshmove.motion.frames import MONITOR, Moving
 from meshmove.movers import Mover
 
 from .branch import Branch
+from .correcting.base import Base, Step, matching
+from .correcting.based import Based
+from .correcting.gate import LEAST, Gate, roughness
+from .graph import Graph
 from .interpolation import Interpolation, Near
 from .prior.seen import Seen
 from .state import Moved, State
@@ -35,6 +39,10 @@ class Settings:
     "operators" or "edges", see `Branch`; `reach` in edge lengths, 0 for none, and `directions` of far edges, for those.
     `moving`: whether there is a branch on a moved mesh. `learned`: whether a network of width `interpolation` weights
     the `neighbours` between meshes; if not, fields are carried linearly on cells.
+
+    `base`: name of the solver that the model corrects, "" for none, and its `numbers`, which nodes know in place of the
+    attributes. The base makes steps of `leap` frames. With `base_moves` it makes steps on the moved mesh, too, which
+    the other branch corrects; else that takes the corrected steps on the mesh, as without a base.
     """
 
     fields: tuple[str, ...] = ("u",)
@@ -52,6 +60,10 @@ class Settings:
     directions: int = 8
     moving: bool = False
     learned: bool = False
+    base: str = ""
+    numbers: tuple[str, ...] = ()
+    leap: int = 1
+    base_moves: bool = False
 
 
 class TwoBranches(nn.Module):
@@ -69,6 +81,11 @@ class TwoBranches(nn.Module):
     than the mesh's cells stays as sharp as the moved mesh can hold it. Without the moving branch :math:`G_1` is all
     there is.
 
+    With a base, a solver whose next frames are :math:`b_k`, the branches correct it: :math:`p_k = b_k + g r s_k
+    G_1(u, b - u)_k`, in units of how rough the fields are, r, and as far as the gate g is open; see `Gate`. On the
+    moved mesh :math:`v_k` has the same factors g and r before :math:`G_2`, and :math:`b_k` of its own if the base is
+    asked there, too.
+
     References
     ----------
     Hu, Wang, Ma, Better neural PDE solvers through data-free mesh movers, ICLR 2024: there the moved mesh is given
@@ -83,6 +100,10 @@ class TwoBranches(nn.Module):
     change: Tensor
     attribute_mean: Tensor
     attribute_std: Tensor
+    #: usual size of a change after k frames, for a model that corrects a base; there `change` is that of corrections
+    ahead: Tensor
+    #: the solver that it corrects
+    base: Base | None = None
     #: what it was trained on
     seen: Seen | None = None
     #: how nodes are moved in rollouts and for training
@@ -93,11 +114,16 @@ class TwoBranches(nn.Module):
         super().__init__()
         s = self.settings = settings
         fields = len(s.fields)
-        inputs = fields + len(s.attributes) + 2 + len(s.boundaries)
+        inputs = fields + len(s.numbers or s.attributes) + 2 + len(s.boundaries)
         outputs = s.bundle * fields
-        self.still = Branch(inputs, outputs, s.dim, s.width, s.layers, s.messages)
+        more = fields + outputs  # of a base: how rough its frames are, and its changes
+        self.still = Branch(inputs + (more if s.base else 0), outputs, s.dim, s.width, s.layers, s.messages)
+        if s.base:
+            self.gate, self.gate_there = Gate(s.width), Gate(s.width)
+            self.register_buffer("ahead", torch.ones(s.bundle, fields))
         if s.moving:
-            self.moving = Branch(inputs + fields + outputs, outputs, s.dim, s.width, s.corrections, s.messages)
+            inputs += fields + outputs + (fields if s.base else 0)
+            self.moving = Branch(inputs, outputs, s.dim, s.width, s.corrections, s.messages)
             if s.learned:
                 self.there, self.back, self.over = (Interpolation(fields, s.dim, s.interpolation) for _ in range(3))
         self.register_buffer("unit", torch.ones(()))  # mean edge length of the training meshes
@@ -115,21 +141,52 @@ class TwoBranches(nn.Module):
 
     def predicted(self, state: State) -> Tensor:
         """Values (N, bundle, F) by the branch on the mesh alone."""
+        if state.based is not None:
+            return self._corrected(self.still, self.gate, *self.asked(state))
         g, u = state.graph, state.values
         out = self.still(torch.cat([u, self._own(state)], 1), g, self.unit)
         return u[:, None] + self.change * out.view(len(u), self.settings.bundle, -1)
 
     def evolved(self, state: State, predicted: Tensor) -> Tensor:
         """Values (N, bundle, F) at the moved nodes, from what the other branch has predicted."""
+        start, inputs, graph, rough = self.asked_there(state, predicted)
+        if self.settings.base:
+            return self._corrected(self.moving, self.gate_there, start, inputs, graph, rough)
+        out = self.moving(inputs, graph, self.unit)
+        return start + self.change * out.view(len(start), self.settings.bundle, -1)
+
+    def asked(self, state: State) -> tuple[Tensor, Tensor, Graph, Tensor]:
+        """Of the branch on the mesh, with a base: frames to be corrected (N, bundle, F), what it is given (N, inputs),
+        where, and how rough the frames are (N, F)."""
+        g, u, based = state.graph, state.values, state.based
+        assert based is not None
+        changes = ((based.frames - u[:, None]) / self.ahead).flatten(1)
+        rough = roughness(g, u, based.frames)
+        return based.frames, torch.cat([u, self._own(state), changes, (rough + LEAST).log()], 1), g, rough
+
+    def asked_there(self, state: State, predicted: Tensor) -> tuple[Tensor, Tensor, Graph, Tensor]:
+        """The same of the branch on the moved mesh; roughness of none without a base."""
         g, u, moved = state.graph, state.values, state.moved
         assert moved is not None
-        v = moved.values
+        v, based = moved.values, moved.based
         both = torch.cat([u[:, None], predicted], 1)
         there = self._carried("there", moved.there, g.points, moved.points, u, both)
-        ahead = there[:, 1:] - there[:, :1]
-        inputs = [v, v - there[:, 0], (ahead / self.change).flatten(1), self._own(state)]
-        out = self.moving(torch.cat(inputs, 1), g.moved(moved.points, moved.operators), self.unit)
-        return v[:, None] + ahead + self.change * out.view(len(u), self.settings.bundle, -1)
+        start = v[:, None] + (there[:, 1:] - there[:, :1]) if based is None else based.frames
+        unit = self.ahead if self.settings.base else self.change
+        inputs = [v, v - there[:, 0], ((start - v[:, None]) / unit).flatten(1), self._own(state, based)]
+        graph, rough = g.moved(moved.points, moved.operators), v[:, :0]
+        if self.settings.base:
+            rough = roughness(graph, v, start)
+            inputs.append((rough + LEAST).log())
+        return start, torch.cat(inputs, 1), graph, rough
+
+    def _corrected(
+        self, branch: Branch, gate: Gate, start: Tensor, inputs: Tensor, graph: Graph, rough: Tensor
+    ) -> Tensor:
+        """Frames (N, bundle, F) and what is added to them; all of it in training."""
+        features = branch.features(inputs, graph, self.unit)
+        out = self.change * rough[:, None] * branch.decode(features).view(len(inputs), self.settings.bundle, -1)
+        return start + (out if self.training else gate(features)[:, :, None] * out)
 
     def returned(self, state: State, values: Tensor) -> Tensor:
         """Values (N, bundle, F) at the nodes of the mesh from those at the moved ones."""
@@ -155,9 +212,14 @@ class TwoBranches(nn.Module):
         net: Interpolation = getattr(self, way)
         return near(values, net(seen, source, target, near.ids))
 
-    def _own(self, state: State) -> Tensor:
-        """What nodes know but for the fields: attributes and kinds (N, ...)."""
-        return torch.cat([state.attributes[state.graph.owner], state.graph.kinds], 1)
+    def _own(self, state: State, based: Based | None = None) -> Tensor:
+        """What nodes know but for the fields: attributes, or the base's numbers, and kinds (N, ...)."""
+        based = based or state.based
+        known = state.attributes[state.graph.owner]
+        if self.settings.numbers:
+            assert based is not None
+            known = based.numbers
+        return torch.cat([known, state.graph.kinds], 1)
 
     def normalised(self, values: Tensor) -> Tensor:
         """Values (..., F) with the training data's mean and size taken off."""
@@ -187,15 +249,33 @@ class TwoBranches(nn.Module):
         known["seen"] = None if self.seen is None else self.seen.as_json()
         return write_weights(path, KIND, known, self.state_dict())
 
+    def correcting(self, base: Step | Base | None) -> Self:
+        """This model with its base, the solver that it was trained to correct; None for a model without.
+
+        Raises
+        ------
+        BaseError
+            The base is missing, has another name, or the model corrects none.
+        """
+        self.base = matching(base, self.settings.base, self.settings.numbers)
+        return self
+
     @classmethod
-    def from_pretrained(cls, name_or_path: str | Path = "burgers") -> Self:
-        """A model from the name of a shipped one, "burgers", "burgers-still" (of one branch) or "cylinder", or from a
-        .safetensors file.
+    def from_pretrained(cls, name_or_path: str | Path = "burgers", *, base: Step | Base | None = None) -> Self:
+        """A model from the name of a shipped one, "burgers", "burgers-still" (of one branch), "cylinder" or
+        "burgers-corrected" (of a base, `BurgersStep`), or from a .safetensors file.
+
+        Parameters
+        ----------
+        base
+            The solver that the model was trained to correct, by its name; None for models that correct none.
 
         Raises
         ------
         WeightsError
             The file is missing, truncated, altered, or of another kind.
+        BaseError
+            The base is missing, has another name, or the model corrects none.
         """
         settings, tensors = read_weights(name_or_path, KIND, FOLDER)
         named: dict[str, Any] = dict(settings)
@@ -210,7 +290,7 @@ class TwoBranches(nn.Module):
             raise WeightsError(f"Expected the setting {error} in {name_or_path}: train the model again") from error
         except (AttributeError, TypeError, RuntimeError, ValueError) as error:
             raise WeightsError(f"Expected the weights of an MMPDE in {name_or_path} (got others: {error})") from error
-        return model.eval()
+        return model.correcting(base).eval()
 
 
 def _with_tuples(named: Mapping[str, Any]) -> dict[str, Any]:

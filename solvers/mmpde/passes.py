@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
 from meshmove.motion.frames import Moving
 
+from .correcting.based import based_of, frames_of
 from .graph import Graph
 from .network import TwoBranches
 from .prior.known import Known
@@ -63,14 +65,17 @@ def advanced(
     model: TwoBranches, graph: Graph, now: Now, attributes: Sequence[float], moving: Moving | None
 ) -> list[Now]:
     """The frames of a bundle; see `MMPDE.advance`."""
-    state = state_of(model, [graph], [now.values], [attributes]).to(model.unit.device)
+    mesh: Any = graph.operators.mesh
+    known = frames_of(model, mesh, now.values, attributes) if model.settings.base else None
+    state = state_of(model, [graph], [now.values], [attributes], based=[known]).to(model.unit.device)
     rest = _Rest(model, graph, now.values)
     out = _finite(rest.less(model.predicted, state))
     if moving is None:
-        return [Now(values, now.points) for values in rest.frames(out)]
+        frames = rest.frames(out) if known is None else _added(model, state, out, known)
+        return [Now(values, now.points) for values in frames]
     ahead = model.physical(out[:, -1]).cpu().double().numpy()
     points = moving(np.concatenate([now.values, ahead], axis=1), now.points)
-    state = _moved(model, state, now, points, moving)
+    state = _moved(model, state, now, points, moving, attributes)
     assert state.moved is not None
     rest = rest.and_there(model.physical(state.moved.values).cpu().double().numpy())
     there = _finite(rest.less(lambda s: model.evolved(s, out if s is state else rest.constant(out)), state))
@@ -78,7 +83,16 @@ def advanced(
     return [Now(values, points, own) for values, own in pairs]
 
 
-def _moved(model: TwoBranches, state: State, now: Now, points: Array, moving: Moving) -> State:
+def _added(model: TwoBranches, state: State, out: Tensor, known: Array) -> Array:
+    """Frames (bundle, n, F): those of the base and what the network adds, so that 0 added is not even rounding."""
+    assert state.based is not None
+    added = ((out - state.based.frames) * model.std).cpu().double().numpy()
+    return (known + added).transpose(1, 0, 2)
+
+
+def _moved(
+    model: TwoBranches, state: State, now: Now, points: Array, moving: Moving, attributes: Sequence[float]
+) -> State:
     """The state with moved nodes, and the fields carried there from where they have been."""
     device, neighbours = model.unit.device, model.settings.neighbours if model.settings.learned else 0
     start, before = now.there, now.points
@@ -92,7 +106,11 @@ def _moved(model: TwoBranches, state: State, now: Now, points: Array, moving: Mo
         known = model.taken_there(state, state.values)
     elif before is not None:
         known = model.taken_over(moved, known)
-    return replace(state, moved=replace(moved, values=known))
+    based = None
+    if model.settings.base_moves:
+        values = model.physical(known).cpu().double().numpy()
+        based = based_of(model, moving.mesh.moved(points), values, attributes).to(device)
+    return replace(state, moved=replace(moved, values=known, based=based))
 
 
 class _Rest:
@@ -108,8 +126,8 @@ class _Rest:
         self._model, self._graph = model, graph
         self._state: Array | None = None
         self._share: Array | None = None
-        if model.seen is None or model.seen.rest is None:
-            return
+        if model.seen is None or model.seen.rest is None or model.settings.base:
+            return  # corrections of a base vanish at rest
         state, self._enough = model.seen.rest
         self._state = known = np.array(state, float)
         here = self._shares(values - known)

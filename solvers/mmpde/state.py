@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.quality import vertex_volumes
 
+from .correcting.based import Based, based_of
 from .graph import Graph
 from .interpolation import Near
 from .operators import Operators
@@ -29,7 +30,8 @@ class Moved:
     """Nodes that have moved: `points` (N, d), `weight` (N,) the share of each in its moved mesh's volume, `operators`.
 
     `values` (N, F) there at the start of a bundle. Where fields come from and go to: `there` from the mesh, `back` to
-    it, and `over` from the moved mesh of the bundle before, whose nodes were at `before`.
+    it, and `over` from the moved mesh of the bundle before, whose nodes were at `before`. `based`: steps of the base
+    there, if it makes such.
     """
 
     points: Tensor
@@ -40,6 +42,7 @@ class Moved:
     back: Near
     over: Near | None = None
     before: Tensor | None = None
+    based: Based | None = None
 
     @classmethod
     def of(
@@ -81,6 +84,7 @@ class Moved:
             Near.join([p.back for p in parts]),
             Near.join(over) if over else None,
             torch.cat(before) if before else None,
+            Based.join([p.based for p in parts if p.based]) if parts[0].based else None,
         )
 
     def to(self, device: torch.device | str) -> Moved:
@@ -89,12 +93,14 @@ class Moved:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What the network starts from: normalised values (N, F) on a graph, attributes (meshes, A), and moved nodes."""
+    """What the network starts from: normalised values (N, F) on a graph, attributes (meshes, A), moved nodes, and what
+    the base that it corrects makes of the values."""
 
     graph: Graph
     values: Tensor
     attributes: Tensor
     moved: Moved | None = None
+    based: Based | None = None
 
     def to(self, device: torch.device | str) -> State:
         return State(*(None if t is None else t.to(device) for t in vars(self).values()))  # type: ignore[arg-type]
@@ -106,10 +112,17 @@ def state_of(
     values: Sequence[NDArray],
     attributes: Sequence[Sequence[float]],
     moved: Sequence[Moved] | None = None,
+    based: Sequence[NDArray | None] | None = None,
 ) -> State:
-    """The state of some meshes side by side, from values (n, F), attributes (A,) and the moved mesh of each."""
+    """The state of some meshes side by side, from values (n, F), attributes (A,) and the moved mesh of each; `based`:
+    the base's frames (n, bundle, F) on each, where they are known."""
     joined = Graph.join(graphs)
     u = model.normalised(torch.from_numpy(np.concatenate(values)).float())
     a = torch.tensor(np.array(attributes, np.float64).reshape(len(graphs), -1), dtype=torch.float32)
     a = (a - model.attribute_mean.cpu()) / model.attribute_std.cpu()
-    return State(joined, u, a, None if moved is None else Moved.join(moved))
+    known = None
+    if model.settings.base:
+        meshes: list[Any] = [g.operators.mesh for g in graphs]
+        frames = based or [None] * len(meshes)
+        known = Based.join([based_of(model, *each) for each in zip(meshes, values, attributes, frames, strict=True)])
+    return State(joined, u, a, None if moved is None else Moved.join(moved), known)

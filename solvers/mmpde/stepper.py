@@ -19,8 +19,9 @@ from meshmove.motion.frames import Moving
 
 from .assimilation import Observer
 from .checks import attributes_of, check, columns_of, nodes_of, same_mesh, strange, values_of
+from .correcting.base import Base, Step
 from .graph import Graph
-from .network import TwoBranches
+from .network import Settings, TwoBranches
 from .observation import Observation, several
 from .passes import Now, advanced
 from .prior.known import Boundary, Known
@@ -31,9 +32,33 @@ __all__ = ["MMPDE"]
 
 
 class MMPDE(TwoBranches):
-    """A neural time stepper with a mesh that moves for every frame, see `TwoBranches` for the network."""
+    """A neural time stepper with a mesh that moves for every frame, see `TwoBranches` for the network.
+
+    Parameters
+    ----------
+    settings
+        Sizes and parts of the network.
+    base
+        A solver of yours that is to be corrected, ``step(mesh, fields, dt, attributes) -> fields``: from nodal fields
+        (n,) by name on a `CellMesh` to those a time dt later, the attributes by name, too. It goes by its `name`, or
+        that of the function, which is kept with the weights.
+
+    Raises
+    ------
+    BaseError
+        The base cannot be called, has no name, or not that of the settings.
+    """
 
     _last: Any = None
+
+    def __init__(self, settings: Settings | None = None, base: Step | Base | None = None) -> None:
+        settings = Settings() if settings is None else settings
+        known = None if base is None else Base.of(base)
+        if known is not None and not settings.base:
+            settings = replace(settings, base=known.name, numbers=known.numbers)
+        super().__init__(settings)
+        if known is not None:
+            self.correcting(known)
 
     def rollout(
         self,
@@ -196,7 +221,7 @@ class MMPDE(TwoBranches):
         """This model and a branch on the moved mesh, of so many layers, which has yet to learn: `fit` it with
         ``Config(settings, ahead=0)`` and ``start``."""
         layers = count(corrections, "a number of layers", low=1, high=1000)
-        other = type(self)(replace(self.settings, moving=True, corrections=layers))
+        other = type(self)(replace(self.settings, moving=True, corrections=layers), self.base)
         other.load_state_dict({**other.state_dict(), **self.state_dict()})
         other.monitor, other.mover, other.seen = self.monitor, self.mover, self.seen
         return other.to(self.unit.device)
@@ -209,15 +234,17 @@ class MMPDE(TwoBranches):
         `meshmove.solvers.mmpde.training.fit.fit`.
         """
         config = replace(CONFIGS["small"], settings=self.settings) if config is None else config
-        for _ in fit(config, folder, data=data, **({"monitor": self.monitor, "mover": self.mover} | options)):
+        own = {"monitor": self.monitor, "mover": self.mover, "base": self.base}
+        for _ in fit(config, folder, data=data, **(own | options)):
             pass
-        best = type(self).from_pretrained(Path(folder) / "best.safetensors")
+        best = type(self).from_pretrained(Path(folder) / "best.safetensors", base=options.get("base", self.base))
         return best.to(self.unit.device, self.unit.dtype).train(self.training)
 
     def __repr__(self) -> str:
         s = self.settings
         count = sum(p.numel() for p in self.parameters())
         kind = "two branches" if s.moving else "one branch"
+        kind += f" that {'correct' if s.moving else 'corrects'} {s.base}" if s.base else ""
         return f"MMPDE({kind}, {count:,} weights; fields {', '.join(s.fields)}; bundles of {s.bundle} frames)"
 
 

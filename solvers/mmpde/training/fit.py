@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from meshmove.learning.run import Run, new_model
 from meshmove.monitors import Monitor
 from meshmove.motion.frames import MONITOR, Moving
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
+from meshmove.solvers.mmpde.correcting.base import Base, Step, matching
 from meshmove.solvers.mmpde.network import TwoBranches
 from meshmove.solvers.mmpde.prior.seen import Seen
 
 from .config import Config
+from .correction import calibrate_correction, set_gates
 from .objective import Objective, unrolled_errors
 from .samples import Samples, calibrate
 
@@ -50,6 +52,7 @@ def fit(
     mover: str = "monge-ampere",
     cache: str | Path | None = None,
     start: TwoBranches | None = None,
+    base: Step | Base | None = None,
     devices: int = 1,
     accelerator: str = "auto",
     strategy: str | None = None,
@@ -71,9 +74,13 @@ def fit(
         Folder of the moved meshes, by default "moved" in `folder`.
     start
         A model whose weights and normalisation training starts from.
+    base
+        The solver that the model is to correct, see `MMPDE`; by default that of the model to start from.
 
     Raises
     ------
+    BaseError
+        The base is missing or another one, or it fails on the data.
     ImportError
         Without lightning-fabric (``pip install meshmove[train]``).
     ValueError
@@ -85,6 +92,12 @@ def fit(
     if not isinstance(mover, str):
         raise ValueError(f"Expected a mover by its name, to be kept with the weights (got {mover!r})")
     config = config.of(data)
+    base = start.base if base is None and start is not None else base
+    if base is not None:
+        base = Base.of(base)
+        settings = replace(config.settings, base=base.name, numbers=base.numbers)
+        config = replace(config, settings=settings)
+    base = matching(base, config.settings.base, config.settings.numbers)
     if validation is None:
         data, validation = data.split(0.9, seed=config.seed)
     if devices > 1 and config.settings.moving:  # one branch learns at a time
@@ -92,7 +105,7 @@ def fit(
     fabric = fabric_of(devices, accelerator, strategy)
     folder, sets = Path(folder), (data, validation)
     cache = Path(cache or folder / "moved")
-    run = StepperRun(config, folder, fabric, sets, (monitor, mover), cache, start, progress)
+    run = StepperRun(config, folder, fabric, sets, (monitor, mover), cache, start, base, progress)
     yield from run.rows(on_step)
 
 
@@ -109,10 +122,11 @@ class StepperRun(Run):
         moves: tuple[Monitor, str],
         cache: Path,
         start: TwoBranches | None,
+        base: Base | None,
         show: bool,
     ) -> None:
         data, validation = sets
-        model = new_model(TwoBranches, config)
+        model = new_model(TwoBranches, config).correcting(base)
         self._moves = model.monitor, model.mover = moves
         if start is None:
             calibrate(model, data)
@@ -136,6 +150,9 @@ class StepperRun(Run):
             shortest, held_out = (
                 Samples(d, model, made, cache, progress=show and fabric.is_global_zero) for d in (data, validation)
             )
+        if base is not None and start is None and self._fresh:
+            calibrate_correction(model, shortest)
+            self.average.load_state_dict(model.state_dict())
         self._samples = [shortest.unrolled(k) for k in range(1, most + 1)]
         self._held_out = held_out.unrolled(most)
 
@@ -174,6 +191,8 @@ class StepperRun(Run):
             self.best = math.inf  # another branch, another measure
         ids = self._held_out.each(c.settings.bundle)
         ids = ids[:: max(1, len(ids) // c.validation)]
+        if c.settings.base:
+            set_gates(self.average, self._samples[0], moved)
         errors = []
         for k in range(0, len(ids), 8):
             batch = self._held_out.batch(ids[k : k + 8], moved).to(self.fabric.device)

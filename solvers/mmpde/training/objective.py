@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from meshmove.solvers.mmpde.correcting.based import Based
 from meshmove.solvers.mmpde.graph import Graph
 from meshmove.solvers.mmpde.network import TwoBranches
 from meshmove.solvers.mmpde.state import State
@@ -18,6 +19,8 @@ __all__ = ["Objective", "gone_on", "unrolled_errors"]
 
 #: weight, in the loss, of values at nodes that learned interpolation brings back: it has no other gradient
 RETURNED = 0.3
+#: relative error of a base from which on downwards it need not become any better
+EXACT = 1e-3
 
 
 class Objective(nn.Module):
@@ -47,12 +50,13 @@ def unrolled_errors(
         with torch.set_grad_enabled(grad and state.moved is None):
             out = model.predicted(state)
         if state.moved is None:
-            errors.append(_relative(state.graph, out, batch.targets[k]))
+            errors.append(_beside(state.graph, out, batch.targets[k], state.based))
             ends = out[:, -1], None
             continue
         with torch.set_grad_enabled(grad):
             there = model.evolved(state, out)
-            error = _relative(replace(state.graph, weight=state.moved.weight), there, batch.moved[k])
+            graph = replace(state.graph, weight=state.moved.weight)
+            error = _beside(graph, there, batch.moved[k], state.moved.based)
             if not last or model.settings.learned:
                 at_nodes = model.returned(state, there[:, -1:])[:, 0]
                 ends = at_nodes, there[:, -1]
@@ -68,7 +72,17 @@ def gone_on(model: TwoBranches, state: State, values: Tensor, there: Tensor | No
     if moved is not None:
         assert there is not None
         moved = replace(moved, values=model.taken_over(moved, there))
-    return replace(state, values=values, moved=moved)
+    return _based(model, replace(state, values=values, moved=moved))
+
+
+def _based(model: TwoBranches, state: State) -> State:
+    """The state with the base's steps from where it starts now."""
+    based, moved = state.based, state.moved
+    if based is None:
+        return state
+    if moved is not None and moved.based is not None:
+        moved = replace(moved, based=moved.based.gone_on(model, moved.values))
+    return replace(state, based=based.gone_on(model, state.values), moved=moved)
 
 
 def _kicked(model: TwoBranches, state: State, noise: float, generator: Any) -> State:
@@ -77,7 +91,16 @@ def _kicked(model: TwoBranches, state: State, noise: float, generator: Any) -> S
     if moved is not None:
         with torch.no_grad():
             moved = replace(moved, values=moved.values + model.taken_there(state, kick))
-    return replace(state, values=state.values + kick, moved=moved)
+    return _based(model, replace(state, values=state.values + kick, moved=moved))
+
+
+def _beside(graph: Graph, values: Tensor, target: Tensor, based: Based | None) -> Tensor:
+    """Errors relative to the target; for a model that corrects a base, to the base's error, so that it learns to keep
+    its hands off where that is exact."""
+    if based is None:
+        return _relative(graph, values, target)
+    size = graph.norm(target).clamp_min(1e-6)
+    return graph.norm(values.float() - target) / (graph.norm(based.frames - target) + EXACT * size)
 
 
 def _relative(graph: Graph, values: Tensor, target: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from meshmove.geometry import PointLocator
 from meshmove.motion.frames import Moving
 from meshmove.progress import progress_of
 from meshmove.solvers.data import DatasetError, Trajectories, TrajectoryDataset
+from meshmove.solvers.mmpde.correcting.based import based_of, frames_of
 from meshmove.solvers.mmpde.graph import Graph
 from meshmove.solvers.mmpde.network import Settings, TwoBranches
 from meshmove.solvers.mmpde.prior.seen import Seen
@@ -24,6 +25,9 @@ from meshmove.solvers.mmpde.state import Moved, State, state_of
 from meshmove.whole_files import whole
 
 __all__ = ["Batch", "Samples", "calibrate", "moved_frames"]
+
+#: bytes of a base's frames that are kept
+KEPT = 1 << 30
 
 MovingOf = Callable[[Trajectories], Moving]
 
@@ -84,6 +88,7 @@ class Samples:
         self._locators = [PointLocator(m.simplicial()) for m in self._meshes] if s.moving else []
         self._graphs = [Graph.of(m, s.boundaries, s.reach, s.directions) for m in self._meshes]
         self._fields = [np.stack([g.fields[name] for name in s.fields], axis=3) for g in data.groups]
+        self._steps: dict[tuple[int, int, int], NDArray[np.float32]] = {}  # of the base
         self._moved: list[NDArray[np.float32] | None] = [None] * len(data.groups)
         if s.moving:
             self._moved = [moved_frames(g, moving, s.bundle, folder, progress) for g in data.groups]
@@ -126,12 +131,36 @@ class Samples:
             attributes = [[self.data.groups[i].attributes[name][j] for name in s.attributes] for i, j, _ in here]
             graphs = [self._graphs[i] for i, _, _ in here]
             there = [self._there(*at, part > 0) for at in here] if s.moving and moved else []
-            states.append(state_of(self._model, graphs, values, attributes, [m for m, _ in there] or None))
+            based = self._based(here, part, values, attributes)
+            states.append(state_of(self._model, graphs, values, attributes, [m for m, _ in there] or None, based))
             after = [self._fields[i][j, k + 1 : k + 1 + w].transpose(1, 0, 2) for i, j, k in here]
             targets.append(self._model.normalised(torch.from_numpy(np.concatenate(after)).float()))
             if there:
                 targets_there.append(torch.cat([t for _, t in there]))
         return Batch(tuple(states), tuple(targets), tuple(targets_there))
+
+    def _based(
+        self,
+        starts: Sequence[tuple[int, int, int]],
+        part: int,
+        values: Sequence[NDArray],
+        attributes: list[list[float]],
+    ) -> list[NDArray | None] | None:
+        """The base's frames from starts of trajectories, kept while there is room; later bundles start elsewhere."""
+        if not self.settings.base:
+            return None
+        if part:
+            return [v[:, None].repeat(self.settings.bundle, 1) for v in values]  # to be replaced
+        found: list[NDArray | None] = []
+        for key, u, given in zip(starts, values, attributes, strict=True):
+            if key not in self._steps:
+                frames = frames_of(self._model, self._meshes[key[0]], u, given).astype(np.float32)
+                if sum(v.nbytes for v in self._steps.values()) < KEPT:
+                    self._steps[key] = frames
+                found.append(frames)
+            else:
+                found.append(self._steps[key])
+        return found
 
     def _there(self, i: int, j: int, k: int, goes_on: bool) -> tuple[Moved, Tensor]:
         """The moved mesh of a frame, and normalised values (n, bundle, F) there of the frames that follow."""
@@ -142,7 +171,12 @@ class Samples:
         before = positions[j, k - s.bundle] if goes_on else None
         neighbours = s.neighbours if s.learned else 0
         mesh, locator = self._meshes[i], self._locators[i]
-        return Moved.of(mesh, positions[j, k], known[:, 0], before, neighbours, locator), known[:, 1:]
+        moved = Moved.of(mesh, positions[j, k], known[:, 0], before, neighbours, locator)
+        if s.base_moves:
+            given = [float(group.attributes[name][j]) for name in s.attributes]
+            there = mesh.moved(np.asarray(positions[j, k], float))
+            moved = replace(moved, based=based_of(self._model, there, values[:, 0], given))
+        return moved, known[:, 1:]
 
 
 def moved_frames(
