@@ -1,8 +1,8 @@
 """Tasks in time that learned movers were published with: Burgers' equation of G-Adaptivity, the swirl of UM2N.
 
 Burgers: u_t + (u . grad) u = nu Laplace(u) on the square of n x n nodes, nu = 0.001, ten steps of 0.02, the first
-component at first 0.6 times the sum of two Gaussians as in the Poisson task, the second 0 (which it stays). The error is
-against the solution on 128 x 128 cells with a quarter of the step.
+component at first 0.6 times the sum of two Gaussians as in the Poisson task, the second 0 (which it stays; what was
+published does not say more). The error is against the solution on 128 x 128 cells with a quarter of the step.
 Swirl: a ring exp(-(|x - x0| - 0.2)^2 / (2 0.05 / 3)), x0 = (0.25, 0.25), carried by 3/2 (sin^2(pi x) sin(2 pi y),
 -sin^2(pi y) sin(2 pi x)), reversed at half time, and at time 1 back where it was: the error is against that. Gmsh's
 square, h = 0.05. Published with steps of 0.001; here they are longer, since Crank-Nicolson is of second order.
@@ -42,7 +42,7 @@ FINE, FINER = 128, 4
 
 @dataclass(frozen=True)
 class Flow:
-    """u_t + speed(x, u, t) . grad u = diffusion Laplace(u); `rounds` of fixed point iteration where speed hangs on u."""
+    """u_t + speed(x, u, t) . grad u = diffusion Laplace(u); `rounds` of fixed point iteration where that hangs on u."""
 
     start: Callable[[Array], Array]
     speed: Callable[[Array, Array, float], Array]
