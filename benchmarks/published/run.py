@@ -1,11 +1,12 @@
-"""Tasks that learned movers were published with: Poisson's problem of G-Adaptivity, Helmholtz's of UM2N.
+"""Tasks that learned movers were published with: Poisson's problem of G-Adaptivity, Helmholtz's of UM2N, two in time.
 
 G-Adaptivity (arXiv:2407.04516): n x n nodes of the unit square, u the sum of two round Gaussians, -Laplace(u) = f.
 UM2N (NeurIPS 2024): -Laplace(u) + u = f on Gmsh's unit squares, u the sum of one to six Gaussians along random axes.
 P1 elements, the exact solution on the boundary; the cut of the L2 error, in percent, over all samples: a mesh that came
 back tangled would count as one that cut nothing. Of each mover one move from the solution on the mesh at rest.
 
-Not here: the published data-free mover (`meshmove bench dmm-published`), Burgers' equation and the swirl.
+Burgers' equation of G-Adaptivity and the swirl of UM2N are in `in_time`. Not here: the published data-free mover
+(`meshmove bench dmm-published`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from skfem.helpers import dot, grad
 
 import meshmove
 from benchmarks.dmm.aligning import gaussians
+from benchmarks.published.in_time import burgers, swirl
 from meshmove.geometry import CellMesh, PointLocator, inverted_cells
 from meshmove.monitors import Recovery
 from meshmove.solvers.fem.manufactured import Problem
@@ -165,6 +167,8 @@ def run(quick: bool = False) -> Rows:
         table("Poisson 15x15", poisson_samples(5 if quick else 25, 15), None),
         table("Helmholtz, h 0.05", helmholtz_samples(5 if quick else 25, (0.05, 0.05)), 1.5),
         table("Helmholtz, h 0.028 to 0.055", helmholtz_samples(3 if quick else 15, (0.028, 0.055)), 1.5),
+        burgers(3 if quick else 25),
+        swirl(gmsh_square(0.05), 25 if quick else 100),
     ):
         rows.extend(part)
     return rows

@@ -12,7 +12,7 @@ from .meshes.arrays import Values, library_of
 from .meshes.one_mesh import OneMesh
 from .meshes.triangles import Triangles
 
-__all__ = ["CELL", "EDGE", "NODE", "Cells", "View", "deformation", "predicted", "viewed"]
+__all__ = ["CELL", "EDGE", "NODE", "Cells", "View", "bends", "deformation", "predicted", "square_of", "viewed"]
 
 Mesh = Triangles | OneMesh
 
@@ -30,14 +30,16 @@ class View:
     """A mesh at some positions: features, and what strains are made of.
 
     `basis` (3, 4, c): components xx, xy, yy of I, the Hessian, the cell's shape and its deformation, each of size
-    about one. `jacobian` (2, 2, c) from rest; `slopes` (2, 3, c) gradients of the barycentric coordinates; `size` (c,)
-    areas; `curved` (B,) whether the field has second derivatives at all, as 1 or 0.
+    about one. `turns` (2, c): component xy of the commutators of the Hessian with the other two, which are none where
+    the cell lies along the Hessian's axes. `jacobian` (2, 2, c) from rest; `slopes` (2, 3, c) gradients of the
+    barycentric coordinates; `size` (c,) areas; `curved` (B,) whether the field has second derivatives, as 1 or 0.
     """
 
     of_node: Values
     of_edge: Values
     of_cell: Values
     basis: Values
+    turns: Values
     jacobian: Values
     slopes: Values
     size: Values
@@ -75,6 +77,11 @@ def form(h: Values, e: Values) -> Values:
     return h[0] * e[0] * e[0] + 2 * h[1] * e[0] * e[1] + h[2] * e[1] * e[1]
 
 
+def _commutator(a: Values, b: Values) -> Values:
+    """Component xy (k,) of a b - b a, which is antisymmetric, for symmetric tensors (3, k)."""
+    return a[1] * (b[2] - b[0]) + b[1] * (a[0] - a[2])
+
+
 def magnitude(h: Values) -> Values:
     """|H| (3, k), the matrix with the absolute eigenvalues: (H^2 + |det H| I) / (|l1| + |l2|)."""
     xp = library_of(h)
@@ -85,14 +92,23 @@ def magnitude(h: Values) -> Values:
     return square / xp.sqrt(square[0] + square[2] + 1e-24)
 
 
-def predicted(cells: Cells, h: Values) -> Values:
-    """Predicted squared H1 error (c,) of the interpolant for one Hessian (3, c) a cell; see `movers.alignment`."""
-    d01, d02, d12 = form(h, cells.first), form(h, cells.second), form(h, cells.second - cells.first)
+def bends(cells: Cells, h: Values) -> tuple[Values, Values, Values]:
+    """e^T H e (c,) along the edges 01, 02, 12 of every cell, for one Hessian (3, c) a cell."""
+    return form(h, cells.first), form(h, cells.second), form(h, cells.second - cells.first)
+
+
+def square_of(cells: Cells, along: tuple[Values, Values, Values]) -> Values:
+    """Mean (c,) over a cell of the squared gradient of the interpolant's error, for the `bends` of its Hessian."""
+    d01, d02, d12 = along
     g = [cells.slopes[:, k] for k in range(3)]
     a = [d01 * g[1] + d02 * g[2], d01 * g[0] + d12 * g[2], d02 * g[0] + d12 * g[1]]
     total = a[0] + a[1] + a[2]
-    square = sum((v * v).sum(0) for v in (*a, total))
-    return cells.size * square / 48
+    return sum((v * v).sum(0) for v in (*a, total)) / 48
+
+
+def predicted(cells: Cells, h: Values) -> Values:
+    """Predicted squared H1 error (c,) of the interpolant for one Hessian (3, c) a cell; see `movers.alignment`."""
+    return cells.size * square_of(cells, bends(cells, h))
 
 
 def viewed(mesh: Mesh, x: Values, h: Values) -> View:
@@ -108,13 +124,16 @@ def viewed(mesh: Mesh, x: Values, h: Values) -> View:
     shape, strain = _shape(cells), _strain(jacobian)
     eye = mesh.identity
     basis = xp.stack([eye + 0 * h, unit, 2 * shape - eye, 2 * strain - eye], 1)
+    turns = xp.stack([_commutator(unit, 2 * shape), _commutator(unit, 2 * strain)])
     of_cell = _of_cell(mesh, cells, h, xp.log(norm / at_cell + 1e-3), unit, shape, jacobian)
     gathered = mesh.at_nodes(xp.concatenate([size[None], of_cell * size, h * size]))
     around, gathered = gathered[0], gathered[1:] / gathered[0]
     of_node, here = gathered[:CELL], gathered[CELL:]
     of_node = xp.concatenate([of_node, _of_node(mesh, x, of_cell, around)])
     curved = mesh.per_mesh(square) > 0
-    return View(of_node.T, _of_edge(mesh, x, here, typical), of_cell.T, basis, jacobian, cells.slopes, size, curved)
+    return View(
+        of_node.T, _of_edge(mesh, x, here, typical), of_cell.T, basis, turns, jacobian, cells.slopes, size, curved
+    )
 
 
 def deformation(mesh: Mesh, cells: Cells) -> Values:

@@ -26,7 +26,7 @@ __all__ = ["FieldBatch", "Part"]
 
 
 #: nodes of a mesh up to which its inverse Laplacian is kept dense, on an accelerator and on a processor
-DENSE, SMALL = 4096, 1300
+DENSE, SMALL = 4096, 100
 #: so many times the rounding of the values, second derivatives are none
 ROUNDING = 8.0
 

@@ -51,7 +51,7 @@ class Walked:
         """(n, 3) at node positions (n, 2)."""
         self._walk(x.detach())
         cell = self._cell
-        weights = self._constant[cell] + (self._slope[cell] @ x[:, :, None])[:, :, 0]
+        weights = self._constant[cell] + (self._slope[cell] * x[:, None]).sum(2)
         weights = weights.clamp_min(0)
         weights = weights / weights.sum(1, keepdim=True)
         return (weights[:, :, None] * self._values[self.batch.cells[cell]]).sum(1)
@@ -68,7 +68,7 @@ class Walked:
         for _ in range(LONGEST if on_cpu else LONGEST // 2):
             at = cell[going] if on_cpu else cell
             here = x[going] if on_cpu else x
-            weights = self._constant[at] + (self._slope[at] @ here[:, :, None])[:, :, 0]
+            weights = self._constant[at] + (self._slope[at] * here[:, None]).sum(2)
             least, which = weights.min(1)
             ahead = torch.where(least < -1e-5, self._beside[at, which], at)
             if not on_cpu:

@@ -14,7 +14,7 @@ Writing Jacobians and reconstructing the map from them: Aigerman and others, Neu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,7 +31,7 @@ from .fields import FieldBatch
 from .guard import let_through
 from .meshes.arrays import Values
 from .meshes.triangles import Triangles
-from .strains import BASIS, step_of
+from .strains import BASIS, TURNS, step_of
 
 __all__ = ["Aligner", "Settings"]
 
@@ -43,11 +43,12 @@ LARGEST = 0.8
 
 @dataclass(frozen=True)
 class Settings:
-    """What a model is built from; stored with its weights."""
+    """What a model is built from; stored with its weights. `turns`: whether strains have an antisymmetric part."""
 
     width: int = 48
     layers: int = 3
     rounds: int = 5
+    turns: bool = False
 
 
 class _Messages(nn.Module):
@@ -75,10 +76,11 @@ class Aligner(nn.Module):
     def __init__(self, settings: Settings = Settings()) -> None:  # noqa: B008
         super().__init__()
         self.settings = s = settings
+        outputs = 2 * (BASIS + TURNS * s.turns)
         self.embed = nn.Sequential(nn.Linear(NODE, s.width), nn.SiLU(), nn.Linear(s.width, s.width))
         self.messages = nn.ModuleList(_Messages(s.width) for _ in range(s.layers))
         self.around, self.inside = nn.Linear(s.width, s.width, bias=False), nn.Linear(CELL, s.width)
-        self.head = nn.Sequential(nn.SiLU(), nn.Linear(s.width, s.width), nn.SiLU(), nn.Linear(s.width, 2 * BASIS))
+        self.head = nn.Sequential(nn.SiLU(), nn.Linear(s.width, s.width), nn.SiLU(), nn.Linear(s.width, outputs))
         last = cast(nn.Linear, self.head[-1])
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -104,8 +106,16 @@ class Aligner(nn.Module):
         """Write the weights to a .safetensors file."""
         return write_weights(path, "aligner", asdict(self.settings), self.state_dict())
 
+    def turning(self) -> Aligner:
+        """The same with turns, of which it asks for none."""
+        out = Aligner(replace(self.settings, turns=True)).to(self.inside.weight)
+        known = self.state_dict()
+        for key, value in out.state_dict().items():
+            value[: len(known[key])] = known[key]
+        return out
+
     def coefficients(self, mesh: Mesh, view: View) -> Tensor:
-        """(c, 2 BASIS), of both strains of every cell."""
+        """(c, 2 BASIS) or, with turns, (c, 2 (BASIS + TURNS)), of both strains of every cell."""
         weight = self.inside.weight
         of_node, of_edge, of_cell = (torch.as_tensor(v).to(weight) for v in (view.of_node, view.of_edge, view.of_cell))
         degree = mesh.degree.to(of_node)[:, None]

@@ -25,7 +25,7 @@ from meshmove.whole_files import whole
 from ..training.samples import unit
 from .fields import FieldBatch, Part
 from .hessians import Walked
-from .transport import carried
+from .transport import carried, steep
 
 __all__ = [
     "FAMILIES",
@@ -106,7 +106,7 @@ def read_meshes(path: str | Path) -> list[CellMesh]:
 class Prepared:
     """What training needs of a mesh: what its boundary and Hessian recovery are, fields, and where these carry it.
 
-    `starts` (fields, n, 2): positions after the transport that goes before the rounds.
+    `starts` (fields, n, 2): where the rounds start, after transport where the field is steep.
     """
 
     part: Part
@@ -131,7 +131,7 @@ def prepared(
 
 
 def _starts(part: Part, fields: AnalyticFields) -> NDArray[np.float32]:
-    """Where the nodes are carried for each field, as `adapt` does it; see `transport`."""
+    """Where rounds start for each field, as in `adapt`; see `transport`."""
     mesh, monitor = part.mesh, Monitor("hessian", intensity=INTENSITY)
     facets, recovery, locator = facets_of(mesh), Recovery(mesh), PointLocator(mesh)
     points, out = torch.from_numpy(mesh.points), []
@@ -141,7 +141,7 @@ def _starts(part: Part, fields: AnalyticFields) -> NDArray[np.float32]:
         values = monitor.values(mesh, monitor.indicator(recovery, u))
         density = NodalDensity(values, locator)
         problem = Problem(mesh, facets, part.slide, density, mesh.points, discrete=True, workspace=workspace)
-        out.append(carried(problem).astype(np.float32))
+        out.append((carried(problem) if steep(problem) else mesh.points).astype(np.float32))
     return np.stack(out)
 
 
@@ -184,7 +184,7 @@ class Group(FieldBatch):
         return self._fields[(which + self._count * torch.arange(len(self))).to(self.batch.points.device)]
 
     def carried(self, which: Tensor) -> Tensor:
-        """Positions (n, 2) that transport for the fields of these numbers leads to."""
+        """Positions (n, 2) at which rounds start for the fields of these numbers: after transport, where steep."""
         graph = self.batch.node_graph
         return self._starts[which.to(graph.device)[graph], torch.arange(len(graph), device=graph.device)]
 

@@ -20,10 +20,11 @@ from meshmove.neural.aligning.samples import Group, make_meshes, prepared
 MESHES = list(make_meshes(2, (60, 110), 3))
 
 
-def network(size: float = 0.3, **settings: int) -> Aligner:
+def network(size: float = 0.3, turns: bool = True, **settings: int) -> Aligner:
     """With random weights, in double precision."""
     torch.manual_seed(0)
-    model = Aligner(Settings(width=12, layers=2, rounds=3) if not settings else Settings(**settings)).double()
+    settings = settings or {"width": 12, "layers": 2, "rounds": 3}
+    model = Aligner(Settings(**settings, turns=turns)).double()
     torch.nn.init.normal_(model.head[-1].weight, 0, size)
     return model
 
@@ -50,6 +51,14 @@ def test_moves_turn_mirror_shift_and_scale_with_the_mesh_and_ignore_the_scale_of
     there = mesh.moved(3 * mesh.points @ turn.T + 0.5)
     found = moved(model, [there], lambda x: 40 * ramp(((x - 0.5) / 3) @ turn) + 7)
     assert np.allclose(found, 3 * plain @ turn.T + 0.5, atol=1e-8)
+
+
+def test_a_network_that_learns_to_turn_starts_from_one_that_does_not():
+    model = network(turns=False)
+    other = model.turning()
+    assert other.settings.turns and np.allclose(moved(other, MESHES), moved(model, MESHES), atol=1e-9)
+    torch.nn.init.ones_(other.head[-1].bias[-1:])
+    assert np.abs(moved(other, MESHES) - moved(model, MESHES)).max() > 1e-4
 
 
 def test_moves_do_not_depend_on_numbering():

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from meshmove.geometry import PointLocator, Sides
-from meshmove.monitors import NodalHessians, Recovery
+from meshmove.monitors import NodalHessians, Recovery, solution_error
 from meshmove.movers import Alignment
 from meshmove.neural.aligning.guard import let_through
-from meshmove.neural.aligning.objective import interpolation_error, predicted_error
+from meshmove.neural.aligning.objective import DUAL, interpolation_error, predicted_errors
 from meshmove.neural.aligning.samples import Group, make_meshes, prepared, read_meshes, write_meshes
 from meshmove.procedural.fields import KINDS, AnalyticFields, random_field
 
@@ -64,7 +64,7 @@ def test_the_interpolation_error_is_that_of_fine_quadrature():
     assert abs(float(found / exact) - 1) < 0.01
 
 
-def test_the_predicted_error_is_that_of_the_classical_objective():
+def test_predicted_errors_are_those_that_judge_the_classical_mover():
     field = GROUP.drawn(torch.Generator().manual_seed(2))
     hessians, x = GROUP.recovered(field), jiggled()
     u = field.to(dtype=torch.float64).value(torch.from_numpy(MESH.points), GROUP.batch.node_graph).numpy()
@@ -74,7 +74,10 @@ def test_the_predicted_error_is_that_of_the_classical_objective():
     components = np.stack([h[0, 0], h[0, 1], h[1, 1]]).T
     assert np.allclose(hessians.nodal(x), nodal.value(points)[0].T, atol=1e-3 * np.abs(components).max())
     classical = Alignment(MESH, nodal, MESH.points).squares(points)[0]
-    assert abs(float(predicted_error(GROUP.batch, hessians, x)) / classical - 1) < 1e-3
+    slope, plain, dual = predicted_errors(GROUP.batch, hessians, x)[:, 0].tolist()
+    assert abs(slope / classical - 1) < 1e-3
+    judged = solution_error(MESH, nodal.value(points)[0][[0, 1, 1, 2]].reshape(2, 2, -1), points)
+    assert abs(plain ** ((1 - DUAL) / 2) * dual ** (DUAL / 2) / judged - 1) < 1e-3
 
 
 def test_the_guard_lets_small_steps_pass_and_no_large_one_invert():

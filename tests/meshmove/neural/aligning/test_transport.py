@@ -43,16 +43,21 @@ def test_nodes_that_are_held_stay():
     assert np.array_equal(points[held], mesh.points[held]) and np.abs(points - mesh.points).max() > 1e-3
 
 
-def test_starts_are_made_once(tmp_path, monkeypatch):
-    meshes = list(make_meshes(3, (50, 70), 1))
-    options = {"nodes": 100, "fields": 2, "seed": 5, "kept": tmp_path / "starts.npz"}
-    made = groups(meshes, **options)
+def test_starts_are_made_once_and_are_at_rest_where_nothing_is_steep(tmp_path, monkeypatch):
+    meshes = list(make_meshes(3, (120, 160), 1))
+    options = {"nodes": 200, "fields": 4, "seed": 5}
+    kept = {kind: {"kinds": [kind], "kept": tmp_path / f"{kind}.npz", **options} for kind in ("thin", "modes")}
+    made = {kind: groups(meshes, **more) for kind, more in kept.items()}
     monkeypatch.setattr("meshmove.neural.aligning.samples.carried", None)
-    read = groups(meshes, **options)
-    assert len(made) == len(read) == 2
-    for a, b in zip(made, read, strict=True):
-        for k in range(2):
-            which = k + 0 * a.batch.total.long()
-            x, y = a.carried(which), b.carried(which)
-            assert bool((x == y).all()) and bool((a.batch.ratio(x) > 0).all())
-            assert bool((x != a.batch.points).any())
+    monkeypatch.setattr("meshmove.neural.aligning.samples.steep", None)
+    moved = {"thin": 0, "modes": 0}
+    for kind, more in kept.items():
+        read = groups(meshes, **more)
+        assert len(made[kind]) == len(read) == 2
+        for a, b in zip(made[kind], read, strict=True):
+            for k in range(4):
+                which = k + 0 * a.batch.total.long()
+                x, y = a.carried(which), b.carried(which)
+                assert bool((x == y).all()) and bool((a.batch.ratio(x) > 0).all())
+                moved[kind] += bool((x != a.batch.points).any())
+    assert moved["thin"] > moved["modes"]
