@@ -9,14 +9,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
 SOURCES = $(shell find geometry meshmove solvers plugins -name '*.py')
 
-.PHONY: help install demo test lint format layers types doctest wheel docs bench accelerator check clean distclean
+.PHONY: help install demo test lint format layers types doctest wheel docs gallery bench accelerator check clean distclean
 
 help:
 	@echo "make demo     move a mesh that ships in examples/data; the result and a picture go to out/"
 	@echo "make test     the tests"
 	@echo "make lint     ruff: rules and format"
 	@echo "make check    lint, layers, types, doctests, and the wheel in a clean environment"
-	@echo "make docs     the documentation, to build/site"
+	@echo "make docs     the documentation, to build/site; make gallery runs the examples for its pictures"
 	@echo "make bench    the benchmarks"
 	@echo "make clean    remove what was built (make distclean: the environment too)"
 
@@ -30,11 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	$(PIP) -e ".[test]"
 	@touch $@
 
-$(VENV)/.installed-docs: $(VENV)/.installed
-	$(PIP) -e ".[docs]"
-	@touch $@
-
-# Type checker, layer check and documentation do not follow the editable mapping of four folders to one package.
+# Type checker and layer check do not follow the editable mapping of four folders to one package.
 build/.copied: $(SOURCES) pyproject.toml $(VENV)/.installed
 	rm -rf build/lib build/bdist.* build/installed
 	$(PIP) --no-deps --target build/installed .
@@ -70,8 +66,12 @@ wheel: install
 check: lint layers types doctest wheel
 	$(BIN)/python .ci/import_time.py
 
-docs: $(VENV)/.installed-docs build/.copied
-	$(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
+docs: install
+	$(BIN)/python -m docs.making.site
+	$(BIN)/python -m zensical build --strict
+
+gallery: install
+	PYVISTA_OFF_SCREEN=true $(BIN)/python -m docs.making.gallery
 
 bench: install
 	$(BIN)/meshmove bench

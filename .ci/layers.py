@@ -20,7 +20,7 @@ LAYERS = """
     motion
     adaptation
     neural
-    procedural : transfer
+    procedural : samples : transfer
     learning : meshes : monitors : movers
     moved : optional : options : outcomes : progress : whole_files
     geometry

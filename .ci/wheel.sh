@@ -15,6 +15,7 @@ ls "$work/dist"
 "$python" -m twine check --strict "$work"/dist/*
 "$python" -m check_wheel_contents "$work"/dist/*.whl
 "$python" -m validate_pyproject "$root/pyproject.toml"
+"$python" -m pyroma --min 9 "$work/source"
 tar -tzf "$work"/dist/*.tar.gz | "$python" "$root/.ci/sdist.py"
 
 "$python" -m venv "$work/venv"
@@ -25,7 +26,6 @@ install() {
 install "meshmove[pyvista] @ file://$(ls "$work"/dist/*.whl)"
 
 mkdir "$work/run"
-cp "$root"/examples/data/channel.msh "$work/run/"
 cd "$work/run"
 "$work/venv/bin/python" -c 'import meshmove; assert "site-packages" in meshmove.__file__, meshmove.__file__'
 "$work/venv/bin/python" "$root/.ci/without_torch.py"

@@ -1,11 +1,11 @@
 r"""A front on a ball, in tetrahedra: Poisson's equation in the unit cube.
 
-    -Laplace(u) = f,    u given on the boundary,    with the solution    u = tanh(20 (r - 0.7)),  r = |x|.
+.. math:: -\Delta u = f, \qquad u \text{ given on the boundary}, \qquad u = \tanh(20 (r - 0.7)), \quad r = |x|
 
 u jumps across an eighth of a sphere about the origin. In three dimensions a front is where moving nodes pays most:
-halving h everywhere costs eight times the cells. With rho = 20 (r - 0.7),
+halving h everywhere costs eight times the cells. With :math:`\rho = 20 (r - 0.7)` and :math:`g = \tanh`
 
-    Laplace(u) = 400 g''(rho) + 20 g'(rho) 2 / r,    g = tanh.
+.. math:: \Delta u = 400\, g''(\rho) + 20\, g'(\rho) \frac{2}{r}.
 """
 
 from pathlib import Path

@@ -2,8 +2,11 @@ r"""A hot cylinder in a channel: from Gmsh's file to ParaView's, with every name
 
 Slow flow, w, in a channel past a cylinder (Taylor-Hood elements), carries heat (linear elements):
 
-    -Laplace(w) + grad(p) = 0,  div(w) = 0,  w = 0 on walls and cylinder,  w = (6 y (H - y) / H^2, 0) at the inlet,
-    w . grad(T) - k Laplace(T) = 0,          T = 1 on the cylinder,  T = 0 at the inlet,  k grad(T) . n = 0 elsewhere.
+.. math::
+    -\Delta w + \nabla p = 0, \qquad \nabla \cdot w = 0, \qquad w \cdot \nabla T - k \Delta T = 0,
+
+w = 0 on walls and cylinder, :math:`w = (6 y (H - y) / H^2, 0)` at the inlet; T = 1 on the cylinder, T = 0 at the
+inlet, :math:`k \nabla T \cdot n = 0` elsewhere.
 
 With k = 5e-4 (a Peclet number of 200 by the cylinder's diameter) T is a thin layer about the front of the cylinder and
 a plume behind it. Upwinding is by streamline diffusion (Brooks & Hughes, Comput. Methods Appl. Mech. Engrg. 32, 1982).

@@ -2,12 +2,14 @@ r"""A bracket that bends: the stress in its fillet.
 
 An L of steel-like material (E = 1, nu = 0.3, plane stress), clamped at the top, is pulled down at its right end:
 
-    -div(sigma(u)) = 0,    sigma = lambda tr(e) I + 2 mu e,  e = (grad(u) + grad(u)^T) / 2,
+.. math::
+    -\nabla \cdot \sigma(u) = 0, \qquad \sigma = \lambda \operatorname{tr}(e) I + 2 \mu e, \qquad
+    e = \tfrac12 (\nabla u + \nabla u^T),
 
-u = 0 on "clamp", sigma n = (0, -0.001) on "load", sigma n = 0 elsewhere. Where the two arms meet, on a fillet of
-radius 0.1, the von Mises stress
+u = 0 on "clamp", :math:`\sigma n = (0, -0.001)` on "load", :math:`\sigma n = 0` elsewhere. Where the two arms meet, on
+a fillet of radius 0.1, the von Mises stress
 
-    s = sqrt(sxx^2 + syy^2 - sxx syy + 3 sxy^2)
+.. math:: s = \sqrt{\sigma_{xx}^2 + \sigma_{yy}^2 - \sigma_{xx} \sigma_{yy} + 3 \sigma_{xy}^2}
 
 has its peak: the number by which a part is judged, and the one that a mesh as wide as a quarter of the radius misses
 by a fifth. Linear elements have constant stresses in each cell; what is shown and compared is their mean at the

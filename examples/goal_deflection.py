@@ -1,14 +1,15 @@
 r"""One number is wanted: the deflection of a membrane near a point, and a mesh that is good for that.
 
-    -Laplace(u) = 1 on the L-shaped domain (-1, 1)^2 without its upper right quarter,    u = 0 on the boundary,
+.. math:: -\Delta u = 1, \qquad u = 0 \text{ on the boundary},
 
-is solved in linear elements for the mean deflection under a gauge of about a tenth in width at (0.5, -0.5),
+on the L-shaped domain, :math:`(-1, 1)^2` without its upper right quarter, is solved in linear elements for the mean
+deflection under a gauge of about a tenth in width at (0.5, -0.5),
 
-    (200 / pi) int exp(-200 |x - (0.5, -0.5)|^2) u.
+.. math:: \frac{200}{\pi} \int e^{-200 |x - (0.5, -0.5)|^2} u \, dx.
 
 `adapt_loop` gets this goal as a `skfem.Functional`, and the user's own means to solve the transposed problem with its
-derivative as the load. Cells then go where the solution's error matters to the gauge: to the corner, where the solution
-is singular, and to the gauge, about which the adjoint solution is steep.
+derivative as the load. Cells then go where the solution's error matters to the gauge: to the corner, where the
+solution is singular, and to the gauge, about which the adjoint solution is steep.
 
 The reference value is that of quadratic elements on meshes of up to a million cells.
 """

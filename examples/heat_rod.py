@@ -1,10 +1,12 @@
 r"""A rod that cools: a parabolic problem, solved for all times at once.
 
-    u_t = k u_xx,  0 < x < 2,  0 < t < 3,    u = 0 at both ends,    u = sin(pi x / 2) + sin(2 pi x) / 2 at t = 0,
+.. math::
+    u_t = k u_{xx}, \quad 0 < x < 2, \; 0 < t < 3, \qquad
+    u = \sin(\pi x / 2) + \tfrac12 \sin(2 \pi x) \text{ at } t = 0,
 
-k = 0.1. Time is the second row of every array of points: `solution(x)` takes places and times (2, n), and
-`solution.gradient(x)` gives u_x and u_t. The exact solution is a sum of two modes, the finer of which fades 16 times
-faster.
+u = 0 at both ends, k = 0.1. Time is the second row of every array of points: `solution(x)` takes places and times (2,
+n), and `solution.gradient(x)` gives u_x and u_t. The exact solution is a sum of two modes, the finer of which fades 16
+times faster.
 """
 
 from pathlib import Path

@@ -3,7 +3,7 @@ r"""Hexahedra in PyVista: the beam that ships with it, and a front across it.
 `pyvista.examples.load_hexbeam()` has 40 hexahedra, 2 x 2 x 10, too few to show anything: scikit-fem halves them twice,
 to 8 x 8 x 40. On the beam [0, 1]^2 x [0, 5] stands an oblique front, such as a quenched bar has,
 
-    T = tanh(10 (z - 2.5 + (x - 0.5) / 2 + (y - 0.5) / 2)).
+.. math:: T = \tanh(10 (z - 2.5 + (x - 0.5) / 2 + (y - 0.5) / 2)).
 
 The accessor ``grid.meshmove`` moves the grid to its point data "T". How much is gained by the same cells elsewhere is
 the error of trilinear interpolation of T in L2, on either mesh.

@@ -1,11 +1,12 @@
 r"""Laplace's equation around four holes: stated, solved and checked without a mesh.
 
-    -Laplace(u) = 0 in the square (-1, 1)^2 without four disks of radius 0.2,
-              u = 1 on the outer boundary,    u = 0 on the holes.
+.. math:: -\Delta u = 0, \qquad u = 1 \text{ on the outer boundary}, \qquad u = 0 \text{ on the holes},
 
-A hypernetwork reads the problem and writes a first answer (`HyPINO.solve`); rounds of refinement improve it; projection
-is the least-squares solution over smooth splines, in double precision and on the exact circles. Here finite elements of
-degree 4 with curved edges are the judge.
+in the square :math:`(-1, 1)^2` without four disks of radius 0.2.
+
+A hypernetwork reads the problem and writes a first answer (`HyPINO.solve`); rounds of refinement improve it;
+projection is the least-squares solution over smooth splines, in double precision and on the exact circles. Here finite
+elements of degree 4 with curved edges are the judge.
 """
 
 from pathlib import Path

@@ -1,13 +1,15 @@
 r"""A membrane on the L: the mesh moves such that the energy of the solution falls.
 
-    -Laplace(u) = 1 on the L-shaped domain (-1, 1)^2 without its upper right quarter,    u = 0 on the boundary,
+.. math:: -\Delta u = 1, \qquad u = 0 \text{ on the boundary},
 
-is what minimises J(u) = int |grad(u)|^2 / 2 - u. A finite element solution lies above the least energy by half its
+on the L-shaped domain, :math:`(-1, 1)^2` without its upper right quarter, is what minimises
+:math:`J(u) = \int \tfrac12 |\nabla u|^2 - u \, dx`. A finite element solution lies above the least energy by half its
 squared error in the energy norm, on every mesh. So `adapt_loop` is told the energy, a `skfem.Functional` as the user
 has it anyway, and nothing is recovered or estimated: where its nodes have to be is written in the energy of the
 discrete solution. Its derivative by the nodes needs no second solve (configurational forces).
 
-The least energy, int |grad(u)|^2 = 0.2140758036, is that of quadratic elements on meshes graded towards the corner.
+The least energy, :math:`\int |\nabla u|^2 dx = 0.2140758036`, is that of quadratic elements on meshes graded towards
+the corner.
 """
 
 from pathlib import Path

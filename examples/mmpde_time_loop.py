@@ -2,8 +2,8 @@ r"""A finite element time loop whose steps a neural stepper takes, and gives bac
 
 Burgers' equation on the unit square, :math:`u_t + u (u_x + u_y) = \nu \Delta u`, u = 0 on the walls, from a random
 smooth start that steepens into fronts; 48 x 48 cells, 30 frames. The start is higher, and so faster, than all that the
-model was trained on. The loop is a usual one of scikit-fem: Crank and Nicolson's method, a few steps a frame. The lines
-that hand the frames to the model end in "# <- meshmove".
+model was trained on. The loop is a usual one of scikit-fem: Crank and Nicolson's method, a few steps a frame. The
+lines that hand the frames to the model end in "# <- meshmove".
 
 Each frame of the model is tested by the weak form between it and the last one,
 

@@ -2,10 +2,10 @@ r"""A steep ring: Poisson's equation, solved in scikit-fem as always, on a mesh 
 
 On the unit square,
 
-    -Laplace(u) = f,    u given on the boundary,    with the solution    u = tanh(60 s),  s = |x - c|^2 - 0.08,
+.. math:: -\Delta u = f, \qquad u \text{ given on the boundary}, \qquad u = \tanh(60 s), \quad s = |x - c|^2 - 0.08,
 
 c the centre: u jumps from -1 to 1 across a circle, in a layer of width 0.03, a little more than one cell of the
-uniform 40 x 40 mesh. The source follows from u = g(s): Laplace(u) = g''(s) |grad s|^2 + g'(s) Laplace(s).
+uniform 40 x 40 mesh. The source follows from u = g(s): :math:`\Delta u = g''(s) |\nabla s|^2 + g'(s) \Delta s`.
 
 Lines that end in ``# <- meshmove`` are what a scikit-fem script gains; everything else was there before.
 """

@@ -1,8 +1,8 @@
 r"""Predict, move, solve: the first finite element solve already happens on an adapted mesh.
 
-On the square (-1, 1)^2 without its upper right quarter,
+On the square :math:`(-1, 1)^2` without its upper right quarter,
 
-    -Laplace(u) = exp(-|x - c|^2 / (2 w^2)) / w^2,    w = 0.04,    u = 0 on the boundary:
+.. math:: -\Delta u = \frac{1}{w^2} e^{-|x - c|^2 / 2 w^2}, \quad w = 0.04, \qquad u = 0 \text{ on the boundary}:
 
 the source is sharp, and the corner makes the solution singular. `adapt_loop` finds its mesh by solving on it, three
 times, and solves once more. Here a prediction of u without any mesh is the field of `adapt`, which aligns cells to

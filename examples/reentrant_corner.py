@@ -2,11 +2,12 @@ r"""The re-entrant corner: a singularity that no refinement of the data explains
 
 On the L-shaped domain with its corner at c, in polar coordinates about it, the harmonic function
 
-    u = r^(2/3) sin(2 theta / 3)
+.. math:: u = r^{2/3} \sin(2 \theta / 3)
 
-vanishes on both sides that meet at c, but its gradient grows like r^(-1/3): on uniform meshes the L2 error of linear
-elements falls with h^(4/3) only, instead of h^2 (Grisvard, Elliptic Problems in Nonsmooth Domains, 1985). The moved
-mesh has the same cells, graded towards the corner; the boundary nodes glide along the six sides.
+vanishes on both sides that meet at c, but its gradient grows like :math:`r^{-1/3}`: on uniform meshes the L2 error of
+linear elements falls with :math:`h^{4/3}` only, instead of :math:`h^2` (Grisvard, Elliptic Problems in Nonsmooth
+Domains, 1985). The moved mesh has the same cells, graded towards the corner; the boundary nodes glide along the six
+sides.
 """
 
 from pathlib import Path

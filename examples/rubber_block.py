@@ -1,9 +1,11 @@
 r"""A block of rubber, pulled and sheared: large deformations by the energy that they store.
 
-A compressible neo-Hookean block (mu = 1, lambda = 4) on the unit square, plane strain, its bottom held and its top
-displaced by (0.4, 0.3):
+A compressible neo-Hookean block (:math:`\mu = 1, \lambda = 4`) on the unit square, plane strain, its bottom held and
+its top displaced by (0.4, 0.3):
 
-    J(u) = int mu / 2 (F : F - 2) - mu log(det F) + lambda / 2 log(det F)^2,    F = I + grad(u),
+.. math::
+    J(u) = \int \tfrac{\mu}{2} (F : F - 2) - \mu \log \det F + \tfrac{\lambda}{2} (\log \det F)^2 \, dx,
+    \qquad F = I + \nabla u,
 
 as in scikit-fem's example 36, in linear elements by Newton's method. At the four corners the stress is singular. Told
 the energy, `adapt_loop` moves the nodes such that it falls, one solve a step.

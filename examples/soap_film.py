@@ -1,9 +1,9 @@
 r"""A soap film over a square frame: the smallest surface, found on a mesh that moves with it.
 
-scikit-fem's example 10: of all surfaces z = u(x, y) with u = sin(pi x) on the boundary of the unit square the one of
-least area,
+scikit-fem's example 10: of all surfaces z = u(x, y) with :math:`u = \sin(\pi x)` on the boundary of the unit square
+the one of least area,
 
-    J(u) = int sqrt(1 + |grad(u)|^2),
+.. math:: J(u) = \int \sqrt{1 + |\nabla u|^2} \, dx,
 
 by Newton's method, in quadratic elements. The area of a discrete film lies above the least one by about half its
 squared error in the energy norm; `adapt_loop` lowers it by moving the nodes, one solve a step. The energy is not

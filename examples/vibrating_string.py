@@ -1,7 +1,10 @@
 r"""A plucked string: a hyperbolic problem, which needs the velocity at the start.
 
-    u_tt = c^2 u_xx,  0 < x < 1,  0 < t < 2,    u = 0 at both ends,
-    u = exp(-((x - 0.3) / 0.08)^2),  u_t = 0  at t = 0,    c = 1.
+.. math::
+    u_{tt} = c^2 u_{xx}, \quad 0 < x < 1, \; 0 < t < 2, \qquad
+    u = e^{-((x - 0.3) / 0.08)^2}, \; u_t = 0 \text{ at } t = 0,
+
+u = 0 at both ends, c = 1.
 
 By d'Alembert half of the pulse runs to the left and half to the right; each comes back upside down from a fixed end,
 and after the time 2 / c the string is as it was. The exact solution is a sum of images of the first pulse.

@@ -83,6 +83,10 @@ def __getattr__(name: str) -> object:
         value = found_in(_WHERE[name], name)
         globals()[name] = value
         return value
+    if name == "samples":
+        import meshmove.samples as samples
+
+        return samples
     raise AttributeError(f"module 'meshmove' has no attribute {name!r}")
 
 

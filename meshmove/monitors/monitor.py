@@ -45,6 +45,8 @@ def optimal_exponent(dim: int) -> float:
 class Monitor:
     r"""m = 1 + a s^p / mean(s^p), with an indicator s of the field.
 
+    Several fields are combined by the largest of their mean-normalised indicators.
+
     Parameters
     ----------
     kind
@@ -59,8 +61,6 @@ class Monitor:
         Sweeps of averaging over neighbouring nodes. None: chosen, or 2.
     bounds
         Limits of m relative to its mean, such as (0.1, 50).
-
-    Several fields are combined by the largest of their mean-normalised indicators.
 
     Raises
     ------

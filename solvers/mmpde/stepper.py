@@ -121,6 +121,8 @@ class MMPDE(TwoBranches):
         Where something was measured, what the model predicts is corrected by an `Observer`, and the rollout goes on
         from there.
 
+        A trajectory that is corrected already keeps its measurements and what it holds, and gets more.
+
         Parameters
         ----------
         trajectory
@@ -130,8 +132,6 @@ class MMPDE(TwoBranches):
         hold
             Boundaries on which the fields are known, where no correction is wanted; on those whose values are imposed
             there is none anyway.
-
-        A trajectory that is corrected already keeps its measurements and what it holds, and gets more.
 
         Raises
         ------
