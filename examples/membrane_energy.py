@@ -54,7 +54,7 @@ def main(out: Path = Path("out")) -> dict[str, float]:
     titles = "as meshed: error {uniform:.2e}".format(**numbers), "moved: error {adapted:.2e}".format(**numbers)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    plot(adaptation, before=uniform, headings=titles, filename=out / "membrane_energy.png")
+    plot(adaptation, "field", before=uniform, headings=titles, label="u", filename=out / "membrane_energy.png")
     return numbers
 
 

@@ -87,7 +87,7 @@ def main(out: Path = Path("out")) -> dict[str, float]:
         "uniform: L2 error {uniform:.2g}".format(**numbers),
         "moved before any solve: {adapted:.2g}".format(**numbers),
     )
-    plot(moved["adapted"], headings=titles, filename=out / "predict_move_solve.png")
+    plot(moved["adapted"], "field", headings=titles, label="u", filename=out / "predict_move_solve.png")
     return numbers
 
 

@@ -62,7 +62,7 @@ def main(out: Path = Path("out")) -> dict[str, float]:
     titles = "uniform: L2 error {uniform:.3g}".format(**numbers), "moved: L2 error {adapted:.3g}".format(**numbers)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    plot(adaptation, before=uniform, headings=titles, filename=out / "reentrant_corner.png")
+    plot(adaptation, "field", before=uniform, headings=titles, label="u", filename=out / "reentrant_corner.png")
     return numbers
 
 

@@ -75,7 +75,7 @@ def main(out: Path = Path("out")) -> dict[str, float]:
     titles = "as meshed: {uniform:.2e} too large".format(**numbers), "moved: {adapted:.2e}".format(**numbers)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    plot(adaptation, before=uniform, headings=titles, filename=out / "soap_film.png")
+    plot(adaptation, "field", before=uniform, headings=titles, label="u", filename=out / "soap_film.png")
     return numbers
 
 

@@ -69,6 +69,11 @@ def asserted() -> dict[str, dict[str, Any]]:
     return tomllib.loads((EXAMPLES / "asserted.toml").read_text(encoding="utf-8"))
 
 
+def measured() -> dict[str, dict[str, float]]:
+    """What the runs gave whose pictures are kept."""
+    return json.loads((PICTURES / "numbers.json").read_text())
+
+
 def write_pages(folder: Path) -> None:
     """A page for each example, and the index."""
     found = list(examples())
@@ -104,7 +109,8 @@ def page(example: Example) -> str:
             parts.append(f'<video src="{path.name}" poster="{path.stem}.png" controls autoplay loop muted></video>\n')
         elif path.stem not in films:  # else it is a frame of the film
             parts.append(f"![{title}: {path.stem}]({path.name})\n")
-    parts.append(f"**The number:** {example.number}.\n\n**The test suite asserts:** {'; '.join(_words(bounds))}.\n")
+    run = ", ".join(f"{key} {value:g}" for key, value in measured()[example.name].items())
+    parts.append(f"**The number:** {example.number}.\n\n**The run of this picture printed:** {run}.\n\n**The test suite asserts:** {'; '.join(_words(bounds))}.\n")
     parts.append(f"## The script\n\n```sh\nmeshmove examples {example.name}\n```\n\ncopies it.\n")
     parts.append(f"```python\n{example.code}\n```\n")
     return "\n".join(parts)

@@ -47,7 +47,10 @@ def test_python_block_runs(code, tmp_path, monkeypatch, capsys):
         assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quick_start.md", "docs/command_line.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/quick_start.md", "docs/command_line.md", "docs/guides/gmsh.md", "docs/guides/results.md"],
+)
 def test_commands_run(page, tmp_path, monkeypatch):
     """Those of the page, on a smaller mesh under the names that it uses."""
     import numpy as np
@@ -56,6 +59,7 @@ def test_commands_run(page, tmp_path, monkeypatch):
     import meshmove
     from meshmove.cli.commands import main
     from meshmove.meshes.registry import converter_for
+    from meshmove.meshes.series.files import write_series
 
     pytest.importorskip("pyvista").OFF_SCREEN = True
     commands = [shlex.split(line) for line in "".join(shell(page)).splitlines() if line.startswith("meshmove ")]
@@ -66,6 +70,8 @@ def test_commands_run(page, tmp_path, monkeypatch):
     mesh.point_data["u"] = np.tanh(9 * (mesh.points[:, 0] - 0.5))
     for name in ("channel.msh", "part.msh", "mesh.vtu"):
         meshmove.save(mesh, name)
+    if "run.pvd" in (ROOT / page).read_text():
+        write_series("run.pvd", [(0.0, mesh), (0.1, mesh)])
     for command in commands:
         monkeypatch.setattr("sys.argv", command)
         with pytest.raises(SystemExit) as stop:

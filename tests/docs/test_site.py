@@ -163,6 +163,8 @@ def test_every_example_has_its_page_its_picture_and_its_number(pages):
         measured = numbers[example.name]
         assert all(measured[key] >= least for key, least in bounds.get("at_least", {}).items())
         assert all(measured[key] <= most for key, most in bounds.get("at_most", {}).items())
+        said = re.search(r"([\d.]+) times less", example.number)
+        assert "factor" not in measured or float(said[1]) == pytest.approx(measured["factor"], rel=0.05), example.name
     assert set(numbers) == set(gallery.asserted()) == {example.name for example in gallery.examples()}
 
 
