@@ -9,7 +9,15 @@ from meshmove.geometry.arrays import Array
 
 from .mesh import CellMesh
 
-__all__ = ["aspect_ratio", "barycentric", "cell_volumes", "corner_volumes", "scaled_jacobian", "vertex_volumes"]
+__all__ = [
+    "aspect_ratio",
+    "barycentric",
+    "cell_volumes",
+    "corner_volumes",
+    "scaled_jacobian",
+    "vertex_means",
+    "vertex_volumes",
+]
 
 
 def corner_volumes(mesh: CellMesh, points: Array | None = None) -> Array:
@@ -133,6 +141,24 @@ def vertex_volumes(mesh: CellMesh) -> Array:
         total += np.bincount(block.nodes.ravel(), np.repeat(share, block.kind.vertices), mesh.n_points)
         first += len(block)
     return total
+
+
+def vertex_means(mesh: CellMesh, values: Array) -> Array:
+    """Values (n, ...) of cell data (n_cells, ...) at the vertices: means over the cells there, weighted by volume.
+
+    >>> square = CellMesh.single([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2], [0, 2, 3]], "triangle")
+    >>> vertex_means(square, np.array([1.0, 3.0]))
+    array([2., 1., 2., 3.])
+    """
+    corners, owner = mesh.corners
+    volume, every = np.abs(corner_volumes(mesh)), corners.ravel()
+    total = np.bincount(every, np.repeat(volume, corners.shape[1]), mesh.n_points)
+    columns = np.asarray(values, float).reshape(mesh.n_cells, -1).T
+    sums = [
+        np.bincount(every, np.repeat(volume * column[owner], corners.shape[1]), mesh.n_points) for column in columns
+    ]
+    means = np.stack(sums, axis=1) / np.where(total > 0, total, 1.0)[:, None]
+    return means.reshape(mesh.n_points, *np.shape(values)[1:])
 
 
 def barycentric(x: Array) -> tuple[Array, Array]:

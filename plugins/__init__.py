@@ -10,6 +10,7 @@ _WHERE = {
     "plot": "meshmove.plugins.pictures.meshes",
     "plot_history": "meshmove.plugins.pictures.solutions",
     "plot_solution": "meshmove.plugins.pictures.solutions",
+    "view": "meshmove.plugins.pictures.slider",
 }
 
 __all__ = sorted(_WHERE)  # noqa: PLE0605
@@ -17,6 +18,7 @@ __all__ = sorted(_WHERE)  # noqa: PLE0605
 if TYPE_CHECKING:
     from .pictures.films import animate as animate
     from .pictures.meshes import plot as plot
+    from .pictures.slider import view as view
     from .pictures.solutions import plot_history as plot_history
     from .pictures.solutions import plot_solution as plot_solution
 

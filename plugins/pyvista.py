@@ -1,4 +1,4 @@
-"""PyVista: `UnstructuredGrid` of any supported cells, and `PolyData` of triangles and quadrilaterals in a plane."""
+"""PyVista: grids of any supported cells, and `PolyData` of triangles and quadrilaterals in a plane."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
 from meshmove.meshes.files.cell_sets import groups_of, plain_labels
 from meshmove.optional import require
 
 from .blocks import Block, assemble, displaced, frame_of, plain_fields, top_blocks
+from .casting import movable
+from .grids import cellmesh_to_pyvista
 from .meshio import fitted
-from .pictures.meshes import cellmesh_to_pyvista, plot
+from .pictures.meshes import plot
 from .vtk_files import reader_for
 
 if TYPE_CHECKING:
@@ -35,10 +36,7 @@ VTK_TYPES: dict[int, tuple[str, int]] = {
     68: ("Lagrange curve", 1), 69: ("Lagrange triangle", 2), 70: ("Lagrange quadrilateral", 2),
 }  # fmt: skip
 _EMPTY = 0
-_HINT = (
-    "Triangulate polygons and strips (mesh.triangulate()); pixels and voxels cannot be deformed, go through "
-    "image.cast_to_structured_grid().cast_to_unstructured_grid()"
-)
+_HINT = "Triangulate polygons and strips (mesh.triangulate())"
 _NATIVE = {"UnstructuredGrid": (".vtu", ".vtk"), "PolyData": (".vtp", ".vtk", ".ply", ".stl")}
 
 
@@ -49,6 +47,7 @@ _DATA = ("point_data", "cell_data", "field_data")
 class PyVistaConverter:
     """`pyvista.UnstructuredGrid` and `pyvista.PolyData` in and out.
 
+    `StructuredGrid`, `RectilinearGrid` and `ImageData` go in too, and come out as `UnstructuredGrid`; see `movable`.
     Cells of lower dimension (points, lines, boundary triangles) come back untouched. Cell data make
     named boundaries and subdomains as in meshio.
     """
@@ -61,6 +60,7 @@ class PyVistaConverter:
         >>> converter.read(grid)
         CellMesh(2-D: 3 points, 1 triangle)
         """
+        mesh = movable(mesh)
         blocks, order = _blocks(mesh)
         arrays = {k: np.asarray(mesh.cell_data[k]) for k in mesh.cell_data}
         per_block = {
@@ -72,6 +72,7 @@ class PyVistaConverter:
 
     def write(self, mesh: Any, displacement: NDArray[np.float64]) -> Any:
         """A deep copy with its nodes displaced, points in the type they came in; see `Converter.write`."""
+        mesh = movable(mesh)
         blocks, points = _blocks(mesh)[0], np.asarray(mesh.points)
         frame = frame_of(points, blocks, top_blocks(blocks, len(points), _HINT))
         moved = displaced(points, displacement, frame)
@@ -81,12 +82,19 @@ class PyVistaConverter:
 
     def fields(self, mesh: Any) -> dict[str, NDArray]:
         """Point data by name."""
-        _check(mesh)
+        mesh = movable(mesh)
         return plain_fields({k: mesh.point_data[k] for k in mesh.point_data}, mesh.n_points)
+
+    def cell_fields(self, mesh: Any) -> dict[str, NDArray]:
+        """Cell data by name, each (n_cells, ...), of the cells that are moved, in the order of `read`."""
+        mesh = movable(mesh)
+        blocks, order = _blocks(mesh)
+        moved = np.concatenate([order[i] for i in top_blocks(blocks, mesh.n_points, _HINT)])
+        return {k: np.asarray(mesh.cell_data[k])[moved] for k in mesh.cell_data}
 
     def with_fields(self, mesh: Any, fields: Mapping[str, NDArray]) -> Any:
         """A deep copy with these point data set; floating point data keep their type, active arrays stay active."""
-        _check(mesh)
+        mesh = movable(mesh)
         out = mesh.copy(deep=True)
         active = [getattr(out.point_data, f"active_{kind}_name") for kind in ("scalars", "vectors")]
         for name, values in fields.items():
@@ -98,7 +106,7 @@ class PyVistaConverter:
 
     def dtype(self, mesh: Any) -> np.dtype:
         """float32 for most PyVista meshes."""
-        return np.asarray(mesh.points).dtype
+        return np.asarray(movable(mesh).points).dtype
 
     def made_of(self, cells: CellMesh) -> pyvista.UnstructuredGrid:
         """A grid of the vertices and linear cells of plain arrays."""
@@ -125,9 +133,27 @@ class PyVistaConverter:
 
         return Film(moving, path, field, **options)
 
+    def grid_of(self, adaptation: Any) -> pyvista.UnstructuredGrid:
+        """See `meshmove.Adaptation.grid`."""
+        from .pictures.grid import grid_of
+
+        return grid_of(adaptation)
+
+    def plotted(self, adaptation: Any, kind: str | None, options: Mapping[str, Any]) -> Any:
+        """See `meshmove.Adaptation.plot`."""
+        from .pictures.meshes import plotted
+
+        return plotted(adaptation, kind, options)
+
+    def viewed(self, adaptation: Any, filename: Any, options: Mapping[str, Any]) -> Any:
+        """See `meshmove.Adaptation.view`."""
+        from .pictures.slider import viewed
+
+        return viewed(adaptation, filename, options)
+
     def packed(self, mesh: Any) -> tuple[str, dict[str, Any]]:
         """What a data set is made from; see `Converter`."""
-        _check(mesh)
+        mesh = movable(mesh)
         kind = "PolyData" if hasattr(mesh, "faces") else "UnstructuredGrid"
         parts: dict[str, Any] = {name: np.array(getattr(mesh, name)) for name in ("points", *_CELLS[kind])}
         for where in _DATA:
@@ -153,8 +179,7 @@ class PyVistaConverter:
         """PyVista's own conversion."""
         import pyvista
 
-        _check(mesh)
-        return pyvista.to_meshio(mesh)
+        return pyvista.to_meshio(movable(mesh))
 
     def writer(self, mesh: Any, suffix: str) -> Callable[[str], None] | None:
         """VTK's own writer for its own formats: it keeps field data, active arrays and types."""
@@ -166,24 +191,11 @@ class PyVistaConverter:
         return reader_for(suffix)
 
 
-def _check(mesh: Any) -> None:
-    pyvista = require("pyvista", extra="pyvista")
-    if not isinstance(mesh, pyvista.UnstructuredGrid | pyvista.PolyData):
-        hint = "Try mesh.cast_to_unstructured_grid()"
-        if isinstance(mesh, pyvista.ImageData | pyvista.RectilinearGrid):
-            hint = "Try mesh.cast_to_structured_grid().cast_to_unstructured_grid()"
-        elif isinstance(mesh, pyvista.MultiBlock):
-            hint = "Try its blocks one by one, or mesh.combine()"
-        raise UnsupportedMeshError(
-            f"Expected a pyvista.UnstructuredGrid or pyvista.PolyData (got {type(mesh).__name__}). {hint}"
-        )
-
-
 def _blocks(mesh: Any) -> tuple[list[Block], list[NDArray]]:
     """One block for each type of cell, and the numbers of its cells in the grid."""
     import pyvista
 
-    _check(mesh)
+    mesh = movable(mesh)
     if isinstance(mesh, pyvista.PolyData):
         types, connectivity, offset = _polydata_cells(mesh)
     else:

@@ -55,10 +55,10 @@ def adapt(
     mesh
         A scikit-fem, meshio, PyVista or PyTorch Geometric mesh, one of a library that registered itself, or a path.
     field
-        Nodal array (n_nodes,) or (n_nodes, k), the name of point data, a function f(x) with x of shape (dim, n), or
-        for scikit-fem a pair (basis, dofs), of a flow with all its fields. Not needed with a callable monitor. A
-        function with a method ``hessian(x)``, (n, dim, dim) or (dim, dim, n), as a `Solution` of `meshmove.solvers`
-        has one, is aligned to that instead of recovered second derivatives.
+        Nodal array (n_nodes,) or (n_nodes, k), the name of point or cell data, a function f(x) with x of shape
+        (dim, n), or for scikit-fem a pair (basis, dofs), of a flow with all its fields. Not needed with a callable
+        monitor. A function with a method ``hessian(x)``, (n, dim, dim) or (dim, dim, n), as a `Solution` of
+        `meshmove.solvers` has one, is aligned to that instead of recovered second derivatives.
 
     Other Parameters
     ----------------

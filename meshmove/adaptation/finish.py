@@ -10,9 +10,11 @@ import numpy as np
 from meshmove.geometry import corner_volumes
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Fields, Source
+from meshmove.movers.imbalance import size
 from meshmove.outcomes import Outcome
 from meshmove.transfer.carrier import Carrier
 
+from .judging.cellwise import CellErrors
 from .moves import Result
 from .result import Adaptation, Report
 from .settle import Settled, settle
@@ -28,6 +30,7 @@ class _Numbers:
     imbalance_before: float
     imbalance_after: float
     error: float | None
+    balance: Array
 
     def worse(self, result: Result) -> bool:
         """Than the mesh that came, by the measure in force."""
@@ -56,23 +59,25 @@ class _Numbers:
 def _no_worse(source: Source, unit: UnitMesh, result: Result) -> tuple[Settled, _Numbers]:
     """The mesh as it is written, and what it is like; the mesh that came where it would be better."""
     problem = unit.problem(result.density, unit.current.points, 1.0)
-    rest = problem.imbalance(unit.current.points)
+    at_rest = problem.balance(unit.current.points)
+    rest = size(at_rest, problem.volume)
 
     def judged(points: Array) -> tuple[Settled, _Numbers]:
         settled = settle(source, unit, points)
         if not settled.displacement.any():
-            return settled, _Numbers(rest, rest, result.error_before)
+            return settled, _Numbers(rest, rest, result.error_before, at_rest)
         found = (settled.moved.points - unit.centre) / unit.scale
         as_found = result.predict is None or np.abs(found - points).max() <= 1e-12
         error = result.error_after if as_found or result.predict is None else result.predict(found)
-        return settled, _Numbers(rest, problem.imbalance(found), error)
+        balance = problem.balance(found)
+        return settled, _Numbers(rest, size(balance, problem.volume), error, balance)
 
     settled, numbers = judged(result.move.points)
     if not numbers.worse(result):
         return settled, numbers
-    stayed, at_rest = judged(unit.current.points)
+    stayed, numbers = judged(unit.current.points)
     why = Outcome.STAYED.told("what was left of the step would have made the mesh worse: it stays as it is")
-    return replace(stayed, warnings=(*settled.warnings, why)), at_rest
+    return replace(stayed, warnings=(*settled.warnings, why)), numbers
 
 
 def _energy(result: Result, numbers: _Numbers) -> float | None:
@@ -120,6 +125,7 @@ def finish(
         energy_before=None if result.energies is None else result.energies[0],
         energy_after=_energy(result, numbers),
         solves=result.solves,
+        cast=_cast(source.mesh, mesh),
     )
     return Adaptation(
         mesh=mesh,
@@ -131,4 +137,20 @@ def finish(
         cells=source.cells,
         moved=moved,
         _transfer=carrier.one,
+        moved_for=_field(source, fields),
+        balance=numbers.balance,
     )
+
+
+def _field(source: Source, fields: Fields) -> CellErrors | None:
+    """The field moved to, without the adjoint solution of a goal; None where a monitor alone was given."""
+    if fields.values is None:
+        return None
+    own = fields.values[:, : fields.values.shape[1] - fields.dual]
+    return CellErrors(fields.name, source.cells, own, fields.degree)
+
+
+def _cast(given: object, moved: object) -> str:
+    """From which class of meshes to which, where they are not the same."""
+    before, after = type(given).__name__, type(moved).__name__
+    return "" if before == after else f"{before} to {after}"

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
+from meshmove.meshes.registry import named
 from meshmove.outcomes import Outcome, Told
+
+from .judging.cellwise import CellErrors
 
 __all__ = ["Adaptation", "Report"]
 
@@ -33,7 +36,8 @@ class Report:
     guard let through at worst (1: it never had to shorten one), and `polish` the number of classical steps afterwards;
     None for others. `regions`: the cell data and cell sets whose interfaces were kept. Of Ritz descent, whose objective
     is "energy": the energy on the mesh that came, that on the one that went, and how many times `solve` was called.
-    `goal`: the value of the goal on the mesh that came, where there is one.
+    `goal`: the value of the goal on the mesh that came, where there is one. `cast`: from which class of meshes to
+    which, where the nodes of the one that came cannot be moved.
     """
 
     mover: str
@@ -57,6 +61,7 @@ class Report:
     energy_after: float | None = None
     solves: int | None = None
     goal: float | None = None
+    cast: str = ""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -87,6 +92,8 @@ class Report:
             rows.append(
                 ("guard", "no step was cut" if self.step_cut == 1 else f"steps cut to {self.step_cut:.3g} at worst")
             )
+        if self.cast:
+            rows.append(("cast", f"{self.cast}, whose nodes can be moved"))
         if self.polish is not None:
             rows.append(("classical polish", f"{self.polish} steps" if self.polish else "none"))
         if self.regions:
@@ -124,6 +131,12 @@ class Adaptation:
         Monitor values at the input's vertices (n_vertices,), scaled to mean one.
     cells, moved
         The input and the moved mesh as plain arrays.
+    balance
+        By what share (n_cells,) each moved cell has more of the monitor than is due to it.
+    moved_for
+        The field as it was on the mesh that came: its `name`, its `values` (n_vertices, k), and ``at(points)``, the
+        error that is predicted on each cell (n_cells,) with vertices at `points`. None where there was a monitor
+        alone.
     """
 
     mesh: Any
@@ -135,6 +148,8 @@ class Adaptation:
     cells: CellMesh = field(repr=False)
     moved: CellMesh = field(repr=False)
     _transfer: Callable[[Any], NDArray] = field(repr=False)
+    balance: Array | None = field(default=None, repr=False)
+    moved_for: CellErrors | None = field(default=None, repr=False)
 
     def transfer(self, values: Any) -> NDArray:
         """Another field of the input mesh, carried to the moved mesh.
@@ -143,6 +158,47 @@ class Adaptation:
         comes back as the dofs for ``skfem.Basis(out.mesh, basis.elem)``.
         """
         return self._transfer(values)
+
+    @property
+    def grid(self) -> Any:
+        """The moved mesh as a `pyvista.UnstructuredGrid` of its vertices and linear cells, with what is known of it.
+
+        Point data: the fields and the `displacement`. Cell data: `quality` (the scaled Jacobian, 1 at best),
+        `imbalance` (by what share a cell has more of the monitor than is due to it) and, for linear elements of a
+        field, `error` (the L2 error of interpolation that is predicted on the cell; of several fields together,
+        relative to theirs on the mesh that came). A plane mesh in space lies where it is.
+
+        Raises
+        ------
+        MissingPackageError
+            PyVista is not installed.
+
+        Examples
+        --------
+        >>> import meshmove, skfem
+        >>> mesh = skfem.MeshTri().refined(2)
+        >>> sorted(meshmove.adapt(mesh, mesh.p[0] ** 4).grid.cell_data)
+        ['error', 'imbalance', 'quality']
+        """
+        pictures: Any = named("pyvista")
+        return pictures.grid_of(self)
+
+    def plot(self, kind: str | None = None, **options: Any) -> Any:
+        """Draw the mesh before and after: `kind` is "field", "mesh", "error", "quality" or "displacement".
+
+        By default the field, or the mesh where there is none. `options`: those of `meshmove.plugins.plot`, such as
+        ``filename="moved.svg"``.
+        """
+        pictures: Any = named("pyvista")
+        return pictures.plotted(self, kind, options)
+
+    def view(self, filename: Any = None, **options: Any) -> Any:
+        """A window, in notebooks a part of the page, with a slider from the mesh before to that after.
+
+        `options`: those of `meshmove.plugins.view`. With a `filename`, "moved.html", it is written as a page.
+        """
+        pictures: Any = named("pyvista")
+        return pictures.viewed(self, filename, options)
 
     def __repr__(self) -> str:
         kind = type(self.mesh).__name__

@@ -74,7 +74,10 @@ def check_replaced(path: Path, mesh: Path, force: bool) -> None:
 
 
 def check_picture(path: Path) -> None:
+    from meshmove.plugins.figures.sheet import SUFFIXES
+
     require("pyvista", extra="pyvista")
     check_folder(path)
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"Expected a picture with the extension .png (got '{path.name}')")
+    if path.suffix.lower() not in SUFFIXES:
+        *others, last = SUFFIXES
+        raise ValueError(f"Expected a picture with the extension {', '.join(others)} or {last} (got '{path.name}')")

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh, FieldError, corner_volumes
+from meshmove.geometry import FieldError
 from meshmove.geometry.location import PointLocator
+from meshmove.geometry.quality import vertex_means
 from meshmove.meshes.source import Source
 from meshmove.monitors.monitor import KINDS
 
@@ -71,7 +72,7 @@ def chosen(source: Source, words: str | None, other: str | None, needed: bool = 
             )
         return Chosen(words, words)
     if words in cells:
-        return Chosen(source.cells.lifted(_at_vertices(source.cells, cells[words])), words)
+        return Chosen(source.cells.lifted(vertex_means(source.cells, cells[words])), words)
     if Expression.like(words):
         return Chosen(Expression(words), "field")
     raise FieldError(
@@ -92,16 +93,6 @@ def _numbers(name: str, values: NDArray) -> bool:
 def _offers(points: Any, cells: Any) -> str:
     names = [repr(k) for k, v in points.items() if not _numbers(k, v)] + [f"{k!r} on cells" for k in cells]
     return "the mesh has: " + (", ".join(names) or "none; a formula needs none")
-
-
-def _at_vertices(cells: CellMesh, values: NDArray) -> NDArray[np.float64]:
-    """Values (n_vertices,) of cell data: the means over the cells around each vertex, weighted by volume."""
-    corners, owner = cells.corners
-    volume = np.abs(corner_volumes(cells))
-    count, every = corners.shape[1], corners.ravel()
-    total = np.bincount(every, np.repeat(volume, count), cells.n_points)
-    sums = np.bincount(every, np.repeat(volume * values[owner], count), cells.n_points)
-    return sums / np.where(total > 0, total, 1.0)
 
 
 def _of_file(source: Source, other: str) -> Chosen:

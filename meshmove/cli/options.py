@@ -64,4 +64,6 @@ Boundary = Annotated[
     list[str] | None,
     typer.Option(metavar="[NAME=]MODE", help="slide or fixed, for all boundaries or by name; repeat for more."),
 ]
-Plot = Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the mesh before and after.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw the mesh before and after: .png, .svg, .pdf or .jpg.")
+]

@@ -34,6 +34,7 @@ class Converter(Protocol):
     the element that such a field is of, with its degree: 1 or 2, or None where its errors cannot be predicted.
     ``cell_values(mesh, field, points)`` gives such a field of quadratic elements at reference coordinates (dim, points)
     of every cell: (k, cells, points).
+    ``cell_fields(mesh)`` gives cell data by name, each (n_cells, ...) in the order of `read`.
     ``writer(mesh, suffix)`` returns a function that writes the mesh to a path of that suffix by the library's own
     means, or None.
     Where it has `node_values`, these may come with it: ``check_field(mesh, field)`` returns warnings about such a

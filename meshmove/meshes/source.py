@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from meshmove.geometry import CellMesh, FieldError, InvalidMeshError
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import first_ids
+from meshmove.geometry.quality import vertex_means
 from meshmove.geometry.refine import edge_numbers
 from meshmove.options import as_numbers, called
 
@@ -24,7 +25,7 @@ from .registry import Converter, converter_for
 __all__ = ["Fields", "Source", "fixed_vertices", "is_pair", "read_fields", "same_topology"]
 
 
-FORMS = "an array, a name of point data, a function f(x), or for scikit-fem a pair (basis, dofs)"
+FORMS = "an array, a name of point or cell data, a function f(x), or for scikit-fem a pair (basis, dofs)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ class Fields:
     are to be predicted, by the library's name where one is known; `degree`: 1 or 2, None for elements of which nothing
     can be predicted. `dual`: so many of the last columns of `values` are the adjoint solution of a goal. `hessian`: the
     second derivatives that a field gives itself, as a function of points. `middles`: of quadratic elements on simplices
-    the values (e, k) at the middles of edges, in the order of `geometry.refine.edges_of`.
+    the values (e, k) at the middles of edges, in the order of `geometry.refine.edges_of`. `name`: of the field.
     """
 
     values: Array | None
@@ -120,6 +121,7 @@ class Fields:
     dual: int = 0
     hessian: Callable[[Array], Any] | None = None
     middles: Array | None = None
+    name: str = "field"
 
 
 def is_pair(source: Source, field: Any) -> bool:
@@ -142,12 +144,9 @@ def read_fields(source: Source, field: Any) -> Fields:
     if field is None:
         return Fields(None, nodal)
     if isinstance(field, str):
-        if field not in stored:
-            known = ", ".join(map(repr, stored)) or "none"
-            raise FieldError(f"Expected the name of point data (got {field!r}; the mesh has: {known})")
-        values = as_numbers(stored[field], f"field {field!r}")
+        values = as_numbers(stored[field] if field in stored else _of_cells(source, field, stored), f"field {field!r}")
         nodal.setdefault(field, values)
-        return Fields(_checked(source, values, f"field {field!r}"), nodal)
+        return Fields(_checked(source, values, f"field {field!r}"), nodal, name=field)
     if callable(field):
         if isinstance(field, type):
             raise FieldError(f"Expected a field, or a function f(x) (got the class {field.__name__})")
@@ -161,6 +160,17 @@ def read_fields(source: Source, field: Any) -> Fields:
     checked = _checked(source, values, "the field")
     nodal["field"] = values
     return Fields(checked, nodal)
+
+
+def _of_cells(source: Source, name: str, stored: Mapping[str, NDArray]) -> NDArray:
+    """Values (n_nodes, ...) of floating-point cell data: the means about each vertex, linear in between."""
+    own: Any = getattr(source.converter, "cell_fields", None)
+    given = source.cells.labels if own is None else own(source.mesh)
+    offered = {k: v for k, v in given.items() if np.asarray(v).dtype.kind == "f"}
+    if name not in offered:
+        known = ", ".join([*map(repr, stored), *(f"{k!r} on cells" for k in offered)]) or "none"
+        raise FieldError(f"Expected the name of point data (got {name!r}; the mesh has: {known})")
+    return source.cells.lifted(vertex_means(source.cells, offered[name]))
 
 
 def _element(source: Source, pair: Any) -> dict[str, Any]:

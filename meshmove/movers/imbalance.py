@@ -11,7 +11,7 @@ from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
 
-__all__ = ["cell_mass", "imbalance", "spread"]
+__all__ = ["balance", "cell_mass", "imbalance", "size", "spread"]
 
 
 def cell_mass(
@@ -69,6 +69,15 @@ def imbalance(
 
 def spread(mass: Array, volume: Array, component: NDArray[np.int64]) -> float:
     """The same of monitor masses, reference volumes and component labels of cells (n_cells,) that are known."""
+    return size(balance(mass, volume, component), volume)
+
+
+def balance(mass: Array, volume: Array, component: NDArray[np.int64]) -> Array:
+    """q_K - 1 of every cell (n_cells,): by what share it has more than is due to it."""
     theta = np.bincount(component, mass) / np.bincount(component, volume)
-    q = mass / (theta[component] * volume)
-    return float(np.sqrt((volume * (q - 1) ** 2).sum() / volume.sum()))
+    return mass / (theta[component] * volume) - 1
+
+
+def size(balance: Array, volume: Array) -> float:
+    """The imbalance of cells that are off balance by so much."""
+    return float(np.sqrt((volume * balance**2).sum() / volume.sum()))

@@ -17,7 +17,7 @@ from meshmove.geometry.sliding import Facets, Slide
 from meshmove.monitors import NodalDensity
 
 from .density import Density
-from .imbalance import cell_mass, spread
+from .imbalance import balance, cell_mass, size
 from .objectives.alignment import Alignment
 from .objectives.equidistribution import Functional
 from .objectives.volumes import VOLUME
@@ -119,7 +119,11 @@ class Problem:
 
     def imbalance(self, points: Array) -> float:
         """Relative spread of monitor mass over cells, at node positions (n, dim); see `imbalance`."""
-        return spread(self.mass(points), self.volume, self.component)
+        return size(self.balance(points), self.volume)
+
+    def balance(self, points: Array) -> Array:
+        """By what share (n_cells,) each cell has more of the monitor than is due to it; see `imbalance`."""
+        return balance(self.mass(points), self.volume, self.component)
 
     def mass(self, points: Array) -> Array:
         """Monitor mass (n_cells,) of the cells."""

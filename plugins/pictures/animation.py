@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meshmove.geometry.errors import FieldError
-from meshmove.optional import require
+from meshmove.plugins.figures.panels import Panel, color_limits
+from meshmove.plugins.figures.view import axes_of, placed, plane_of, windows
 from meshmove.plugins.grids import cellmesh_to_pyvista
 
 from .film_files import check_path, whole_film, write_film
-from .panels import Panel, color_limits
-from .values import VALUES
-from .view import axes_of, cut_axis, placed
 
 if TYPE_CHECKING:
     from meshmove.solvers import Trajectories
@@ -27,6 +25,7 @@ __all__ = ["animate", "truth_of"]
 #: share of the nodes at each end of the values that the range of colours leaves out
 OUTLIERS = 0.01
 
+VALUES = "shown"  # name of the point data that are drawn
 _TOP, _BOTTOM, _EDGE = 42, 72, 14  # pixels of a panel for its title, its colour bar and to either side
 _ERROR = "magma"
 
@@ -179,15 +178,14 @@ class _Pictures:
         size: int,
         cmap: str,
     ) -> None:
-        pyvista = require("pyvista", extra="pyvista")
+        pyvista = windows()
         cells = trajectory.source.cells
         self._field, self._which, self._cells = field, trajectory.fields.index(field), cells
         base = cellmesh_to_pyvista(cells)
         flat = cells.dim == 2
-        axes = axes_of(base, flat)
-        if not flat:  # whole cells behind a plane, the same in all frames
-            axis = cut_axis(base)
-            behind = np.asarray(base.cell_centers().points)[:, axis] > base.center[axis]
+        axes, plane = axes_of(cells), plane_of(cells)
+        if plane is not None:  # whole cells behind a plane, the same in all frames
+            behind = np.asarray(base.cell_centers().points)[:, plane[0]] > plane[1]
             base = base.extract_cells(behind) if behind.any() else base
         self._ids = np.asarray(base["vtkOriginalPointIds"]) if "vtkOriginalPointIds" in base.point_data else slice(None)
         seen = np.asarray(base.points, float) @ axes.T

@@ -198,9 +198,11 @@ def animate(
     return checked
 
 
-def viewer(stills: list[Still], look: Look | None = None, off_screen: bool | None = None) -> pyvista.Plotter:
-    """A window with a time slider, still to be shown."""
-    screen = Screen(stills, look or Look(), off_screen)
+def viewer(
+    stills: list[Still], look: Look | None = None, off_screen: bool | None = None, times: list[str] | None = None
+) -> pyvista.Plotter:
+    """A window with a time slider, still to be shown; `times`: what is said of each still."""
+    screen = Screen(stills, look or Look(), off_screen, times)
     if len(stills) > 1:
         screen.plotter.add_slider_widget(
             lambda value: screen.show(round(value)), (0, len(stills) - 1), value=0, title="", fmt="%.0f",

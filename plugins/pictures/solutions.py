@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.errors import FieldError
 from meshmove.optional import require
+from meshmove.plugins.figures.panels import Panel, drawn
+from meshmove.plugins.figures.sheet import SUFFIXES, finished
 
-from .panels import Panel, draw
+from .film_files import check_path
 
 if TYPE_CHECKING:
-    import matplotlib.figure
     import pyvista
+    from matplotlib.figure import Figure
 
     from meshmove.solvers import Solution
 
@@ -34,7 +36,7 @@ def plot_solution(
     show: bool | None = None,
     cmap: str = "viridis",
     resolution: int = 201,
-) -> pyvista.Plotter:
+) -> Figure:
     """Draw a solution, its residual and, where there is something to compare with, its error side by side.
 
     Residual and error are shown by size on a logarithmic scale. In time problems time runs upwards.
@@ -49,9 +51,9 @@ def plot_solution(
     residual
         Whether to show L u - source.
     filename
-        Write the picture to this file (.png) without opening a window.
+        Write the picture to this file (.png, .svg, .pdf or .jpg) without opening a window.
     show
-        Open a window; by default where no file is asked for.
+        Open a window; by default where no file is asked for. Notebooks show the figure that is returned.
     cmap
         Colour map of the solution.
     resolution
@@ -59,7 +61,7 @@ def plot_solution(
 
     Returns
     -------
-    The plotter: closed where only a file was asked for.
+    The figure of Matplotlib.
 
     Raises
     ------
@@ -73,6 +75,7 @@ def plot_solution(
     >>> from meshmove.plugins import plot_solution
     >>> plot_solution(solution, exact=lambda x: np.sin(x[0]), filename="solution.png")  # doctest: +SKIP
     """
+    path = None if filename is None else check_path(filename, SUFFIXES)
     show = filename is None if show is None else show
     grid = sampled(solution, resolution)
     u, x = np.asarray(grid["solution"]), np.asarray(grid.points)[:, :2].T
@@ -86,7 +89,7 @@ def plot_solution(
         panels.append(Panel(f"error: {error:.1e} relative L2", np.abs(u - truth), "magma", log=True))
     time = solution.pde.timed
     axes = ("x", "t" if time else "y")
-    return draw(grid, panels, axes, _outline(solution), stretch=time, filename=filename, show=show)
+    return finished(drawn(grid, panels, axes, _outline(solution), time, show), path, show)
 
 
 def _outline(solution: Solution) -> list[NDArray]:
@@ -141,7 +144,7 @@ def _values(exact: Any, x: NDArray) -> NDArray:
     return values
 
 
-def plot_history(solution: Solution, *, filename: str | Path | None = None) -> matplotlib.figure.Figure:
+def plot_history(solution: Solution, *, filename: str | Path | None = None) -> Figure:
     """Draw what led to a solution: rounds of refinement, steps of fine-tuning, grids of the projection, or meshes.
 
     Parameters

@@ -1,20 +1,20 @@
-"""PyVista in and out: bits, types and active arrays kept; the accessor; pictures."""
-
-from types import SimpleNamespace
+"""PyVista in and out: bits, types and active arrays kept; grids that are cast; the accessor."""
 
 import numpy as np
 import pytest
 import pyvista as pv
-import skfem
 from pyvista import examples
 
+import meshmove
+import meshmove.plugins.pyvista_accessor  # noqa: F401
 from meshmove.geometry.cells import KINDS
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError
 from meshmove.geometry.mesh import CellMesh
-from meshmove.geometry.quality import cell_volumes
+from meshmove.geometry.quality import cell_volumes, vertex_means
 from meshmove.meshes.registry import converter_for
 from meshmove.plugins.blocks import QUADRATIC
-from meshmove.plugins.pyvista import VTK_TYPES, cellmesh_to_pyvista, converter, plot
+from meshmove.plugins.casting import movable
+from meshmove.plugins.pyvista import VTK_TYPES, cellmesh_to_pyvista, converter
 
 NUMBER = {name: number for number, (name, _) in VTK_TYPES.items()}
 
@@ -145,18 +145,8 @@ def test_point_data_are_read_and_replaced():
         (pv.UnstructuredGrid, InvalidMeshError, "empty mesh"),
         (lambda: pv.Polygon(n_sides=6), UnsupportedMeshError, r"got polygon\). Triangulate"),
         (lambda: pv.Plane().triangulate().strip(), UnsupportedMeshError, "triangle strip.*triangulate"),
-        (lambda: pv.ImageData(dimensions=(3, 3, 3)), UnsupportedMeshError, r"got ImageData.*cast_to_structured_grid"),
-        (
-            lambda: pv.ImageData(dimensions=(3, 3, 3)).cast_to_unstructured_grid(),
-            UnsupportedMeshError,
-            "got voxel.*cast_to_structured_grid",
-        ),
         (pv.MultiBlock, UnsupportedMeshError, "got MultiBlock.*combine"),
-        (
-            lambda: pv.StructuredGrid(*np.meshgrid([0.0, 1], [0.0, 1], [0.0, 1])),
-            UnsupportedMeshError,
-            r"got StructuredGrid\). Try mesh.cast_to_unstructured_grid",
-        ),
+        (lambda: pv.PointSet(np.eye(3)), UnsupportedMeshError, r"got PointSet\). Try mesh.cast_to_unstructured_grid"),
     ],
 )
 def test_what_cannot_be_moved_is_named(make, error, message):
@@ -165,21 +155,93 @@ def test_what_cannot_be_moved_is_named(make, error, message):
         converter_for(mesh).read(mesh)
 
 
-def test_the_accessor_calls_adapt(monkeypatch):
-    import meshmove
-    import meshmove.plugins.pyvista_accessor  # noqa: F401
+STRUCTURED = {
+    "image": lambda: pv.ImageData(dimensions=(7, 6, 5), spacing=(0.2, 0.2, 0.3)),
+    "plane image": lambda: pv.ImageData(dimensions=(9, 8, 1), spacing=(0.1, 0.2, 1)),
+    "rectilinear": lambda: pv.RectilinearGrid(np.linspace(0, 1, 6) ** 2, np.linspace(0, 1, 5), np.linspace(0, 2, 4)),
+    "structured": lambda: pv.StructuredGrid(*np.meshgrid(*[np.linspace(0, 1, 5)] * 3, indexing="ij")),
+}
 
-    calls = []
 
-    def adapt(mesh, field=None, **options):
-        calls.append((mesh, field, options))
-        return SimpleNamespace(mesh="moved")
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_structured_grids_are_cast_and_keep_their_data_and_cells(name):
+    mesh = STRUCTURED[name]()
+    mesh["u"], mesh.cell_data["k"] = np.tanh(9 * (mesh.points[:, 0] - 0.4)), np.arange(mesh.n_cells) % 7 / 7.0
+    mesh.set_active_scalars("u")
+    cells = converter.read(mesh)
+    volume = mesh.compute_cell_sizes()["Volume" if cells.dim == 3 else "Area"]
+    assert np.allclose(np.abs(cell_volumes(cells)), volume)  # cell for cell
+    out = meshmove.adapt(mesh, "u", effort=0.2)
+    assert type(out.mesh) is pv.UnstructuredGrid and out.original is mesh
+    assert out.mesh.n_points == mesh.n_points and np.array_equal(out.mesh["k"], mesh["k"])
+    same = meshmove.adapt(movable(mesh), "u", effort=0.2)
+    assert np.array_equal(out.mesh.points, same.mesh.points)
+    assert f"cast{' ' * 19}{type(mesh).__name__} to UnstructuredGrid" in str(out.report) and not same.report.cast
 
-    monkeypatch.setattr(meshmove, "adapt", adapt, raising=False)
-    for mesh in (grid(), pv.Plane()):
-        assert mesh.meshmove.adapt("u", effort=0.3) == "moved"
-        assert calls.pop() == (mesh, "u", {"effort": 0.3})
-        assert type(mesh).__name__ in repr(mesh.meshmove)
+
+def test_hidden_cells_stay_out():
+    mesh = STRUCTURED["structured"]()
+    mesh.hide_cells(range(16), inplace=True)
+    assert movable(mesh).n_cells == mesh.n_cells - 16
+
+
+def test_voxels_and_pixels_of_a_part_become_cells_that_deform():
+    image = STRUCTURED["image"]()
+    image["x"] = image.points[:, 0]
+    part = image.threshold(0.5, scalars="x")
+    assert set(part.celltypes) == {11}
+    assert np.allclose(cell_volumes(converter.read(part)), 0.012)
+    assert movable(part).active_scalars_name == "x" and np.array_equal(movable(part).points, part.points)
+    flat = STRUCTURED["plane image"]().cast_to_unstructured_grid()
+    assert set(flat.celltypes) == {8} and np.allclose(np.abs(cell_volumes(converter.read(flat))), 0.02)
+
+
+def test_cell_data_are_a_field():
+    mesh = examples.load_hexbeam()
+    mesh.clear_data()
+    mesh.cell_data["p"] = np.tanh(3 * (mesh.cell_centers().points[:, 2] - 2.5))
+    mesh.cell_data["velocity"] = np.stack([mesh["p"]] * 3, axis=1)
+    cells = converter.read(mesh)
+    out = meshmove.adapt(mesh, "p", effort=0.2)
+    same = meshmove.adapt(mesh, cells.lifted(vertex_means(cells, mesh["p"])), effort=0.2)
+    assert np.array_equal(out.mesh.points, same.mesh.points) and out.moved_for.name == "p"
+    assert out.report.max_displacement > 0.01
+    assert meshmove.adapt(mesh, "velocity", effort=0.2).moved_for.values.shape == (mesh.n_points, 3)
+    with pytest.raises(FieldError, match=r"got 'q'; the mesh has: 'p' on cells, 'velocity' on cells"):
+        meshmove.adapt(mesh, "q")
+
+
+def test_the_accessor_takes_the_active_scalars():
+    mesh = STRUCTURED["plane image"]()
+    mesh["u"], mesh["v"] = np.tanh(9 * (mesh.points[:, 0] - 0.4)), mesh.points[:, 1] ** 2
+    mesh.set_active_scalars("v")
+    assert "ImageData, as UnstructuredGrid: adapt" in repr(mesh.meshmove)
+    moved = mesh.meshmove.adapt(effort=0.2)
+    assert moved == meshmove.adapt(mesh, "v", effort=0.2).mesh and moved.active_scalars_name == "v"
+    assert mesh.meshmove.adapt("u", effort=0.2) == meshmove.adapt(mesh, "u", effort=0.2).mesh
+    assert mesh.meshmove.moved(monitor=lambda x: 1 + x[0], effort=0.2).moved_for is None
+    mesh["id"] = np.arange(mesh.n_points)
+    mesh.set_active_scalars("id")
+    with pytest.raises(FieldError, match=r"floating-point numbers \(got 'id'; the data set has: u, v, id\)"):
+        mesh.meshmove.adapt()
+
+
+def test_the_accessor_gives_a_field_of_cells_back_at_the_points():
+    mesh = pv.Plane(i_resolution=9, j_resolution=8)
+    mesh.clear_data()
+    mesh.cell_data["p"] = np.tanh(9 * mesh.cell_centers().points[:, 0])
+    moved = mesh.meshmove.adapt(effort=0.2)  # active
+    assert type(moved) is pv.PolyData and "p" not in moved.cell_data and len(moved.point_data["p"]) == mesh.n_points
+    assert moved.active_scalars_name == "p" and "p" in mesh.cell_data
+
+
+def test_the_accessor_parts_options_of_the_move_and_of_the_picture(tmp_path):
+    mesh = STRUCTURED["plane image"]()
+    mesh["u"] = np.tanh(9 * (mesh.points[:, 0] - 0.4))
+    figure = mesh.meshmove.plot("u", effort=0.2, kind="quality", label="shape", filename=tmp_path / "a.png")
+    assert "shape" in [axes.get_xlabel() for axes in figure.axes]
+    with pytest.raises(ValueError, match=r"options of adapt and of the picture.*did you mean 'filename'"):
+        mesh.meshmove.plot("u", filenam="a.png")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -188,56 +250,3 @@ def test_cell_meshes_become_grids(kind):
     mesh = CellMesh.single(reference, [range(len(reference))], kind)
     back = converter.read(cellmesh_to_pyvista(mesh))
     assert np.array_equal(back.points, mesh.points) and np.array_equal(back.blocks[0].nodes, mesh.blocks[0].nodes)
-
-
-def adaptation(mesh, monitor=True):
-    """Stands in for the result of `adapt`: a mesh stretched inside its box."""
-    own = converter_for(mesh)
-    cells = own.read(mesh)
-    low, size = cells.points.min(axis=0), np.ptp(cells.points, axis=0)
-    moved = cells.points + 0.04 * size * np.sin(2 * np.pi * (cells.points - low) / size)
-    nodal = np.linspace(0, 1, cells.n_nodes)
-    return SimpleNamespace(
-        mesh=own.write(mesh, cells.lifted(moved - cells.points)),
-        original=mesh,
-        cells=cells,
-        moved=cells.moved(moved),
-        fields={"u": nodal, "flow": np.stack([nodal, nodal], axis=1)},
-        monitor=1 + cells.points[:, 0] ** 2 if monitor else None,
-        report=SimpleNamespace(imbalance_before=0.7, imbalance_after=0.03),
-    )
-
-
-def picture(path):
-    from PIL import Image
-
-    return np.asarray(Image.open(path).convert("RGB"), float)
-
-
-@pytest.mark.parametrize(
-    ("mesh", "color"),
-    [
-        (skfem.MeshTri2().refined(2), None),
-        (skfem.MeshQuad.init_tensor(np.linspace(0, 3, 10), np.linspace(0, 1, 4)), "flow"),
-        (skfem.MeshTet().refined(2), "u"),
-        (grid(), "u"),
-    ],
-)
-def test_pictures_show_both_meshes(mesh, color, tmp_path):
-    plot(adaptation(mesh), color, filename=tmp_path / "out.png", show=False)
-    pixels = picture(tmp_path / "out.png")
-    drawn = (np.ptp(pixels, axis=2) > 20).mean()
-    assert 0.2 < drawn < 0.95
-    assert (pixels[0] == 255).all() and (pixels[-1] == 255).all()
-
-
-def test_a_picture_without_any_field_is_drawn_plain(tmp_path):
-    out = adaptation(skfem.MeshTri().refined(2), monitor=False)
-    out.fields = {}
-    plot(out, filename=tmp_path / "plain.png")
-    assert picture(tmp_path / "plain.png").std() > 10
-
-
-def test_a_colour_that_is_not_there_lists_those_that_are():
-    with pytest.raises(FieldError, match=r"one of monitor, u, flow \(got 'p'\)"):
-        plot(adaptation(skfem.MeshTri().refined(1)), "p", filename="never.png")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from meshmove.adaptation.adapt import Adapting, check_options, lasting
 from meshmove.adaptation.result import Adaptation, Report
 from meshmove.geometry.arrays import Array
+from meshmove.meshes.registry import named
 from meshmove.meshes.source import Source
 from meshmove.options import count
 
@@ -24,7 +25,7 @@ WORTH = 0.02
 
 @dataclass(frozen=True, eq=False)
 class LoopResult:
-    """The last `Adaptation` of a loop, and the report of each round.
+    """The last `Adaptation` of a loop, the report of each round, and the mesh that the first began from.
 
     Unpacks to ``(adaptation, history)``; `mesh` is the final mesh. Prints as a table of the rounds, with what all of
     them did together.
@@ -32,6 +33,7 @@ class LoopResult:
 
     adaptation: Adaptation
     history: tuple[Report, ...]
+    first: Any = field(default=None, repr=False)
 
     @property
     def mesh(self) -> Any:
@@ -40,6 +42,21 @@ class LoopResult:
     @property
     def report(self) -> Report:
         return self.adaptation.report
+
+    @property
+    def grid(self) -> Any:
+        """The final mesh for PyVista; see `Adaptation.grid`."""
+        return self.adaptation.grid
+
+    def plot(self, kind: str | None = None, **options: Any) -> Any:
+        """Draw the first mesh and the final one; see `Adaptation.plot`."""
+        pictures: Any = named("pyvista")
+        return pictures.plotted(self, kind, options)
+
+    def view(self, filename: Any = None, **options: Any) -> Any:
+        """Go from the first mesh to the final one by a slider; see `Adaptation.view`."""
+        pictures: Any = named("pyvista")
+        return pictures.viewed(self, filename, options)
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.adaptation, self.history))
@@ -168,7 +185,7 @@ def adapt_loop(
         history.append(out.report)
         if progress is not None:
             progress(k, out.report)
-    return LoopResult(out, tuple(history))
+    return LoopResult(out, tuple(history), first)
 
 
 def _rounds(

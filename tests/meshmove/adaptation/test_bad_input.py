@@ -85,7 +85,7 @@ def test_a_field_without_columns_is_named(mesh):
 
 @pytest.mark.parametrize("field", [{"u": 1}, ["a"] * 81, object()])
 def test_what_is_no_field_is_named(mesh, field):
-    with pytest.raises(FieldError, match=r"array, a name of point data, a function .*\(got (dict|list|object)\)"):
+    with pytest.raises(FieldError, match=r"name of point or cell data, a function .*\(got (dict|list|object)\)"):
         adapt(mesh, field)
 
 

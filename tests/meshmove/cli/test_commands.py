@@ -94,7 +94,10 @@ def test_adapt_draws(run, square):
         (("--field", "u", "-o", "out.xyz"), "Expected a file name with one of the extensions"),
         (("--field", "u", "-o", "nowhere/out.vtu"), "'nowhere', which does not"),
         (("--field", "u", "-o", "."), "Expected a file"),
-        (("--field", "u", "-o", "out.vtu", "--plot", "out.jpg"), "Expected a picture with the extension .png"),
+        (
+            ("--field", "u", "-o", "out.vtu", "--plot", "out.bmp"),
+            "Expected a picture with the extension .png, .svg, .pdf or",
+        ),
         (("--field", "u", "-o", "out.vtu", "--plot", "no/out.png"), "Expected a folder that exists"),
         (("--field", "u", "-o", "out.vtu", "--effort", "0"), "Expected a positive effort"),
         (("--field", "u", "-o", "out.vtu", "--boundary", "right=fixed"), "got 'right'; it has: 'left'"),

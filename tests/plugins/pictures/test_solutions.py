@@ -13,7 +13,7 @@ import meshmove.plugins  # noqa: E402
 from meshmove.geometry import Disk, Rectangle  # noqa: E402
 from meshmove.geometry.errors import FieldError, UnsupportedMeshError  # noqa: E402
 from meshmove.plugins import plot_history, plot_solution  # noqa: E402
-from meshmove.plugins.pictures.panels import Panel, color_limits  # noqa: E402
+from meshmove.plugins.figures.panels import Panel, color_limits  # noqa: E402
 from meshmove.plugins.pictures.solutions import sampled  # noqa: E402
 from meshmove.solvers import Dirichlet, Interval, LinearPDE, Solution, TimeInterval, project  # noqa: E402
 from meshmove.solvers.hypino.finetune import Step  # noqa: E402
@@ -59,8 +59,11 @@ def test_time_runs_upwards_and_finite_elements_can_be_compared_with(tmp_path):
     )
     basis = skfem.Basis(skfem.MeshTri.init_tensor(np.linspace(0, 1, 9), np.linspace(0, 40, 9)), skfem.ElementTriP2())
     solution = project(pde, effort=0.1)
-    plotter = plot_solution(solution, exact=(basis, solution.to_skfem(basis)), filename=tmp_path / "t.png")
-    assert plotter.shape == (1, 3)  # a square each, though 40 is long
+    figure = plot_solution(solution, exact=(basis, solution.to_skfem(basis)), filename=tmp_path / "t.png")
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    width, height = figure.get_size_inches()
+    sides = [(axes.get_position().width * width, axes.get_position().height * height) for axes in panels]
+    assert np.allclose(sides, 5.0) and len(panels) == 3  # a square each, though 40 is long
 
 
 @pytest.mark.parametrize("exact", [lambda x: x, lambda x: np.full(x.shape[1], np.nan)])

@@ -1,0 +1,131 @@
+"""From the mesh before to the mesh after a move, by a slider: in a window, in a notebook, or as a page."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meshmove.options import check_names
+from meshmove.plugins.figures.kinds import shown
+
+from .film_files import check_path, whole_film, write_film
+from .films import viewer
+from .screen import Look, Screen
+from .stills import Still
+
+__all__ = ["OPTIONS", "Page", "view", "viewed"]
+
+#: names of what `view` takes besides a file
+OPTIONS = ("color", "before", "size", "edges", "cmap", "clim", "label", "steps")
+#: of a page, the pictures from before to after, and how many a second are shown
+_STEPS, _SPEED = 20, 10
+
+
+class Page:
+    """A page with a slider from before to after, which notebooks show; `text` is its HTML."""
+
+    def __init__(self, text: str, height: int) -> None:
+        self.text, self._height = text, height
+
+    def _repr_html_(self) -> str:
+        source = html.escape(self.text, quote=True)
+        return f'<iframe srcdoc="{source}" style="width:100%;height:{self._height}px;border:0"></iframe>'
+
+
+def view(
+    adaptation: Any,
+    filename: str | Path | None = None,
+    *,
+    color: str | None = None,
+    before: Any = None,
+    size: int = 640,
+    edges: bool = True,
+    cmap: str = "viridis",
+    clim: tuple[float, float] | None = None,
+    label: str | None = None,
+    steps: int = _STEPS,
+) -> Any:
+    """Go from the mesh before to the one after by a slider.
+
+    A window of PyVista, in which volume meshes, which are cut open, can be turned. In a notebook a part of the page
+    instead, which needs no server, and is kept with the notebook. As a file, ``moved.html``, the same page by itself.
+
+    Parameters
+    ----------
+    adaptation, color, before
+        As for `meshmove.plugins.plot`.
+    filename
+        Write a page (.html) to this file, and open no window.
+    size, edges, cmap, clim
+        Pixels of the longer side, whether cells are outlined, colour map and range of colours.
+    label
+        What is said above the mesh, by default the name of the field.
+    steps
+        Pictures of a page between before and after.
+
+    Returns
+    -------
+    The path of the file, the plotter of a window, or in a notebook the `Page`.
+
+    Examples
+    --------
+    >>> from meshmove.plugins import view
+    >>> view(out, "moved.html")  # doctest: +SKIP
+    """
+    path = None if filename is None else check_path(filename, (".html",))
+    if hasattr(adaptation, "history"):  # of a loop
+        before = adaptation.first if before is None else before
+        adaptation = adaptation.adaptation
+    stills, words = _between(adaptation, color, before, steps)
+    look = Look(size, edges, cmap, clim, label)
+    if path is None and not _in_notebook():
+        plotter = viewer(stills, look, times=words)
+        plotter.show()
+        return plotter
+    screen = Screen(stills, look, times=words)
+    try:
+        images = [screen.image(k) for k in range(len(stills))]
+    finally:
+        screen.close()
+    if path is not None:
+        with whole_film(path) as part:
+            write_film(part, iter(images), _SPEED, screen.maps, words)
+        return path
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / "page.html"
+        write_film(part, iter(images), _SPEED, screen.maps, words)
+        return Page(part.read_text(encoding="utf-8"), images[0].shape[0] + 80)
+
+
+def viewed(adaptation: Any, filename: Any, options: Mapping[str, Any]) -> Any:
+    """What ``out.view(filename)`` gives; options that `view` does not know are refused, with what was meant."""
+    check_names(options, OPTIONS, "view")
+    return view(adaptation, filename, **options)
+
+
+def _between(adaptation: Any, color: str | None, before: Any, steps: int) -> tuple[list[Still], list[str]]:
+    """Meshes from before to after, with values in between, and what each is called."""
+    what = shown(adaptation, None, color, before)
+    first, last = what.meshes
+    stills, words = [], []
+    for share in np.linspace(0, 1, steps + 1):
+        fields = {}
+        if what.values is not None:
+            fields = {what.label: ((1 - share) * what.values[0] + share * what.values[1])[:, None]}
+        stills.append(Still(last.moved((1 - share) * first.points + share * last.points), fields, float(share)))
+        words.append({0.0: "before", 1.0: "after"}.get(float(share), f"{100 * share:.0f} % of the way"))
+    return stills, words
+
+
+def _in_notebook() -> bool:
+    """Whether this runs in a kernel of Jupyter, which shows what is returned."""
+    import sys
+
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"
