@@ -110,9 +110,8 @@ def page(example: Example) -> str:
         elif path.stem not in films:  # else it is a frame of the film
             parts.append(f"![{title}: {path.stem}]({path.name})\n")
     run = ", ".join(f"{key} {value:g}" for key, value in measured()[example.name].items())
-    parts.append(
-        f"**The number:** {example.number}.\n\n**The run of this picture printed:** {run}.\n\n**The test suite asserts:** {'; '.join(_words(bounds))}.\n"
-    )
+    parts.append(f"**The number:** {example.number}.\n\n**The run of this picture gave:** {run}.\n")
+    parts.append(f"**The test suite asserts:** {'; '.join(_words(bounds))}.\n")
     parts.append(f"## The script\n\n```sh\nmeshmove examples {example.name}\n```\n\ncopies it.\n")
     parts.append(f"```python\n{example.code}\n```\n")
     return "\n".join(parts)

@@ -203,7 +203,7 @@ def browsed(site, pages, profile):
         command = [CHROMIUM, *flags, f"http://127.0.0.1:{server.server_port}/browse.html"]
         browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            server.done.wait(240)
+            server.done.wait(900)
         finally:
             browser.terminate()
             browser.wait(20)
