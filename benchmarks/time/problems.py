@@ -13,7 +13,7 @@ from skfem.helpers import dot, grad
 
 import meshmove
 from meshmove.geometry.arrays import Array
-from meshmove.plugins.skfem.ale import conservative, convective
+from meshmove.plugins.skfem.ale import convective
 
 P1 = skfem.ElementTriP1()
 
@@ -111,20 +111,15 @@ def followed(problem: Problem, n: int, steps: int) -> tuple[skfem.Mesh, Array, f
 
 
 def rezoned(problem: Problem, n: int, steps: int, transfer: str, start: bool) -> tuple[skfem.Mesh, Array]:
-    """The same with values that are carried; the equation is solved on the new mesh at rest.
-
-    `transfer`: as of `MovingMesh`, or "swept": through the facets that nodes sweep, which is the conservative ALE form
-    of u_t = 0.
-    """
-    swept = transfer == "swept"
-    moving = meshmove.MovingMesh(square(n), transfer=None if swept else transfer)
+    """The same with values that are carried, by a `transfer` of `MovingMesh`; the equation is solved on the new mesh at
+    rest."""
+    moving = meshmove.MovingMesh(square(n), transfer=transfer)
     if start:
         moving.start(lambda x: problem.exact(x, problem.start))
     u, dt = problem.exact(moving.mesh.p, problem.start), (problem.end - problem.start) / steps
     for k in range(steps):
         step = moving.step(u, dt)
-        carried = conservative(step, P1).solve(step.material) if swept else step.carried
-        u = stepped(problem, Rest(step.mesh, dt), carried, problem.start + k * dt)
+        u = stepped(problem, Rest(step.mesh, dt), step.carried, problem.start + k * dt)
     return moving.mesh, u
 
 

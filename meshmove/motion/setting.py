@@ -12,7 +12,7 @@ from meshmove.geometry.checks import check_cells
 from meshmove.meshes.source import Source
 from meshmove.monitors import Monitor
 from meshmove.movers import Mover
-from meshmove.options import number
+from meshmove.options import number, shown
 
 from .follower import Follower
 
@@ -21,6 +21,8 @@ __all__ = ["OPTIONS", "Setting"]
 OPTIONS = (
     "monitor", "mover", "effort", "boundary", "fixed", "reference", "regions", "transfer", "device", "objective", "tau",
 )  # fmt: skip
+#: how the fields of a step are carried
+TRANSFERS = ("swept", "conservative", "interpolate")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,13 @@ class Setting:
     @classmethod
     def of(cls, mesh: Any, given: Mapping[str, Any]) -> Setting:
         """Raises ValueError for options that are wrong, MeshmoveError for meshes that are unusable."""
-        options = {"transfer": "conservative", **given}
+        options = {"transfer": "swept", **given}
+        transfer = options["transfer"]
+        if transfer is not None and not (isinstance(transfer, str) and transfer in TRANSFERS):
+            raise ValueError(
+                f"Expected transfer 'swept', 'conservative', 'interpolate' or None (got {shown(transfer)})"
+            )
+        options["transfer"] = None  # judged here: `adapt` does not take all of these
         tau = options.pop("tau", None)
         tau = None if tau is None else number(tau, "a positive time constant, or None")
         boundary, fixed = options.pop("boundary", "slide"), options.pop("fixed", None)
@@ -57,7 +65,7 @@ class Setting:
         align = options.get("objective", "alignment") == "alignment"
         kept = source.mesh if reference is None else Source.of(reference, None).mesh
         return cls(
-            source, reference, kept, boundary, fixed, read.transfer, read.monitor, own, align, read.effort, tau
+            source, reference, kept, boundary, fixed, transfer, read.monitor, own, align, read.effort, tau
         )  # fmt: skip
 
     @property

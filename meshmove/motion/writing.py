@@ -21,17 +21,23 @@ from .unknowns import Unknowns
 
 __all__ = ["step_of"]
 
+#: up to so many times the speed of the field's features nodes ride on these
+RIDING = 3.0
+#: a field that changes by so many of its time scales in a step is another one
+ANOTHER = 2.0
+
 
 def step_of(
     source: Source, unit: UnitMesh, points: Array, unknowns: Unknowns, transfer: str | None, went: Went, dt: float
 ) -> Step:
     """The step from a mesh to vertices at `points` (n, dim), in unit coordinates; its time counts from zero."""
     mesh, moved, displacement, warnings = _written(source, unit, points)
-    carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate")
-    if transfer is not None:
-        mesh = _with_stored(source, mesh, unknowns, carrier)
     in_space = displacement if source.cells.frame is None else source.cells.frame.raise_(displacement)
     velocity = in_space / dt if dt else np.zeros_like(in_space)
+    far = _far(went, velocity / unit.scale, dt)
+    carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate", far)
+    if transfer is not None:
+        mesh = _with_stored(source, mesh, unknowns, carrier)
     words = (*went.warnings, *unknowns.warnings, *warnings, *unit.lost_shape(moved))
     report = replace(
         report_of(went, displacement, velocity),
@@ -55,6 +61,14 @@ def step_of(
         _one=carrier.one,
         _halfway=_Halfway(source, displacement),
     )
+
+
+def _far(went: Went, velocity: Array, dt: float) -> bool:
+    """Whether nodes went for their own sake, much faster than what moves in the field, or after one that is new."""
+    if went.pace is None:
+        return False
+    fastest = np.sqrt((velocity**2).sum(axis=1)).max()
+    return bool(fastest > RIDING * went.pace.speed or went.pace.rate * dt > ANOTHER)
 
 
 class _Carrying:

@@ -2,5 +2,6 @@
 
 from .conservative import conservative
 from .interpolate import interpolate
+from .swept import swept
 
-__all__ = ["conservative", "interpolate"]
+__all__ = ["conservative", "interpolate", "swept"]

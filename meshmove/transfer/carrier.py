@@ -14,7 +14,8 @@ from meshmove.meshes.source import Fields, Source, is_pair
 from meshmove.options import as_numbers
 from meshmove.outcomes import Outcome
 
-from . import conservative
+from . import conservative, swept
+from .cells import swept_means
 from .second_order import SecondOrder
 
 __all__ = ["Carrier"]
@@ -32,11 +33,15 @@ class Carrier:
     displacement
         (n_nodes, dim) of its nodes.
     transfer
-        "interpolate" or "conservative".
+        "interpolate", "conservative" or "swept".
+    far
+        Nodes have gone farther than what moves in the fields: with "swept", project.
     """
 
-    def __init__(self, source: Source, mesh: Any, moved: CellMesh, displacement: Array, transfer: str) -> None:
-        self._source, self._mesh, self._moved, self._transfer = source, mesh, moved, transfer
+    def __init__(
+        self, source: Source, mesh: Any, moved: CellMesh, displacement: Array, transfer: str, far: bool = False
+    ) -> None:
+        self._source, self._mesh, self._moved, self._transfer, self._far = source, mesh, moved, transfer, far
         self._stays: NDArray[np.bool_] = np.asarray(~displacement.any(axis=1))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -110,6 +115,8 @@ class Carrier:
     def _of_vertices(self, flat: NDArray) -> NDArray:
         if self._transfer == "conservative":
             return conservative(self._source.cells, self._moved, flat, locator=self._locator)
+        if self._transfer == "swept":
+            return swept(self._source.cells, self._moved, flat, locator=self._locator, far=self._far)
         return self._where.interpolate(flat)
 
     def _of_second_order(self, values: Array) -> Array:
@@ -119,24 +126,29 @@ class Carrier:
         out = np.array(values, float)
         go = self._used[~self._stays[self._used]]
         out[go] = second.at(out, second.find(moved.nodes[go]))
-        if self._transfer == "conservative":
+        if self._transfer != "interpolate":
             vertices = self._source.cells.vertex_nodes
             out += self._at_nodes(self._of_vertices(values[vertices]) - out[vertices])
         return out
 
     def _dofs(self, pair: Any) -> NDArray:
         converter: Any = self._source.converter
-        linear = self._of_vertices if self._transfer == "conservative" else None
-        return converter.carried(self._source.mesh, self._mesh, pair, self.find, linear)
+        linear = None if self._transfer == "interpolate" else self._of_vertices
+        means = self._of_cells if self._transfer == "swept" else None
+        return converter.carried(self._source.mesh, self._mesh, pair, self.find, linear, means)
+
+    def _of_cells(self, means: Array, slopes: Array | None) -> Array:
+        return swept_means(self._source.cells, self._moved, means, slopes)
 
     def notes(self, fields: Fields) -> tuple[str, ...]:
         """What the transfer that was asked for does not do for a field."""
         converter: Any = self._source.converter
-        if self._transfer != "conservative" or fields.pair is None:
+        if self._transfer == "interpolate" or fields.pair is None:
             return ()
-        if converter.keeps_integrals(self._source.mesh, fields.pair):
+        if converter.keeps_integrals(self._source.mesh, fields.pair, self._transfer == "swept"):
             return ()
-        text = "the field's integral is not kept: 'conservative' is for values at vertices, other dofs are interpolated"
+        kept = "values at vertices" + (" and means of cells" if self._transfer == "swept" else "")
+        text = f"the field's integral is not kept: {self._transfer!r} is for {kept}, other dofs are interpolated"
         return (Outcome.INTEGRAL_NOT_KEPT.told(text),)
 
     def _at_nodes(self, vertex: NDArray) -> NDArray:

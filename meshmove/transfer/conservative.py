@@ -73,7 +73,7 @@ def conservative(
     >>> np.round(conservative(old, new, 1 + old.points @ [1, 2]), 12)
     array([1. , 2. , 3. , 2.2])
     """
-    _check_same(mesh, moved)
+    check_same(mesh, moved)
     v = as_numbers(values, "the values")
     if np.iscomplexobj(v):
         if bounds is not None and bounds is not False:
@@ -82,7 +82,7 @@ def conservative(
             mesh, moved, v.imag, locator=locator
         )
     old = locator_of(mesh, locator)
-    guess = _first_cells(mesh)
+    guess = first_cells(mesh)
     # also the check of the values
     start = old.interpolate(v, moved.points.T, guess).astype(float)
     shape = v.shape
@@ -111,13 +111,13 @@ def conservative(
     return result.reshape(shape)
 
 
-def _check_same(mesh: CellMesh, moved: CellMesh) -> None:
+def check_same(mesh: CellMesh, moved: CellMesh) -> None:
     meshes_of([mesh, moved])
     if not mesh.same_cells(moved):
         raise InvalidMeshError(f"Expected meshes with the same cells (got {mesh} and {moved}); use interpolate()")
 
 
-def _first_cells(mesh: CellMesh) -> Ids:
+def first_cells(mesh: CellMesh) -> Ids:
     """A cell at each vertex (n,): the start of the search for its new place."""
     out, first = np.zeros(mesh.n_points, np.int64), 0
     for block in mesh.blocks:

@@ -18,7 +18,7 @@ from .elements import HEX
 if TYPE_CHECKING:
     import skfem
 
-__all__ = ["carried", "is_linear"]
+__all__ = ["carried", "is_broken", "is_linear"]
 
 
 #: discontinuous functions are looked up this much inside of a cell, in parts of it, to find its own piece
@@ -31,6 +31,7 @@ def carried(
     field: Any,
     find: Callable[[Array], Location],
     linear: Callable[[NDArray], NDArray] | None = None,
+    means: Callable[[NDArray, NDArray | None], NDArray] | None = None,
 ) -> NDArray:
     """The dofs of a field on the moved mesh, for ``skfem.Basis(moved, elem)``.
 
@@ -47,6 +48,9 @@ def carried(
         Where points (m, dim) of the moved mesh lie in `mesh`.
     linear
         A transfer of vertex values (n, k) that keeps integrals, used for linear elements.
+    means
+        One of the means (m, k) of cells with slopes (m, dim, k) or None, used for discontinuous elements that are
+        constant, or linear on simplices.
 
     Raises
     ------
@@ -61,21 +65,22 @@ def carried(
     if dofs.dtype.kind not in "fc":
         dofs = dofs.astype(float)
     if np.iscomplexobj(dofs):
-        parts = (carried(mesh, moved, (basis, part), find, linear) for part in (dofs.real, dofs.imag))
+        parts = (carried(mesh, moved, (basis, part), find, linear, means) for part in (dofs.real, dofs.imag))
         return (next(parts) + 1j * next(parts)).astype(dofs.dtype)
     if isinstance(basis.elem, ElementComposite):
         out = dofs.copy()
         for ids, (values, part) in zip(basis.split_indices(), basis.split(dofs), strict=True):
-            out[ids] = carried(mesh, moved, (part, values), find, linear)
+            out[ids] = carried(mesh, moved, (part, values), find, linear, means)
         return out
-    return _Carried(moved, basis, dofs.astype(float), find, linear).dofs().astype(dofs.dtype)
+    return _Carried(moved, basis, dofs.astype(float), find, linear, means).dofs().astype(dofs.dtype)
 
 
 class _Carried:
     def __init__(
-        self, moved: skfem.Mesh, basis: Any, dofs: Array, find: Callable[[Array], Location], linear: Any
+        self, moved: skfem.Mesh, basis: Any, dofs: Array, find: Callable[[Array], Location], linear: Any, means: Any
     ) -> None:
-        self.moved, self.old, self.values, self.find, self.linear = moved, basis, dofs, find, linear
+        self.moved, self.old, self.values, self.find = moved, basis, dofs, find
+        self.linear, self.means = linear, means
         self.elem = fresh(basis.elem)
         self.numbers = basis.dofs.element_dofs
 
@@ -88,7 +93,41 @@ class _Carried:
             out, ids = self.values.copy(), self.old.nodal_dofs[:, np.unique(self.old.mesh.t)].T
             out[ids] = self.linear(self.values[ids])
             return out
+        if self.means is not None and is_broken(self.old):
+            return self._of_cells(points, table, components)
         return self._interpolated(points, table, components)
+
+    def _of_cells(self, points: Array, table: Array, components: int) -> Array:
+        """Means as `means` gives them; about these the old function's slope, as far as the values around allow."""
+        cells, count = self.moved.t.shape[1], len(points)
+        values = self.values[self.numbers].reshape(count, components, cells)
+        mean, slopes = values.mean(axis=0), None
+        if count > 1:
+            x = self.old.mapping.F(points.T)  # (dim, cells, points)
+            across = np.linalg.inv((x[:, :, 1:] - x[:, :, :1]).transpose(1, 2, 0))
+            slopes = np.einsum("mdp,pkm->mdk", across, values[1:] - values[:1])
+        new = self.means(mean.T, slopes).T
+        out = self.values.copy()
+        if count == 1:
+            out[self.numbers.reshape(count, components, cells)] = new
+            return out
+        found = self._interpolated(points, table, components)[self.numbers].reshape(values.shape)
+        least, most = self._around(np.minimum(values.min(axis=0), new), np.maximum(values.max(axis=0), new))
+        rise = found - found.mean(axis=0)
+        room = np.where(rise > 0, most - new, new - least)
+        share = np.divide(room, np.abs(rise), out=np.ones_like(rise), where=np.abs(rise) > room).min(axis=0)
+        out[self.numbers.reshape(count, components, cells)] = new + share * rise
+        return out
+
+    def _around(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """Least and largest value (components, cells) on the cells that share a vertex with each."""
+        t = self.moved.t
+        least, most = np.full((len(low), t.max() + 1), np.inf), np.full((len(low), t.max() + 1), -np.inf)
+        for k in range(len(low)):
+            for nodes in t:
+                np.minimum.at(least[k], nodes, low[k])
+                np.maximum.at(most[k], nodes, high[k])
+        return least[:, t].min(axis=1), most[:, t].max(axis=1)
 
     def _interpolated(self, points: Array, table: Array, components: int) -> Array:
         """Values at the points of the moved cells, turned into dofs by the inverse of the table of the basis there."""
@@ -173,6 +212,16 @@ def is_linear(basis: Any) -> bool:
     if found is None or e.facet_dofs or e.edge_dofs or e.interior_dofs or isinstance(basis.mesh, MeshDG):
         return False
     return len(found[0]) == e.refdom.nnodes and np.array_equal(found[1], np.eye(len(found[1])))
+
+
+def is_broken(basis: Any) -> bool:
+    """Whether a function is of each cell alone: constant, or linear on simplices and given at their vertices."""
+    e, found = basis.elem, _lagrange(basis.elem)
+    if found is None or e.nodal_dofs or e.facet_dofs or e.edge_dofs:
+        return False
+    points, table, _ = found
+    linear = len(points) == e.refdom.dim() + 1 == e.refdom.nnodes
+    return len(points) == 1 or (linear and np.array_equal(table, np.eye(len(points))))
 
 
 def _inner(a: Array, b: Array, dx: Array) -> Array:

@@ -19,7 +19,7 @@ from meshmove.meshes.regions import select
 from meshmove.plugins.blocks import displaced
 
 from .bases import basis_on, check_pair, pair_of
-from .carried_dofs import carried, is_linear
+from .carried_dofs import carried, is_broken, is_linear
 from .elements import HEX, degree_of, element_of
 from .energies import energy_of_forms
 from .goals import goal_of
@@ -126,13 +126,15 @@ class SkfemConverter:
         field: Any,
         find: Callable[[NDArray], Location],
         linear: Callable[[NDArray], NDArray] | None = None,
+        means: Callable[[NDArray, NDArray | None], NDArray] | None = None,
     ) -> NDArray:
         """The dofs of a pair (basis, dofs) for ``skfem.Basis(moved, basis.elem)``; see `Converter`."""
-        return carried(mesh, moved, field, find, linear)
+        return carried(mesh, moved, field, find, linear, means)
 
-    def keeps_integrals(self, mesh: skfem.Mesh, field: Any) -> bool:
-        """Whether `carried` makes use of `linear` for such a pair."""
-        return is_linear(pair_of(mesh, field)[0])
+    def keeps_integrals(self, mesh: skfem.Mesh, field: Any, broken: bool = False) -> bool:
+        """Whether `carried` makes use of `linear` for such a pair, or, for a `broken` one, of `means`."""
+        basis = pair_of(mesh, field)[0]
+        return is_linear(basis) or (broken and is_broken(basis))
 
     energy, goal = staticmethod(energy_of_forms), staticmethod(goal_of)
 

@@ -1,0 +1,89 @@
+"""Local repair: values within their bounds, where what is cut off goes to neighbours that have room for it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from meshmove.geometry.arrays import Array, Ids
+
+__all__ = ["repaired"]
+
+#: rounds of giving to neighbours; what is left after them goes wherever there is room
+ROUNDS = 30
+#: what is left to give, relative to all, and room, relative to the value, that is rounding
+ROUNDING, FULL = 1e-16, 1e-14
+
+
+def repaired(values: Array, mass: Array, ends: Ids, least: Array, most: Array) -> Array:
+    """Values (n, k) within bounds, with the same sum of mass times value (Shashkov & Wendroff, J. Comput. Phys. 198,
+    2004).
+
+    What lies outside is cut off and given to neighbours in proportion to the room that they have, and goes on from
+    neighbour to neighbour until it finds room. Where the bounds leave none the rest stays: the sum comes first.
+
+    Parameters
+    ----------
+    values
+        (n, k).
+    mass
+        (n,) of each; those without any stay as they are.
+    ends
+        (2, p): pairs of neighbours.
+    least, most
+        (n, k).
+    """
+    heavy = mass > 0
+    out = np.where(heavy[:, None], np.clip(values, least, most), values)
+    m = np.where(heavy, mass, 1.0)[:, None]
+    rest = m * (values - out)
+    if not rest.any():
+        return out
+    room = np.where(heavy, mass, 0.0)[:, None]
+    full = FULL * room * np.abs(values).max(0)
+    scale = ROUNDING * np.abs(m * values).sum(0)
+    for _ in range(ROUNDS):
+        if (np.abs(rest).sum(0) <= scale).all():
+            return out + rest / m
+        for sign, free in ((1.0, room * (most - out)), (-1.0, room * (out - least))):
+            wish = np.maximum(sign * rest, 0)
+            passed, taken = _given(wish, np.where(free > full, free, 0), ends)
+            out = out + sign * taken / m
+            rest = rest + sign * (passed - wish)
+    return _anywhere(out, rest, room, least, most, ends)
+
+
+def _given(wish: Array, room: Array, ends: Ids) -> tuple[Array, Array]:
+    """Of what each is to give (n, k): what it has got to pass on from its neighbours, and what it has taken itself."""
+    n, (a, b) = len(wish), ends
+    around = _sums(n, ends, room[b], room[a])
+    count = (np.bincount(a, minlength=n) + np.bincount(b, minlength=n))[:, None]
+    share = np.where(around > 0, np.minimum(wish / np.where(around > 0, around, 1), 1), 0)
+    wanted = _sums(n, ends, share[b], share[a])  # of the room of each, by its neighbours
+    fits = np.minimum(1 / np.maximum(wanted, 1), 1)
+    rest = wish - share * _sums(n, ends, (room * fits)[b], (room * fits)[a])
+    on = rest / np.maximum(count, 1)
+    return np.where(count > 0, _sums(n, ends, on[b], on[a]), rest), room * wanted * fits
+
+
+def _anywhere(out: Array, rest: Array, room: Array, least: Array, most: Array, ends: Ids) -> Array:
+    """What is left (n, k) is given to all of the same connected part in proportion to their room."""
+    n = len(out)
+    links = csr_matrix((np.ones(ends.shape[1]), (ends[0], ends[1])), (n, n))
+    count, part = connected_components(links, directed=False)
+    left = np.stack([np.bincount(part, x, count) for x in rest.T], axis=1)
+    free = np.where(left[part] > 0, room * (most - out), room * (out - least))
+    free = np.maximum(free, 0)
+    total = np.stack([np.bincount(part, x, count) for x in free.T], axis=1)
+    given = np.sign(left) * np.minimum(np.abs(left), total)
+    share = np.divide(given, total, out=np.zeros_like(left), where=total > 0)
+    weight = np.bincount(part, room[:, 0], count)[:, None]
+    lift = np.divide(left - given, weight, out=np.zeros_like(left), where=weight > 0)  # there is no room for all
+    return out + share[part] * free / np.where(room > 0, room, 1) + np.where(room > 0, lift[part], 0)
+
+
+def _sums(n: int, ends: Ids, first: Array, second: Array) -> Array:
+    """(n, k): what the first and the second ends get, in all."""
+    columns = zip(first.T, second.T, strict=True)
+    return np.stack([np.bincount(ends[0], x, n) + np.bincount(ends[1], y, n) for x, y in columns], axis=1)
