@@ -25,14 +25,16 @@ Array = NDArray[np.float64]
 
 #: cells a side of the solver whose fields are the truth, and of the mesh that most training is on
 CELLS, COARSE = 192, 48
-#: decades of viscosity and of height
-VISCOSITY, HEIGHT = (0.001, 0.02), (0.3, 3.0)
+#: decades of viscosity and of height, of which so many pairs are drawn
+VISCOSITY, HEIGHT, DRAWN = (0.001, 0.02), (0.3, 3.0), 72
+#: trajectories of all of them, and of those of the other models' training
+BROAD, USUAL = 54, 26
 
 
 def truth(n: int, seed: int, folder: Path, progress: bool = False) -> Trajectories:
     """Trajectories of all viscosities and heights, from `folder`; made and written where they are not there."""
     rng = np.random.default_rng([seed, 1])
-    viscosity, height = (np.exp(rng.uniform(*np.log(r), n)) for r in (VISCOSITY, HEIGHT))
+    viscosity, height = (np.exp(rng.uniform(*np.log(r), DRAWN))[:n] for r in (VISCOSITY, HEIGHT))
 
     def make() -> Trajectories:
         given = {"viscosity": tuple(viscosity), "height": tuple(height), "progress": progress}
@@ -41,15 +43,20 @@ def truth(n: int, seed: int, folder: Path, progress: bool = False) -> Trajectori
     return cached(folder / f"burgers-families-{seed}-{n}.npz", make)
 
 
-def families(folder: Path, n: int = 72, seed: int = 21, progress: bool = False) -> TrajectoryDataset:
+def usual(n: int, folder: Path, progress: bool = False) -> Trajectories:
+    """The first of the trajectories from which the other models have learned."""
+    given = {"seed": 11, "cells": CELLS, "stride": 1, "viscosity": (0.005, 0.002), "progress": progress}
+    return cached(folder / f"burgers-families-11-{n}.npz", lambda: burgers_trajectories(n, **given))
+
+
+def families(folder: Path, progress: bool = False) -> TrajectoryDataset:
     """The training data: every trajectory on a mesh of one of the families, in one of the four symmetric positions."""
-    fine = truth(n, seed, folder, progress)
-    shares = np.cumsum([0, *(count for count, _ in MESHES)])
-    ends = np.round(shares / shares[-1] * n).astype(int)
     groups = []
-    for k, (_, make) in enumerate(MESHES):
-        part = fine[slice(ends[k], ends[k + 1])]
-        if len(part):
+    for seed, fine in ((21, truth(BROAD, 21, folder, progress)), (51, usual(USUAL, folder, progress))):
+        shares = np.cumsum([0, *(count for count, _ in MESHES)])
+        ends = np.round(shares / shares[-1] * len(fine)).astype(int)
+        for k, (_, make) in enumerate(MESHES):
+            part = fine[slice(ends[k], ends[k + 1])]
             groups.append(SYMMETRIES[k % len(SYMMETRIES)](part).on(make(seed + k)))
     return TrajectoryDataset(tuple(groups))
 

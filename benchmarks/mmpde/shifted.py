@@ -84,7 +84,7 @@ SHIFTED = (
 )
 #: outside of all that training had
 BEYOND = (
-    Shift("viscosity 0.08", viscosity=(0.08,)),
+    Shift("viscosity 0.05", viscosity=(0.05,), count=1),
     Shift("height 6", height=6.0),
     Shift("a narrow Gaussian", start=partial(bump, width=(0.03, 0.04))),
     Shift("96 x 96 cells, diagonals at random", mesh=partial(diagonals, 96, 99), count=6),

@@ -85,6 +85,12 @@ def test_fronts_stay_sharp_on_a_moving_mesh(numbers):
     assert found["two branches"] < 0.6 * found["true values at the nodes"] < found["one branch"]
 
 
+def test_a_coarse_solver_is_corrected_on_a_grid_and_off_it(numbers):
+    found, _ = numbers("mmpde_correct_solver")
+    for where in ("grid", "Delaunay"):
+        assert found[f"corrected, {where}"] < 0.5 * found[f"solver, {where}"]
+
+
 @pytest.mark.parametrize(("data", "steps"), [("vessels", 30), ("spots", 150)])
 def test_a_model_is_trained_on_data_of_ones_own(data, steps, tmp_path):
     """With a twentieth of the steps: what counts is that data, training and pictures fit together."""

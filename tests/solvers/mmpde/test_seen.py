@@ -9,7 +9,7 @@ import skfem
 import torch
 
 from meshmove.geometry import FieldError
-from meshmove.solvers import MMPDE
+from meshmove.solvers import MMPDE, BurgersStep
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 from meshmove.solvers.generators.burgers import burgers_mesh
 from meshmove.solvers.mmpde.graph import Graph
@@ -128,6 +128,12 @@ def test_shipped_models_know_what_they_saw(name):
     else:
         assert seen.held["left"] == {"u": 0.0} and tuple(seen.rest[0]) == (0.0,)
         assert seen.attributes["viscosity"] == [0.002, 0.005]
+
+
+def test_the_shipped_correction_knows_families():
+    seen = MMPDE.from_pretrained("burgers-corrected", base=BurgersStep()).seen
+    assert seen is not None and seen.held["top"] == {"u": 0.0} and len(seen.attributes["viscosity"]) > 40
+    assert min(-seen.values["u"][0], seen.values["u"][1]) > 2 and seen.nodes["direction01"][0] < 0
 
 
 @pytest.mark.parametrize("moving", [False, True])

@@ -1,0 +1,180 @@
+"""Finite volumes corrected by MM-PDE: in distribution, twelve shifted cases and four beyond, and in the same time.
+
+    python -m benchmarks.mmpde.corrected [--quick] [--train FOLDER] [--weights FILE] [--folder DIR] [--json FILE]
+
+Rollouts of 30 frames from nodal values; errors are relative L2 errors against finite volumes on 192 x 192 cells, as
+means over trajectories; seconds are the processor's. Truths are kept in the folder. With `--train` the model is learned
+anew in that folder, from the families of `families.py`; a run that was interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from benchmarks.harness import CPU, Rows, machine, row, table
+from benchmarks.mmpde.beside import at_equal_time
+from benchmarks.mmpde.families import families
+from benchmarks.mmpde.shifted import BEYOND, SHIFTED, USUAL, Shift, error
+
+import numpy as np  # isort: skip
+import torch
+from numpy.typing import NDArray
+from scipy.interpolate import RectBivariateSpline
+
+from meshmove.geometry import CellMesh
+from meshmove.solvers.generators.burgers import burgers_frames
+from meshmove.solvers.generators.burgers_step import BurgersStep
+from meshmove.solvers.mmpde import MMPDE, Config, Settings, fit
+from meshmove.solvers.mmpde.graph import Graph
+from meshmove.solvers.mmpde.stepper import Now
+
+__all__ = ["FIRST", "SECOND", "run", "train"]
+
+BY_DEFAULT = False  #: minutes for the truths
+#: of the model in the package, which learned twice: the second time from where it was, over longer rollouts
+FIRST = Config(
+    Settings(width=40, layers=6), steps=2000, unroll=2, pushforward=0.8, validate_every=400, validation=16,
+    patience=10**9,
+)  # fmt: skip
+SECOND = replace(FIRST, steps=2800, unroll=3, pushforward=0.6, seed=1)
+#: cells a side of the solver beside it
+CELLS = (32, 40, 48, 56, 64, 80, 96)
+
+Array = NDArray[np.float64]
+
+
+def run(quick: bool, folder: Path | None = None, weights: str = "burgers-corrected") -> Rows:
+    """The rows; truths are kept in a folder, or made for this run alone."""
+    model = MMPDE.from_pretrained(weights, base=BurgersStep())
+    with tempfile.TemporaryDirectory() as temporary:
+        where = folder or Path(temporary)
+        options: tuple[int | None, int] = (1, 96) if quick else (None, 192)
+        rows = _cases(model, (USUAL, *SHIFTED[:2]) if quick else (USUAL, *SHIFTED, *BEYOND), where, *options)
+        return rows + ([] if quick else _at_equal_time(model, where))
+
+
+def train(folder: Path, data: Path, first: Config = FIRST, second: Config = SECOND) -> Path:
+    """Learn in two folders of this one; goes on where an interrupted run was. Returns the file with the weights."""
+    torch.set_num_threads(1)
+    learned, solver = families(data), BurgersStep()
+    start: MMPDE | None = None
+    for name, config in (("first", first), ("second", second)):
+        for p in fit(config, folder / name, data=learned, base=solver, start=start, accelerator="cpu"):
+            print(f"{CPU():.0f} s  {p}", flush=True)
+        start = MMPDE.from_pretrained(folder / name / "best.safetensors", base=solver)
+    return folder / name / "best.safetensors"
+
+
+# -- cases ----------------------------------------------------------------------------------------------------------
+
+
+def _cases(model: MMPDE, cases: Sequence[Shift], folder: Path, count: int | None, cells: int) -> Rows:
+    rows: Rows = []
+    ratios: dict[Shift, float] = {}
+    for case in cases:
+        ours, base = _errors(model, case, folder, count, cells)
+        ratios[case] = ours / base
+        rows.append(row(f"{case.name}: corrected / base", ratios[case], corrected=ours, base=base))
+    twelve = [ratios[case] for case in cases if case in SHIFTED]
+    middle, worst = median(twelve), max(twelve)
+    rows.append(row("shifted cases, median of corrected / base", middle, "<= 0.5", middle <= 0.5))
+    rows.append(row("shifted cases, worst of corrected / base", worst, "<= 1.05", worst <= 1.05))
+    return rows
+
+
+def _errors(model: MMPDE, case: Shift, folder: Path, count: int | None, cells: int) -> tuple[float, float]:
+    """Of the last frame, corrected and by the base alone; means over trajectories."""
+    truth, step = case.truth(folder, count, cells), BurgersStep()
+    mesh, found = truth.mesh, []
+    for i in range(len(truth)):
+        u, nu = truth.fields["u"][i].astype(float), {"viscosity": float(truth.attributes["viscosity"][i])}
+        ours = model.rollout(mesh, u[0], case.frames, attributes=nu).last().values[:, 0]
+        base = u[0]
+        for _ in range(case.frames):
+            base = step(mesh, {"u": base}, float(model.step), nu)["u"]
+        found.append([error(mesh, v, u[-1]) for v in (ours, base)])
+    first, second = np.mean(found, axis=0)
+    return float(first), float(second)
+
+
+# -- in the same time -----------------------------------------------------------------------------------------------
+
+
+def _at_equal_time(model: MMPDE, folder: Path) -> Rows:
+    """As fields, on the truth's mesh: bicubic splines through the corrected nodal values, and through those of the
+    solver on any number of cells."""
+    truth = USUAL.truth(folder)
+    graph = Graph.of(truth.mesh, model.settings.boundaries)
+    model.advance(graph, Now(truth.fields["u"][0, 0][:, None].astype(float), truth.points), [0.005], None)  # warm up
+    ours = np.array([_ours(model, graph, truth.mesh, *_given(truth, i)) for i in range(len(truth))]).mean(axis=0)
+    rows = [row("in distribution, field: corrected", float(ours[1]), seconds=float(ours[0]))]
+    curve = []
+    for cells in CELLS:
+        seconds, off = np.array([_theirs(cells, *_given(truth, i)) for i in range(len(truth))]).mean(axis=0)
+        curve.append((float(seconds), float(off)))
+        rows.append(row(f"in distribution, field: solver with {cells} x {cells} cells", off, seconds=seconds))
+    theirs = at_equal_time(float(ours[0]), curve)
+    ratio = float(ours[1]) / theirs
+    rows.append(row("in distribution, field: corrected / solver in the same time", ratio, "<= 0.7", ratio <= 0.7))
+    return rows
+
+
+def _given(truth: object, i: int) -> tuple[Array, Array, float]:
+    """The start at the nodes, the last frame on the fine mesh, and the viscosity."""
+    fine = truth.finer  # type: ignore[attr-defined]
+    n, m = (round(len(t.points) ** 0.5) for t in (truth, fine))  # type: ignore[attr-defined]
+    start = truth.fields["u"][i, 0].astype(float).reshape(n, n)  # type: ignore[attr-defined]
+    return start, fine.fields["u"][i, -1].astype(float).reshape(m, m), float(fine.attributes["viscosity"][i])
+
+
+def _ours(
+    model: MMPDE, graph: Graph, mesh: CellMesh, start: Array, end: Array, viscosity: float
+) -> tuple[float, float]:
+    began, now = CPU(), Now(start.reshape(-1, 1), mesh.points)
+    rim = (np.abs(mesh.points - 0.5) == 0.5).any(axis=1)
+    for _ in range(USUAL.frames // model.settings.bundle):
+        now = model.advance(graph, now, [viscosity], None)[-1]
+        now.values[rim] = 0
+    return CPU() - began, _off(now.values.reshape(start.shape), end)
+
+
+def _theirs(cells: int, start: Array, end: Array, viscosity: float) -> tuple[float, float]:
+    x, y = np.linspace(0, 1, len(start)), np.linspace(0, 1, cells + 1)
+    there = RectBivariateSpline(x, x, start)(y, y)
+    began = CPU()
+    last = next(burgers_frames(there, [USUAL.frames / 30], viscosity))
+    return CPU() - began, _off(last, end)
+
+
+def _off(values: Array, truth: Array) -> float:
+    """Relative L2 error of bicubic splines through values (n, n) on the grid of the truth."""
+    x, y = np.linspace(0, 1, len(values)), np.linspace(0, 1, len(truth))
+    return float(np.linalg.norm(RectBivariateSpline(x, x, values)(y, y) - truth) / np.linalg.norm(truth))
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="three cases, one trajectory each, truths on 96 x 96")
+    parser.add_argument("--train", type=Path, metavar="FOLDER", help="learn there first, and measure that model")
+    parser.add_argument("--weights", default="burgers-corrected", help="a name or a file, default: %(default)s")
+    parser.add_argument("--folder", type=Path, default=Path("out/mmpde/data"), help="of truths, default: %(default)s")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file as well")
+    args = parser.parse_args()
+    weights = args.weights
+    if args.train:
+        weights = str(train(args.train, args.folder))
+    rows = run(args.quick, args.folder, weights)
+    sys.stdout.write(table(rows) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, default=str) + "\n")
+
+
+if __name__ == "__main__":
+    _main()

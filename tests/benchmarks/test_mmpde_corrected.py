@@ -1,0 +1,69 @@
+"""The benchmark of corrected solvers: its meshes cover the square, its measure is right, its rows come out."""
+
+import numpy as np
+import pytest
+
+from benchmarks.mmpde import corrected, families, shifted
+from meshmove.geometry.quality import simplex_volumes, vertex_volumes
+from meshmove.solvers.generators.burgers import burgers_mesh, random_field
+
+
+@pytest.mark.parametrize(
+    "mesh",
+    [families.diagonals(12, 0), families.mirrored(12), families.jiggled(12, 0.25, 0), families.delaunay(12, 0)],
+    ids=["diagonals", "mirrored", "jiggled", "delaunay"],
+)
+def test_meshes_cover_the_square_once(mesh):
+    area = simplex_volumes(mesh.points, mesh.blocks[0].nodes)
+    assert np.abs(area).sum() == pytest.approx(1, rel=1e-12) and np.abs(area).min() > 0.02 / 12**2
+    assert len(np.unique(mesh.blocks[0].nodes)) == mesh.n_points
+    assert 0.8 * 169 < mesh.n_points < 1.3 * 169
+
+
+def test_cases_are_twelve_and_the_farther_ones_are_not_among_them():
+    assert len(shifted.SHIFTED) == 12 and not set(shifted.SHIFTED) & set(shifted.BEYOND)
+    low, high = families.VISCOSITY
+    assert any(not low <= v <= high for case in shifted.BEYOND for v in case.viscosity)
+
+
+def test_the_error_is_relative_by_the_lumped_mass():
+    mesh = families.jiggled(8, 0.2, 0)
+    truth = np.sin(mesh.points[:, 0])
+    assert shifted.error(mesh, 1.1 * truth, truth) == pytest.approx(0.1)
+    off = np.zeros_like(truth)
+    off[40] = 1
+    weight = vertex_volumes(mesh)
+    assert shifted.error(mesh, truth + off, truth) == pytest.approx(np.sqrt(weight[40] / (weight @ truth**2)))
+
+
+def test_bumps_have_height_one_and_rest_on_walls():
+    u = shifted.bump(33, np.random.default_rng(0))
+    assert np.abs(u).max() == 1 and not u[[0, -1]].any() and not np.abs(u[:, [0, -1]]).max() > 1e-12
+
+
+def test_symmetries_are_those_of_the_start_too():
+    """The four positions of the square, each of which leaves the equation as it is, are a group."""
+    mesh, group = burgers_mesh(4), families.SYMMETRIES
+    maps = [np.array(s.matrix) for s in group]
+    for a in maps:
+        for b in maps:
+            assert any(np.array_equal(a @ b, c) for c in maps)
+    for s in group:
+        assert np.array_equal(
+            np.sort((mesh.points @ np.array(s.matrix).T + s.shift).ravel()), np.sort(mesh.points.ravel())
+        )
+        assert s.factors.get("u", 1) == np.sign(np.array(s.matrix).sum())  # what moves to the right moves to the right
+
+
+def test_splines_through_the_truth_are_nearer_than_few_of_its_values():
+    fine = random_field(97, np.random.default_rng(0))
+    assert (
+        corrected._off(fine, fine) < 1e-12 < corrected._off(fine[::4, ::4], fine) < corrected._off(fine[::8, ::8], fine)
+    )
+
+
+def test_its_quick_rows(tmp_path):
+    rows = corrected.run(True, tmp_path)
+    assert [r["name"].split(":")[0] for r in rows[:3]] == ["in distribution", "viscosity 0.001", "viscosity 0.02"]
+    assert all(0 < r["corrected"] and 0 < r["base"] < 0.2 and np.isfinite(r["measured"]) for r in rows[:3])
+    assert rows[-1]["measured"] == max(r["measured"] for r in rows[1:3]) and len(list(tmp_path.glob("*.npz"))) == 3
