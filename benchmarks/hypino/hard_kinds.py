@@ -13,7 +13,7 @@ from meshmove.geometry import Disk, Polygon, Rectangle
 from meshmove.geometry.domains import Domain
 from meshmove.solvers.pde import Dirichlet, Interval, LinearPDE, Neumann, TimeInterval
 
-__all__ = ["KINDS", "Hard"]
+__all__ = ["KINDS", "Hard", "around", "channel", "gauss", "jets", "layer", "stated"]
 
 Array = NDArray[np.float64]
 Field = Callable[[Array], Array]
@@ -35,11 +35,11 @@ SIDES = ("bottom", "right", "top", "left")
 UNIT = Rectangle((0, 0), (1, 1), names=SIDES)
 
 
-def _all(value: Field | float, domain: Domain = UNIT) -> dict[str, Dirichlet | Neumann]:
+def around(value: Field | float, domain: Domain = UNIT) -> dict[str, Dirichlet | Neumann]:
     return {name: Dirichlet(value) for name in domain.boundary_names}
 
 
-def _channel(left: float = 0.0, right: float = 0.0) -> dict[str, Dirichlet | Neumann]:
+def channel(left: float = 0.0, right: float = 0.0) -> dict[str, Dirichlet | Neumann]:
     return {"left": Dirichlet(left), "right": Dirichlet(right), "bottom": Neumann(), "top": Neumann()}
 
 
@@ -48,12 +48,12 @@ def _grows(rng: Rng, level: int, easy: float, hard: float) -> float:
     return float(easy * (hard / easy) ** np.clip((level + rng.uniform(-0.4, 0.4)) / 6, 0, 1))
 
 
-def _jets(x: Array) -> tuple[Jet, Jet]:
+def jets(x: Array) -> tuple[Jet, Jet]:
     one, zero = np.ones(x.shape[1]), np.zeros(x.shape[1])
     return Jet(x[0], one, zero, zero, zero), Jet(x[1], zero, one, zero, zero)
 
 
-def _stated(name: str, jet: Callable[[Array], Jet], steep: tuple, domain: Domain = UNIT, **terms: float) -> Hard:
+def stated(name: str, jet: Callable[[Array], Jet], steep: tuple, domain: Domain = UNIT, **terms: float) -> Hard:
     """The problem of a function: its source and its values all around."""
     value: Field = lambda x: jet(x).u  # noqa: E731
 
@@ -62,14 +62,14 @@ def _stated(name: str, jet: Callable[[Array], Jet], steep: tuple, domain: Domain
         by_name = {"u": j.u, "ux": j.x, "uy": j.y, "uxx": j.xx, "uyy": j.yy}
         return sum((c * by_name[n] for n, c in terms.items()), np.zeros(x.shape[1]))
 
-    pde = LinearPDE(domain, **terms, source=source, conditions=_all(value, domain))
+    pde = LinearPDE(domain, **terms, source=source, conditions=around(value, domain))
     return Hard(name, pde, value, steep)
 
 
 # -- layers ---------------------------------------------------------------------------------------------------------
 
 
-def _outflow(s: Array, eps: float) -> Array:
+def layer(s: Array, eps: float) -> Array:
     """(exp((s - 1)/eps) - exp(-1/eps)) / (1 - exp(-1/eps)): the layer at s = 1 of eps u'' = u'."""
     return (np.exp((s - 1) / eps) - np.exp(-1 / eps)) / (1 - np.exp(-1 / eps))
 
@@ -77,14 +77,14 @@ def _outflow(s: Array, eps: float) -> Array:
 def outflow_layer(rng: Rng, level: int) -> Hard:
     """-eps Laplace u + u_x = 1: the data know nothing of the layer."""
     eps, source = _grows(rng, level, 0.1, 1e-4), rng.uniform(0.5, 2)
-    pde = LinearPDE(UNIT, uxx=-eps, uyy=-eps, ux=1.0, source=source, conditions=_channel())
-    return Hard(f"outflow {eps:.0e}", pde, lambda x: source * (x[0] - _outflow(x[0], eps)), ((1.0,), ()))
+    pde = LinearPDE(UNIT, uxx=-eps, uyy=-eps, ux=1.0, source=source, conditions=channel())
+    return Hard(f"outflow {eps:.0e}", pde, lambda x: source * (x[0] - layer(x[0], eps)), ((1.0,), ()))
 
 
 def two_sided_layer(rng: Rng, level: int) -> Hard:
     """-eps^2 Laplace u + u = 1."""
     eps = _grows(rng, level, 0.1, 1e-4)
-    pde = LinearPDE(UNIT, uxx=-(eps**2), uyy=-(eps**2), u=1.0, source=1.0, conditions=_channel())
+    pde = LinearPDE(UNIT, uxx=-(eps**2), uyy=-(eps**2), u=1.0, source=1.0, conditions=channel())
     exact = lambda x: 1 - (np.exp(-x[0] / eps) + np.exp((x[0] - 1) / eps)) / (1 + np.exp(-1 / eps))  # noqa: E731
     return Hard(f"two-sided {eps:.0e}", pde, exact, ((0.0, 1.0), ()))
 
@@ -94,27 +94,27 @@ def product_layer(rng: Rng, level: int) -> Hard:
     eps, waves = _grows(rng, level, 0.1, 1e-3), rng.uniform(1, 6)
 
     def jet(x: Array) -> Jet:
-        a, b = _jets(x)
-        layer = lambda s: (s - (e := _outflow(s, eps)), 1 - (d := (e + 0 * s) / eps), -d / eps)  # noqa: E731
-        return a.through(layer) * b.through(
+        a, b = jets(x)
+        along = lambda s: (s - (e := layer(s, eps)), 1 - (d := (e + 0 * s) / eps), -d / eps)  # noqa: E731
+        return a.through(along) * b.through(
             lambda s: (np.cos(waves * s), -waves * np.sin(waves * s), -(waves**2) * np.cos(waves * s))
         )
 
-    return _stated(f"product layer {eps:.0e}", jet, ((1.0,), ()), uxx=-eps, uyy=-eps, ux=1.0)
+    return stated(f"product layer {eps:.0e}", jet, ((1.0,), ()), uxx=-eps, uyy=-eps, ux=1.0)
 
 
 def corner_layers(rng: Rng, level: int) -> Hard:
     """-eps Laplace u + a u_x + b u_y = 0 with values of exp((a (x - 1) + b (y - 1))/eps)."""
     eps, a = _grows(rng, level, 0.1, 1e-3), rng.uniform(0.5, 1)
     exact: Field = lambda x: 1 + np.exp(a * (x[0] - 1) / eps) * 1.0 + 0.5 * np.exp((x[1] - 1) / eps)  # noqa: E731
-    pde = LinearPDE(UNIT, uxx=-eps, uyy=-eps, ux=a, uy=1.0, conditions=_all(exact))
+    pde = LinearPDE(UNIT, uxx=-eps, uyy=-eps, ux=a, uy=1.0, conditions=around(exact))
     return Hard(f"two layers {eps:.0e}", pde, exact, ((1.0,), (1.0,)))
 
 
 # -- inside ---------------------------------------------------------------------------------------------------------
 
 
-def _gauss(a: float) -> Callable[[Array], tuple[Array, Array, Array]]:
+def gauss(a: float) -> Callable[[Array], tuple[Array, Array, Array]]:
     return lambda s: ((e := np.exp(-a * s**2)), -2 * a * s * e, (4 * a**2 * s**2 - 2 * a) * e)
 
 
@@ -123,10 +123,10 @@ def peak(rng: Rng, level: int) -> Hard:
     a, (p, q) = _grows(rng, level, 1e2, 2e5), rng.uniform(0.25, 0.75, 2)
 
     def jet(x: Array) -> Jet:
-        s, t = _jets(x)
-        return s.scaled(1, -p).through(_gauss(a)) * t.scaled(1, -q).through(_gauss(a))
+        s, t = jets(x)
+        return s.scaled(1, -p).through(gauss(a)) * t.scaled(1, -q).through(gauss(a))
 
-    return _stated(f"peak {a:.0e}", jet, ((p,), (q,)), uxx=-1, uyy=-1)
+    return stated(f"peak {a:.0e}", jet, ((p,), (q,)), uxx=-1, uyy=-1)
 
 
 def peak_on_waves(rng: Rng, level: int) -> Hard:
@@ -134,11 +134,11 @@ def peak_on_waves(rng: Rng, level: int) -> Hard:
     a, (p, q), k = _grows(rng, level, 1e3, 2e5), rng.uniform(0.25, 0.75, 2), rng.uniform(2, 5)
 
     def jet(x: Array) -> Jet:
-        s, t = _jets(x)
+        s, t = jets(x)
         wave = (s + t.scaled(0.5)).through(lambda v: (np.sin(k * v), k * np.cos(k * v), -(k**2) * np.sin(k * v)))
-        return wave.scaled(0.3) + s.scaled(1, -p).through(_gauss(a)) * t.scaled(1, -q).through(_gauss(a))
+        return wave.scaled(0.3) + s.scaled(1, -p).through(gauss(a)) * t.scaled(1, -q).through(gauss(a))
 
-    return _stated(f"peak on waves {a:.0e}", jet, ((p,), (q,)), uxx=-1, uyy=-1)
+    return stated(f"peak on waves {a:.0e}", jet, ((p,), (q,)), uxx=-1, uyy=-1)
 
 
 def wave_front(rng: Rng, level: int) -> Hard:
@@ -147,12 +147,12 @@ def wave_front(rng: Rng, level: int) -> Hard:
     p, q = rng.uniform(-0.3, -0.05, 2)
 
     def jet(x: Array) -> Jet:
-        s, t = (j.scaled(1, -c) for j, c in zip(_jets(x), (p, q), strict=True))
+        s, t = (j.scaled(1, -c) for j, c in zip(jets(x), (p, q), strict=True))
         r = (s * s + t * t).through(lambda v: (v**0.5, 0.5 * v**-0.5, -0.25 * v**-1.5))
         front = lambda v: (np.arctan(v), 1 / (1 + v**2), -2 * v / (1 + v**2) ** 2)  # noqa: E731
         return r.scaled(a, -a * r0).through(front)
 
-    return _stated(f"front {a:.0e}", jet, ((), ()), uxx=-1, uyy=-1)
+    return stated(f"front {a:.0e}", jet, ((), ()), uxx=-1, uyy=-1)
 
 
 def interior_layer(rng: Rng, level: int) -> Hard:
@@ -161,7 +161,7 @@ def interior_layer(rng: Rng, level: int) -> Hard:
 
     eps, p = _grows(rng, level, 0.1, 1e-5), rng.uniform(0.3, 0.7)
     exact: Field = lambda x: erf((x[0] - p) / np.sqrt(2 * eps))  # noqa: E731
-    pde = LinearPDE(UNIT, uxx=eps, uyy=eps, ux=lambda x: x[0] - p, conditions=_all(exact))
+    pde = LinearPDE(UNIT, uxx=eps, uyy=eps, ux=lambda x: x[0] - p, conditions=around(exact))
     return Hard(f"turning point {eps:.0e}", pde, exact, ((p,), ()))
 
 
@@ -175,7 +175,7 @@ def rough_coefficient(rng: Rng, level: int) -> Hard:
     a: Field = lambda x: 1 / (2 + np.cos(k * x[0]))  # noqa: E731
     slope: Field = lambda x: k * np.sin(k * x[0]) * a(x) ** 2  # noqa: E731
     pde = LinearPDE(
-        UNIT, uxx=lambda x: -a(x), uyy=lambda x: -a(x), ux=lambda x: -slope(x), source=1.0, conditions=_channel()
+        UNIT, uxx=lambda x: -a(x), uyy=lambda x: -a(x), ux=lambda x: -slope(x), source=1.0, conditions=channel()
     )
     return Hard(f"{m} periods", pde, lambda x: part(x[0], c))
 
@@ -187,7 +187,7 @@ def jump_in_source(rng: Rng, level: int) -> Hard:
     height = 1 / (q - p)
     moment = lambda x: np.where(x < p, 0, np.where(x < q, (x - p) ** 2 / 2, (q - p) * (x - (p + q) / 2)))  # noqa: E731
     whole = height * moment(np.array(1.0))
-    pde = LinearPDE(UNIT, uxx=-1, uyy=-1, source=lambda x: height * ((x[0] >= p) & (x[0] < q)), conditions=_channel())
+    pde = LinearPDE(UNIT, uxx=-1, uyy=-1, source=lambda x: height * ((x[0] >= p) & (x[0] < q)), conditions=channel())
     return Hard(f"strip {width:.0e}", pde, lambda x: whole * x[0] - height * moment(x[0]), ((p, q), ()))
 
 
@@ -198,7 +198,7 @@ def near_resonance(rng: Rng, level: int) -> Hard:
     """-u'' - k^2 u = 1, k a little off m pi."""
     m, off = 2 * int(rng.integers(0, 3)) + 1, _grows(rng, level, 0.3, 1e-7) * rng.choice([-1, 1])
     k = np.pi * m * (1 + off)
-    pde = LinearPDE(UNIT, uxx=-1, uyy=-1, u=-(k**2), source=1.0, conditions=_channel())
+    pde = LinearPDE(UNIT, uxx=-1, uyy=-1, u=-(k**2), source=1.0, conditions=channel())
     return Hard(f"resonance {m} {off:.0e}", pde, lambda x: (np.cos(k * (x[0] - 0.5)) / np.cos(k / 2) - 1) / k**2)
 
 
@@ -206,7 +206,7 @@ def plane_waves(rng: Rng, level: int) -> Hard:
     """Laplace u + k^2 u = 0, k up to 120."""
     k, turn = _grows(rng, level, 5, 120), rng.uniform(0, np.pi)
     exact: Field = lambda x: np.sin(k * (np.cos(turn) * x[0] + np.sin(turn) * x[1]) + 1)  # noqa: E731
-    pde = LinearPDE(UNIT, uxx=1, uyy=1, u=k**2, conditions=_all(exact))
+    pde = LinearPDE(UNIT, uxx=1, uyy=1, u=k**2, conditions=around(exact))
     return Hard(f"waves k={k:.0f}", pde, exact)
 
 
@@ -217,7 +217,7 @@ def pole_outside(rng: Rng, level: int) -> Hard:
     """Im 1/(z - c), c just below the domain: a spike of boundary values."""
     d, p = _grows(rng, level, 0.3, 1e-4), rng.uniform(0.2, 0.8)
     exact: Field = lambda x: (x[1] + d) / ((x[0] - p) ** 2 + (x[1] + d) ** 2)  # noqa: E731
-    return Hard(f"pole {d:.0e}", LinearPDE(UNIT, uxx=-1, uyy=-1, conditions=_all(exact)), exact, ((p,), (0.0,)))
+    return Hard(f"pole {d:.0e}", LinearPDE(UNIT, uxx=-1, uyy=-1, conditions=around(exact)), exact, ((p,), (0.0,)))
 
 
 def _square(*holes: Domain) -> Domain:
@@ -285,7 +285,9 @@ def small_hole(rng: Rng, level: int) -> Hard:
     r, (p, q) = _grows(rng, level, 0.2, 1e-4), rng.uniform(-0.5, 0.5, 2)
     exact: Field = lambda x: 0.5 * np.log((x[0] - p) ** 2 + (x[1] - q) ** 2) + 0.5 * x[0]  # noqa: E731
     domain = _square(Disk((p, q), r, name="hole"))
-    return Hard(f"hole {r:.0e}", LinearPDE(domain, uxx=-1, uyy=-1, conditions=_all(exact, domain)), exact, ((p,), (q,)))
+    return Hard(
+        f"hole {r:.0e}", LinearPDE(domain, uxx=-1, uyy=-1, conditions=around(exact, domain)), exact, ((p,), (q,))
+    )
 
 
 def corner(rng: Rng, level: int) -> Hard:
@@ -302,14 +304,14 @@ def corner(rng: Rng, level: int) -> Hard:
         return np.hypot(x[0], x[1]) ** power * np.sin(power * theta + (level % 3) * 0.4)
 
     name = f"corner {omega / np.pi:.2f} pi, power {power:.2f}"
-    return Hard(name, LinearPDE(domain, uxx=-1, uyy=-1, conditions=_all(exact, domain)), exact, ((0.0,), (0.0,)))
+    return Hard(name, LinearPDE(domain, uxx=-1, uyy=-1, conditions=around(exact, domain)), exact, ((0.0,), (0.0,)))
 
 
 def jumping_data(rng: Rng, level: int) -> Hard:
     """The angle around a point of the lower side: boundary values that jump, smeared over d."""
     d, p = _grows(rng, level, 0.1, 1e-5), rng.uniform(0.2, 0.8)
     exact: Field = lambda x: np.arctan2(x[1] + d, x[0] - p) / np.pi  # noqa: E731
-    return Hard(f"jump {d:.0e}", LinearPDE(UNIT, uxx=-1, uyy=-1, conditions=_all(exact)), exact, ((p,), (0.0,)))
+    return Hard(f"jump {d:.0e}", LinearPDE(UNIT, uxx=-1, uyy=-1, conditions=around(exact)), exact, ((p,), (0.0,)))
 
 
 # -- time -----------------------------------------------------------------------------------------------------------
@@ -375,12 +377,12 @@ def smooth(rng: Rng, level: int) -> Hard:
     k, a = rng.uniform(1, 10, 2), rng.uniform(0.2, 2, 4)
 
     def jet(x: Array) -> Jet:
-        s, t = _jets(x)
+        s, t = jets(x)
         sin = lambda v: (np.sin(v), np.cos(v), -np.sin(v))  # noqa: E731
         return s.scaled(k[0], a[0]).through(sin) + (s + t).scaled(k[1], a[1]).through(sin)
 
     domain = UNIT - Disk((0.5, 0.4), float(rng.uniform(0.1, 0.25)), name="hole") if level % 2 else UNIT
-    return _stated(f"smooth {k.max():.0f}", jet, ((), ()), domain, uxx=-a[0], uyy=-a[1], ux=a[2], u=a[3])
+    return stated(f"smooth {k.max():.0f}", jet, ((), ()), domain, uxx=-a[0], uyy=-a[1], ux=a[2], u=a[3])
 
 
 def smooth_in_time(rng: Rng, level: int) -> Hard:

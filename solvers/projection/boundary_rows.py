@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
+from meshmove.solvers.pde.unit import BoundaryRows
 
-__all__ = ["Conditions", "conditions"]
+from .features.splines import Splines
+
+__all__ = ["ROWS_PER_CELL", "Conditions", "conditions", "graded_conditions"]
+
+ROWS_PER_CELL = 3.0  #: boundary rows over the shorter edge of a cell
 
 
 class Conditions(NamedTuple):
@@ -24,7 +29,8 @@ class Conditions(NamedTuple):
 
     `weights` (n,) are those that coefficients and values have been multiplied by. Absolute residuals of the weighted
     rows times `lengths` (n,) sum to integrals over the boundary, of what is missed of u where `slopes` (n,) is False,
-    of what is missed of its derivative in unit coordinates where it is True.
+    of what is missed of its derivative in unit coordinates where it is True. `arcs` (n,): the length that a row stands
+    for.
     """
 
     points: Array
@@ -33,6 +39,7 @@ class Conditions(NamedTuple):
     weights: Array
     lengths: Array
     slopes: NDArray[np.bool_]
+    arcs: Array
 
     def missed(self, residual: Array) -> tuple[float, float]:
         """Integrals over the boundary of what u, and of what its derivative, misses: weighted residuals (n,)."""
@@ -45,13 +52,26 @@ def conditions(unit: UnitProblem, magnitude: Array, h: float, spacing: float, se
 
     `magnitude` (terms,) are the root mean squares of the operator's coefficients.
     """
-    rows = unit.boundary(max(int(unit.perimeter / spacing), 8), seed)
+    return _weighted(unit, magnitude, h, unit.boundary(max(int(unit.perimeter / spacing), 8), seed))
+
+
+def graded_conditions(unit: UnitProblem, magnitude: Array, splines: Splines, seed: int = 0) -> Conditions:
+    """Rows for uneven cells: as many on each, h the shorter edge of the cell that a row is on."""
+    rows = unit.boundary_by(splines.index, ROWS_PER_CELL, seed)
+    i, j = splines.cell(rows.points)
+    h = np.minimum(splines.shares(0)[i] * 2 / splines.cells[0], splines.shares(1)[j] * 2 / splines.cells[1])
+    return _weighted(unit, magnitude, h, rows)
+
+
+def _weighted(unit: UnitProblem, magnitude: Array, h: float | Array, rows: BoundaryRows) -> Conditions:
     orders = [a + b for a, b in unit.along]
-    value = max(m * h ** (0.5 - k) for m, k in zip(magnitude, orders, strict=True))
-    slope = max(m * h ** (1.5 - k) for m, k in zip(magnitude, orders, strict=True) if k)
+    value = np.max([m * h ** (0.5 - k) for m, k in zip(magnitude, orders, strict=True)], axis=0)
+    slope = np.max([m * h ** (1.5 - k) for m, k in zip(magnitude, orders, strict=True) if k], axis=0)
     size = np.hypot(rows.coefficients[1], rows.coefficients[2])
     slopes = rows.kinds > 0
     strength, root = np.where(slopes, slope, value), np.sqrt(rows.weights)
     weights = strength * root / np.where(slopes, size, 1)
     both = np.concatenate([rows.coefficients, np.zeros((len(magnitude) - 3, len(weights)))])
-    return Conditions(rows.points, both * weights, rows.values * weights, weights, root / strength, slopes)
+    return Conditions(
+        rows.points, both * weights, rows.values * weights, weights, root / strength, slopes, rows.weights
+    )

@@ -8,7 +8,7 @@ factorisation: Orszag, J. Comput. Phys. 37, 1980).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.domains.pieces import Piece
 from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.terms import BASE, Along
+from meshmove.solvers.pde.unit import walked
 
 from .features.splines import Splines
 
@@ -25,6 +27,7 @@ __all__ = ["Quadrature", "inside_of", "quadrature"]
 
 
 _POINTS = 3
+_STEP = 0.4  # of a cell, from point to point along the boundary
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,19 @@ class Quadrature:
     def flat(self, table: Array) -> Array:
         """The inverse of `table`."""
         return (table if self.splines.strides[0] == 1 else table.T).ravel()
+
+    def smeared(self) -> Quadrature:
+        """The same with |c_xx| at least |c_x| h and |c_u| h^2 where there is some, h the edge of a cell; so along Y.
+
+        Layers are as wide as a cell then, and are seen on any grid: the artificial diffusion of upwind differences.
+        """
+        cell, c = self.splines.cell(self.points), self.coefficients.copy()
+        for axis, n in enumerate(self.splines.cells):
+            h = self.splines.shares(axis)[cell[axis]] * (2 / n)
+            second = c[3 + axis]
+            wide = np.maximum(np.abs(c[1 + axis]) * h, np.abs(c[0]) * h**2)
+            c[3 + axis] = np.sign(second) * np.maximum(np.abs(second), wide)
+        return replace(self, coefficients=c)
 
     def apply(self, x: Array) -> Array:
         """A x, (n,)."""
@@ -139,9 +155,8 @@ def _pairs(one: csr_matrix, other: csr_matrix, gaps: NDArray[np.int64]) -> csr_m
 def quadrature(unit: UnitProblem, splines: Splines) -> Quadrature:
     """The equation of a problem on the cells of splines."""
     t, w = np.polynomial.legendre.leggauss(_POINTS)
-    along_x, along_y = (((2 * np.arange(n)[:, None] + 1 + t) / n - 1).ravel() for n in splines.cells)
-    lines: tuple[Array, Array] = along_x, along_y
-    root = [np.tile(np.sqrt(w / n), n) for n in splines.cells]
+    lines: tuple[Array, Array] = splines.nodes(0, t), splines.nodes(1, t)
+    root = [np.outer(np.sqrt(splines.shares(a)), np.sqrt(w / n)).ravel() for a, n in enumerate(splines.cells)]
     inside = inside_of(unit, splines, lines)
     j, i = np.nonzero(inside)
     points = np.stack([lines[0][i], lines[1][j]])
@@ -169,23 +184,30 @@ def inside_of(
     nx, ny = splines.cells
     encloses = unit.pde.domain.boundary.encloses
     near = np.zeros((ny + 2, nx + 2), bool)
-    step = 0.4 * min(2 / nx, 2 / ny)
     for piece in unit.pde.domain.boundary.pieces:
-        s = np.linspace(0, 1, 17)
-        length = np.hypot(*np.diff(unit.to_unit(piece.point(s)), axis=1))
-        s = np.interp(
-            np.linspace(0, 1, int(length.sum() / step) + 2), np.concatenate([[0], length.cumsum()]) / length.sum(), s
-        )
-        i, j = splines.cell(unit.to_unit(piece.point(s)))
+        i, j = splines.cell(unit.to_unit(piece.point(_walked(unit, splines, piece))))
         near[j + 1, i + 1] = True
     wide = near.copy()
     for axis in (0, 1):
         wide |= np.roll(wide, 1, axis) | np.roll(wide, -1, axis)
     wide = wide[1:-1, 1:-1]
-    middle_y, middle_x = np.meshgrid((2 * np.arange(ny) + 1) / ny - 1, (2 * np.arange(nx) + 1) / nx - 1, indexing="ij")
+    middle = np.zeros(1)
+    middle_y, middle_x = np.meshgrid(splines.nodes(1, middle), splines.nodes(0, middle), indexing="ij")
     cells = np.zeros((ny, nx), bool)
     cells[~wide] = encloses(unit.to_physical(np.stack([middle_x[~wide], middle_y[~wide]])))
     inside = np.repeat(np.repeat(cells, points, 0), points, 1)
     j, i = np.nonzero(np.repeat(np.repeat(wide, points, 0), points, 1))
     inside[j, i] = encloses(unit.to_physical(np.stack([lines[0][i], lines[1][j]])))
     return inside
+
+
+def _walked(unit: UnitProblem, splines: Splines, piece: Piece) -> Array:
+    """Parameters along a piece of the boundary, less than half a cell apart."""
+    if splines.knots is not None:
+        return walked(lambda s: splines.index(unit.to_unit(piece.point(s))), _STEP)[0]
+    step = _STEP * min(2 / n for n in splines.cells)
+    s = np.linspace(0, 1, 17)
+    length = np.hypot(*np.diff(unit.to_unit(piece.point(s)), axis=1))
+    return np.interp(
+        np.linspace(0, 1, int(length.sum() / step) + 2), np.concatenate([[0], length.cumsum()]) / length.sum(), s
+    )

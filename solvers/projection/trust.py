@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.fft import dctn
 from scipy.ndimage import maximum_filter, minimum_filter
 
@@ -29,8 +30,10 @@ from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.unit import InteriorRows
 
+from .boundary_rows import ROWS_PER_CELL
 from .features.random_tanh import Tanh
 from .features.singular import Local
+from .features.splines import Splines
 from .field import Emission, Field
 from .quadrature import Quadrature, inside_of
 
@@ -71,7 +74,7 @@ class Told(NamedTuple):
 
 
 class Middles:
-    """Values at the middles of the cells in the domain: `points` (2, n), each for the same `area`."""
+    """Values at the middles of the cells in the domain: `points` (2, n), each for its `shares` of the mean `area`."""
 
     def __init__(self, now: Projection) -> None:
         splines = now.field.splines
@@ -82,6 +85,7 @@ class Middles:
         lines = [line[1::3] for line in equation.lines]
         self.points: Array = np.stack([lines[0][i], lines[1][j]])
         self.area = 4 / float(np.prod(splines.cells))
+        self.shares = _shares(splines, self.inside)
         self.along = [splines.line(axis, line)[0] for axis, line in enumerate(lines)]
         parts = [_values(part, self.points) for part in now.field.features]
         self.dense = np.concatenate(parts, axis=1) if parts else np.zeros((self.points.shape[1], 0))
@@ -104,7 +108,7 @@ class Middles:
 
     def norm(self, u: Array) -> float:
         """L2 norm over the unit domain."""
-        return float(np.sqrt(self.area) * np.linalg.norm(u))
+        return float(np.sqrt(self.area) * np.linalg.norm(u if self.shares is None else np.sqrt(self.shares) * u))
 
 
 def told(unit: UnitProblem, now: Projection, middles: Middles, scout: InteriorRows) -> Told:
@@ -116,13 +120,13 @@ def told(unit: UnitProblem, now: Projection, middles: Middles, scout: InteriorRo
     interior, worst = _inverted(fresh, r, weakest)
     missed, on = _missed(unit, now)
     step = system.precondition(system.transpose(system.residual))
-    area = 4 / fresh.inside.size
-    relative = float(np.linalg.norm(r)) / max(scale, 1e-300)
+    shares = _shares(fresh.splines, fresh.inside)
+    relative = float(np.linalg.norm(r if shares is None else np.sqrt(shares) * r)) / max(scale, 1e-300)
     unsolved = middles.norm(middles.values(step)) / size
     k = np.pi / 2
     terms = float((np.abs(unit.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
     unseen = (_unseen(fresh, scout) + _unresolved(unit, now, fresh, scout)) / max(weakest * size, 1e-300)
-    return Told(interior * np.sqrt(area) / size, unseen, missed / size, unsolved, relative, weakest / terms, worst, on)
+    return Told(interior / size, unseen, missed / size, unsolved, relative, weakest / terms, worst, on)
 
 
 def _values(part: Local | Tanh | Emission, X: Array) -> Array:
@@ -138,7 +142,8 @@ def _weakest(now: Projection, middles: Middles) -> float:
     u: Any = 1 + 0.3 * np.random.default_rng(0).standard_normal(middles.points.shape[1])
     z = np.zeros(0)
     for _ in range(_ITERATIONS):
-        z = now.system.precondition(middles.transpose(u / max(float(np.linalg.norm(u)), 1e-300)))
+        u = u / max(float(np.linalg.norm(u)), 1e-300)
+        z = now.system.precondition(middles.transpose(u if middles.shares is None else u * middles.shares))
         u = middles.values(z)
     return float(np.linalg.norm(now.system.apply(z))) / max(middles.norm(u), 1e-300)
 
@@ -147,7 +152,10 @@ def _residual(unit: UnitProblem, now: Projection) -> tuple[Quadrature, Array, fl
     """L u - f on an even grid between the points of the fit, and the size of f and of the terms of L u together."""
     splines = now.field.splines
     assert splines is not None
-    lines = tuple((np.arange(_FRESH * n) + 0.5) * 2 / (_FRESH * n) - 1 for n in splines.cells)
+    if splines.knots is None:
+        lines = tuple((np.arange(_FRESH * n) + 0.5) * 2 / (_FRESH * n) - 1 for n in splines.cells)
+    else:
+        lines = tuple(k.nodes((2 * np.arange(_FRESH) + 1) / _FRESH - 1) for k in splines.knots)
     inside = inside_of(unit, splines, (lines[0], lines[1]), _FRESH)
     j, i = np.nonzero(inside)
     X = np.stack([lines[0][i], lines[1][j]])
@@ -165,22 +173,49 @@ def _residual(unit: UnitProblem, now: Projection) -> tuple[Quadrature, Array, fl
         at = feature.support(X) if isinstance(feature, Local) else np.arange(X.shape[1])
         if len(at):
             found[at] += np.einsum("dn,dsn,s->n", coefficients[:, at], feature.jets(X[:, at]), w, optimize=True)
-    return fresh, found - source, float(np.sqrt(squares.sum()))
+    shares = _shares(splines, inside)
+    return fresh, found - source, float(np.sqrt((squares if shares is None else shares * squares).sum()))
 
 
 def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array]:
-    """The root of the sum over k, times the points on the square, and the point at which most of r is."""
-    hat = dctn(fresh.spread(r), norm="ortho")
-    kx, ky = (0.5 * np.pi * np.arange(n) for n in reversed(hat.shape))
-    ky = ky[:, None]
+    """The root of the sum over k, and the point at which most of r is."""
+    worst = fresh.points[:, int(np.abs(r).argmax())] if r.size else np.zeros(2)
+    kx, ky = (0.5 * np.pi * np.arange(n) for n in reversed(fresh.inside.shape))
+    symbol = _symbol(fresh, kx, ky[:, None], weakest)
+    if fresh.splines.knots is None:
+        hat = dctn(fresh.spread(r), norm="ortho")
+        area = 4 / fresh.inside.size
+        return float(np.sqrt((hat**2 / symbol).sum()) * np.sqrt(area)), worst
+    areas = fresh.spread(_shares(fresh.splines, fresh.inside)) * (4 / fresh.inside.size)
+    R = fresh.spread(r)
+    hat = _cosines(fresh.lines[1], ky) @ (areas * R) @ _cosines(fresh.lines[0], kx).T
+    # shorter waves than those of the mean cell: what the sum has not found of |r|^2, by the least symbol beyond
+    beyond = min(float(symbol[-1].min()), float(symbol[:, -1].min()))
+    rest = max(float((areas * R**2).sum() - (hat**2).sum()), 0.0)
+    return float(np.sqrt((hat**2 / symbol).sum() + rest / beyond)), worst
+
+
+def _cosines(line: Array, k: Array) -> Array:
+    """cos(k (s + 1)) of norm 1 in L2(-1, 1), (len(k), len(line))."""
+    return np.cos(np.outer(k, line + 1)) * np.where(k > 0, 1.0, np.sqrt(0.5))[:, None]
+
+
+def _symbol(fresh: Quadrature, kx: Array, ky: Array, weakest: float) -> Array:
+    """|L(k)|^2 + s^2."""
     least, sign = np.abs(fresh.coefficients).min(axis=1), np.sign(np.median(fresh.coefficients, axis=1))
     even = sign[3] * least[3] * kx**2 + sign[4] * least[4] * ky**2 - sign[0] * least[0]
     for i, (a, b) in enumerate(fresh.along[5:], 5):  # at worst such a term works against the others
         even = np.maximum(np.abs(even) - np.abs(fresh.coefficients[i]).max() * kx**a * ky**b, 0.0)
     odd = least[1] * kx - least[2] * ky
-    symbol = even**2 + odd**2 + weakest**2
-    worst = fresh.points[:, int(np.abs(r).argmax())] if r.size else np.zeros(2)
-    return float(np.sqrt((hat**2 / np.maximum(symbol, 1e-300)).sum())), worst
+    return np.maximum(even**2 + odd**2 + weakest**2, 1e-300)
+
+
+def _shares(splines: Splines, inside: NDArray[np.bool_]) -> Array | None:
+    """Area (n,) of the cells of the points inside of a grid, relative to the mean; None where all are the same."""
+    if splines.knots is None:
+        return None
+    x, y = (np.repeat(splines.shares(a), inside.shape[1 - a] // n) for a, n in enumerate(splines.cells))
+    return np.outer(y, x)[inside]
 
 
 def _unseen(fresh: Quadrature, scout: InteriorRows) -> float:
@@ -214,13 +249,19 @@ def _unresolved(unit: UnitProblem, now: Projection, fresh: Quadrature, scout: In
 def _cell(fresh: Quadrature, X: Array) -> tuple[Array, Array]:
     """Row and column of the grid point that is nearest to each of X (2, n)."""
     ny, nx = fresh.inside.shape
+    if fresh.splines.knots is not None:
+        X = fresh.splines.index(X) * (2 / np.array(fresh.splines.cells)[:, None]) - 1
     i, j = (np.clip(((x + 1) * (n / 2)).astype(int), 0, n - 1) for x, n in zip(X, (nx, ny), strict=True))
     return j, i
 
 
 def _missed(unit: UnitProblem, now: Projection) -> tuple[float, str]:
     """Integrals of what the conditions miss at points between the rows of the fit, and where most of that is."""
-    rows = unit.boundary(max(_BOUNDARY * now.conditions.points.shape[1], 60), seed=5)
+    splines = now.field.splines
+    if splines is None or splines.knots is None:
+        rows = unit.boundary(max(_BOUNDARY * now.conditions.points.shape[1], 60), seed=5)
+    else:
+        rows = unit.boundary_by(splines.index, _BOUNDARY * ROWS_PER_CELL, seed=5)
     field: Field = now.field
     missed = np.abs((rows.coefficients * field.jets(rows.points)[:3]).sum(axis=0) - rows.values) * rows.weights
     slopes = rows.kinds > 0

@@ -6,7 +6,7 @@ import numpy as np
 
 from meshmove.solvers.pde import Statement
 from meshmove.solvers.projection.field import Field, as_array
-from meshmove.solvers.projection.grids import project_unit
+from meshmove.solvers.projection.refinement import project_unit
 
 from .remainder import remainder
 

@@ -11,7 +11,8 @@ from meshmove.solvers.pde import ProblemError, Statement, several_of
 from meshmove.solvers.projection.doubts import doubts
 from meshmove.solvers.projection.features.random_tanh import Tanh
 from meshmove.solvers.projection.field import Emission
-from meshmove.solvers.projection.grids import Feature, project_unit
+from meshmove.solvers.projection.grids import Feature
+from meshmove.solvers.projection.refinement import project_unit
 
 from .solution import Solution
 

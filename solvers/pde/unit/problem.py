@@ -18,7 +18,7 @@ from ..terms import Along
 from .corners_and_holes import Corner, Hole, corners_of, holes_of
 from .frame import UnitFrame
 from .picture import raster
-from .sampling import lengths, points_along, scattered
+from .sampling import lengths, points_along, scattered, walked
 
 if TYPE_CHECKING:
     from ..statement import Statement
@@ -161,6 +161,34 @@ class UnitProblem(UnitFrame):
         fraction = (np.arange(len(piece)) - start + np.repeat(shift, many)) / np.repeat(many, many)
         x, normal = points_along(self.pde.domain.boundary, self, piece, fraction)
         return self._rows(piece, x, normal, np.repeat(length / many, many))
+
+    def boundary_by(self, index: Callable[[Array], Array], rows: float, seed: int = 0) -> BoundaryRows:
+        """The conditions, so many rows on each cell of a grid that the boundary goes through, and 20 on each piece.
+
+        Parameters
+        ----------
+        index
+            From points (2, n) in unit coordinates to what they are counted in: cells of the grid have length 1.
+        """
+        outline, pieces, parts = self.pde.domain.boundary, [], []
+        rng = np.random.default_rng(seed)
+        for i in (i for i, side in enumerate(self.pde.sides) if side.rows):
+
+            def path(s: Array, i: int = i) -> Array:
+                return index(self.to_unit(points_along(outline, self, np.full(len(s), i), s)[0]))
+
+            s, come = walked(path, 0.4)
+            n = max(int(np.ceil(rows * come[-1])), 20)
+            edges = np.interp(np.linspace(0, come[-1], n + 1), come, s)
+            shift = rng.random() * 0.8 + 0.1 if seed else 0.5
+            fraction = np.interp((np.arange(n) + shift) * come[-1] / n, come, s)
+            pieces.append(np.full(n, i))
+            parts.append(np.stack([fraction, np.diff(edges) * self.lengths[i]]))
+        if not pieces:
+            return self.boundary(1)
+        piece, (fraction, weights) = np.concatenate(pieces), np.concatenate(parts, axis=1)
+        x, normal = points_along(outline, self, piece, fraction)
+        return self._rows(piece, x, normal, weights)
 
     @cached_property
     def lengths(self) -> Array:

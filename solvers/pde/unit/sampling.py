@@ -14,9 +14,10 @@ from meshmove.geometry.domains.pieces import Piece
 from ..functions import Array
 from .frame import UnitFrame
 
-__all__ = ["lengths", "points_along", "scattered"]
+__all__ = ["lengths", "points_along", "scattered", "walked"]
 
 
+_DEEPEST = 40
 #: real roots of g^(d+1) = g + 1, whose powers make the additive recurrence in d = 2 and 3 dimensions
 _ROOTS = (1.32471795724474602596, 1.22074408460575947536)
 
@@ -82,3 +83,18 @@ def _along(curve: Piece, frame: UnitFrame, fraction: Array) -> Array:
     X = curve.point(s) / frame.half[:, None]
     length = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(X, axis=1)))])
     return np.interp(fraction, length / length[-1], s)
+
+
+def walked(path: Callable[[Array], Array], step: float) -> tuple[Array, Array]:
+    """Parameters (n,) from 0 to 1 at which no coordinate of a path (2, n) has moved by more than `step` between two of
+    them, or by `_DEEPEST` halvings; and how far it has come (n,), by the larger of both coordinates.
+    """
+    s = np.linspace(0, 1, 17)
+    for _ in range(_DEEPEST):
+        moved = np.abs(np.diff(path(s), axis=1)).max(axis=0)
+        long = np.flatnonzero(moved > step)
+        if not len(long):
+            break
+        s = np.insert(s, long + 1, 0.5 * (s[long] + s[long + 1]))
+    moved = np.abs(np.diff(path(s), axis=1)).max(axis=0)
+    return s, np.concatenate([[0.0], moved.cumsum()])

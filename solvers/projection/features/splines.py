@@ -1,8 +1,9 @@
-r"""Local features: smooth splines on a uniform grid, cut by the domain.
+r"""Local features: smooth splines on an even or a graded grid, cut by the domain.
 
     phi_jk(X, Y) = B((X + 1)/h - j) B((Y + 1)/h - k),   h = 2/cells,
 
-B the cardinal B-spline of some degree d, d - 1 times continuously differentiable. On every cell (d+1)^2 of them live,
+B the cardinal B-spline of some degree d, d - 1 times continuously differentiable; on uneven cells those of `Knots`. On
+every cell (d+1)^2 of them live,
 so rows of a least-squares problem are sparse and its normal matrix has a band: thousands of features cost what a few
 hundred global ones do. The grid knows nothing of the domain; functions whose support misses it drop out of the solve
 (Hoellig, Finite Element Methods with B-Splines, SIAM 2003).
@@ -20,6 +21,8 @@ from scipy.sparse import csr_matrix
 
 from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde.terms import BASE, TABLE, Along
+
+from .knots import Knots
 
 __all__ = ["Splines"]
 
@@ -56,6 +59,8 @@ class Splines:
         Cells along X and along Y.
     degree
         Polynomial degree, at least 2.
+    knots
+        Uneven cells along X and along Y, as many as `cells` says; by default cells of one size.
 
     >>> splines = Splines((4, 6), 3)
     >>> splines.size
@@ -68,6 +73,12 @@ class Splines:
 
     cells: tuple[int, int]
     degree: int = 6
+    knots: tuple[Knots, Knots] | None = None
+
+    @staticmethod
+    def graded(knots: tuple[Knots, Knots], degree: int = 6) -> Splines:
+        """On uneven cells."""
+        return Splines((knots[0].cells, knots[1].cells), degree, knots)
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -98,8 +109,29 @@ class Splines:
 
     def cell(self, X: Array) -> NDArray[np.int64]:
         """Cell indices (2, n) of points; points outside belong to the nearest cell."""
+        if self.knots is not None:
+            return np.stack([k.cell(x) for k, x in zip(self.knots, X, strict=True)])
         n = np.array(self.cells)[:, None]
         return np.clip(((X + 1) * (n / 2)).astype(np.int64), 0, n - 1)
+
+    def index(self, X: Array) -> Array:
+        """Where points (2, n) are counted in cells: corners of the grid at 0 and `cells`."""
+        if self.knots is not None:
+            return np.stack([k.index(x) for k, x in zip(self.knots, X, strict=True)])
+        return (X + 1) * (np.array(self.cells)[:, None] / 2)
+
+    def nodes(self, axis: int, t: Array) -> Array:
+        """Coordinates (cells * len(t),) at t, in [-1, 1] from one end of each cell to the other."""
+        if self.knots is not None:
+            return self.knots[axis].nodes(t)
+        n = self.cells[axis]
+        return ((2 * np.arange(n)[:, None] + 1 + t) / n - 1).ravel()
+
+    def shares(self, axis: int) -> Array:
+        """Lengths (cells,) of the cells along an axis relative to their mean."""
+        if self.knots is not None:
+            return self.knots[axis].lengths * (self.cells[axis] / 2)
+        return np.ones(self.cells[axis])
 
     def first(self, cell: NDArray[np.int64]) -> NDArray[np.int64]:
         """First column of the functions on cells (2, n)."""
@@ -107,6 +139,9 @@ class Splines:
 
     def one_sided(self, X: Array) -> tuple[NDArray[np.int64], Array]:
         """Cells (2, n) and the jets (axis 2, orders, n, d+1) of the functions of one coordinate on them."""
+        if self.knots is not None:
+            both = [k.jets(x, self.degree, _ORDERS) for k, x in zip(self.knots, X, strict=True)]
+            return np.stack([cell for cell, _ in both]), np.stack([jets for _, jets in both])
         cell = self.cell(X)
         density = np.array(self.cells)[:, None] / 2
         powers = ((X + 1) * density - cell)[..., None] ** np.arange(self.degree + 1)

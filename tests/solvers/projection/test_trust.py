@@ -11,7 +11,8 @@ from meshmove.geometry import Disk, Rectangle
 from meshmove.solvers import project
 from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
 from meshmove.solvers.projection import Level
-from meshmove.solvers.projection.grids import estimated, project_unit
+from meshmove.solvers.projection.grids import estimated
+from meshmove.solvers.projection.refinement import project_unit
 
 UNIT = Rectangle((0, 0), (1, 1), "all")
 SIDES = Rectangle((0, 0), (1, 1), names=("bottom", "right", "top", "left"))

@@ -1,0 +1,228 @@
+"""Grids that grow until the solution stands still: even ones, and graded ones where the solution has steep parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from meshmove.geometry.arrays import Array
+from meshmove.solvers.pde import UnitProblem
+
+from .features.knots import Knots
+from .features.singular import corner_features, hole_features
+from .features.splines import Splines
+from .field import Expansion
+from .grading import counted, fewer, indicators, moved, regraded
+from .grids import DEGREE, Feature, Level, Projection, fit
+from .trust import Middles, told
+
+__all__ = ["project_unit"]
+
+_COARSEST, _PROBING = 24, 32  # cells along each axis of the first grid, and of those that look for knots
+_GROWTH = 1.8
+_SCOUT = 20_000  # scattered points at which sources are looked for that all grids miss
+_WORK = 3.5e10  # operations of the last solve
+#: grading is looked into where the first grid has told of an error above this, or its own indicators differ by factors
+_STEEP = 1e-2
+_SEEKING, _SETTLED = 6, 1.35  # smeared rounds at most, and the largest factor by which settled knots move
+_SEEN = 2_000  # scattered points that smeared rounds look at
+_BETTER = 0.5  # of the error that the even grid tells of: what a graded one must fall below to be gone on with
+_LONGEST, _LOWEST = 1.6, 10  # factor by which cells along an axis grow in a round, and their least number
+_AIM, _SHARPEST = 0.1, 1e-4  # of the tolerance: errors along one axis, in the first round and at least
+_ROUNDS, _FALLS = 9, 0.3  # graded grids at most; what errors fall by as long as rounds that spend all are gone on with
+_TRUSTED = 1e-2  # estimates of graded grids below this are not compared with those of even ones
+
+
+def project_unit(
+    unit: UnitProblem,
+    extra: Sequence[Feature] = (),
+    *,
+    tolerance: float = 1e-6,
+    effort: float = 1.0,
+    seed: int = 0,
+    scout: int = _SCOUT,
+    start: tuple[Knots, Knots] | None = None,
+    graded: bool = True,
+) -> Projection:
+    """Grids that grow until the estimated error is less than `tolerance` or the next would cost too much.
+
+    What a grid may cost is counted in operations, not in seconds, so the result does not depend on the machine.
+
+    Even grids come first: along the axis in which the solution is smoother they grow less. Where the first tells of
+    a large error knots are looked for that make it smaller at the same number of cells. If there are some, graded
+    grids go on from there; the better of both ends is taken.
+
+    Parameters
+    ----------
+    scout
+        How many scattered points look for sources that the grids miss.
+    start
+        Knots to begin with; by default the even ones.
+    graded
+        Whether uneven cells are allowed.
+    """
+    run = _Run(unit, extra, tolerance, _WORK * effort, seed, scout)
+    if start is not None:
+        emitted = _graded(run, start)
+        if emitted.error < tolerance:
+            return emitted
+    best = run.look(Splines((_COARSEST, _COARSEST), DEGREE), ())
+    other = None
+    if graded and best.error >= tolerance and _told(best) > _STEEP and not extra:
+        knots = _sought(run)
+        first = run.look(Splines.graded(knots, DEGREE), ())
+        if _told(first) * _size(first) < _BETTER * _told(best) * _size(best):
+            other = _graded(run, knots, first)
+            if other.error < max(tolerance, _TRUSTED):
+                return other
+    best = _even(run, best)
+    return other if other is not None and not best.error < other.error else best
+
+
+@dataclass
+class _Run:
+    """A problem, what its projections may cost, and what they share."""
+
+    unit: UnitProblem
+    extra: Sequence[Feature]
+    tolerance: float
+    work: float
+    seed: int
+    scout: int
+    begun: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.scattered = self.unit.interior(self.scout, seed=self.seed + 7919)
+        self.corners = corner_features(self.unit)
+        self.more = sum(f.size for f in self.corners) + sum(f.size for f in self.extra)
+
+    def fitted(self, splines: Splines, smeared: bool = False) -> Projection:
+        """The projection onto splines, and onto the singular functions that they ask for."""
+        longest = max(float(splines.shares(a).max()) / n for a, n in enumerate(splines.cells))
+        holes = hole_features(self.unit, 4.0 / max(splines.cells) if splines.knots is None else 4.0 * longest)
+        return fit(self.unit, splines, [*self.corners, *holes, *self.extra], seed=self.seed, smeared=smeared)
+
+    def look(self, splines: Splines, levels: Sequence[Level], before: Expansion | None = None) -> Projection:
+        """The projection onto splines with what a fresh look tells of it, as the next level after others."""
+        now = self.fitted(splines)
+        middles = Middles(now)
+        u = middles.values(now.field.weights / now.system.scales)
+        change = float("nan") if before is None else _relative(middles, before.jets(middles.points)[0] - u, u)
+        seen = told(self.unit, now, middles, self.scattered)
+        level = Level(
+            splines.cells,
+            len(now.field.weights),
+            seen.residual,
+            change,
+            seen.interior + seen.unseen + seen.unsolved,
+            seen.missed,
+            time.perf_counter() - self.begun,
+            splines.knots is not None,
+        )
+        return replace(now, levels=(*levels, level), seen=seen)
+
+    def affordable(self, cells: tuple[int, int]) -> bool:
+        """Whether a solve costs no more than it may: the factor of the band, and the columns that go through it."""
+        splines = Splines(cells, DEGREE)
+        return splines.size * splines.band * (splines.band + 4.0 * self.more) <= self.work
+
+
+def _told(now: Projection) -> float:
+    return now.levels[-1].interior + now.levels[-1].missed
+
+
+def _size(now: Projection) -> float:
+    """L2 norm of a solution."""
+    middles = Middles(now)
+    return middles.norm(middles.values(now.field.weights / now.system.scales))
+
+
+def _relative(middles: Middles, difference: Array, u: Array) -> float:
+    if middles.shares is not None:
+        difference, u = np.sqrt(middles.shares) * difference, np.sqrt(middles.shares) * u
+    return float(np.linalg.norm(difference)) / max(float(np.linalg.norm(u)), 1e-300)
+
+
+# -- graded grids -----------------------------------------------------------------------------------------------------
+
+
+def _sought(run: _Run) -> tuple[Knots, Knots]:
+    """Knots that gather where the solution is steep: rounds in which layers are smeared to the width of a cell."""
+    seen = run.unit.interior(_SEEN, seed=run.seed + 7919)
+    knots, cells = (Knots.even(_PROBING), Knots.even(_PROBING)), (_PROBING, _PROBING)
+    for _ in range(_SEEKING):
+        now = run.fitted(Splines.graded(knots, DEGREE), smeared=True)
+        new = regraded(knots, indicators(run.unit, now, seen), cells)
+        far, knots = moved(knots, new), new
+        if far < _SETTLED:
+            break
+    return knots
+
+
+def _graded(run: _Run, knots: tuple[Knots, Knots], now: Projection | None = None) -> Projection:
+    """Graded grids that are placed anew in every round, until tolerance is met or the next would cost too much."""
+    best = now = now or run.look(Splines.graded(knots, DEGREE), ())
+    aim, whole = _AIM, False
+    while now.error >= run.tolerance and len(now.levels) < _ROUNDS:
+        size = _size(now) / np.sqrt(run.unit.area)
+        squares = indicators(run.unit, now, run.scattered)
+        knots = counted(knots, squares, aim * run.tolerance * size, _LOWEST, _LONGEST, DEGREE)
+        spent, whole = whole, not run.affordable((knots[0].cells, knots[1].cells))
+        while not run.affordable((knots[0].cells, knots[1].cells)):
+            knots = fewer(knots, 0.9)
+        error = now.error
+        now = run.look(Splines.graded(knots, DEGREE), now.levels, now.field)
+        best = now if not best.error < now.error else best
+        if spent and whole and not now.error < _FALLS * error:
+            break
+        aim = max(aim * float(np.clip(run.tolerance / now.error, 0.03, 1.0)), _SHARPEST)
+    return best
+
+
+# -- even grids -------------------------------------------------------------------------------------------------------
+
+
+def _even(run: _Run, now: Projection) -> Projection:
+    """Even grids that grow from the first."""
+    while now.error >= run.tolerance:
+        grown = _grown(run, now)
+        if grown is None:
+            break
+        now = run.look(Splines(grown, DEGREE), now.levels, now.field)
+    return now
+
+
+def _grown(run: _Run, now: Projection) -> tuple[int, int] | None:
+    """The next grid, or None; its cells are shared between the axes by the roughness of the splines along each."""
+    splines = now.field.splines
+    assert splines is not None
+    cells = splines.cells
+    rough = _roughness(now, splines)
+    ratio = float(np.clip((rough[0] / rough[1]) ** (1 / (splines.degree + 1)), 0.25, 4.0))
+    aspect = float(np.clip(ratio * cells[0] / cells[1], 0.25, 4.0))
+    for growth in np.linspace(_GROWTH, 1.2, 7):
+        total = np.prod(cells) * growth**2
+        nx, ny = int(np.sqrt(total * aspect)), int(np.sqrt(total / aspect))
+        grown = max(cells[0], nx), max(cells[1], ny)
+        if run.affordable(grown):
+            return grown
+    return None
+
+
+def _roughness(now: Projection, splines: Splines) -> Array:
+    """Mean differences of order d+1 of the splines' weights along X and Y, where their supports are in the domain."""
+    equation, d = now.equation, splines.degree
+    table = equation.table(now.field.weights[: splines.size])
+    used = equation.table(now.system.scale)
+    inside = used < 3 * np.median(used)
+    out = np.empty(2)
+    for axis in (0, 1):
+        along = 1 - axis
+        difference = np.diff(table, d + 1, axis=along)
+        whole = np.lib.stride_tricks.sliding_window_view(inside, d + 2, axis=along).all(-1)
+        picked = np.abs(difference[whole])
+        out[axis] = np.sqrt((picked**2).mean()) if picked.size else 1.0
+    return np.maximum(out, 1e-14 * max(out.max(), 1e-300))
