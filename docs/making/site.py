@@ -1,6 +1,6 @@
 """What the documentation is built from, written to build/docs: ``python -m docs.making.site [FOLDER]``.
 
-The pages of docs/, and those that are made of other files: the gallery of `examples/`, the benchmarks of
+The pages of docs/, and those that are made of other files: notebooks, the gallery of `examples/`, the benchmarks of
 `benchmarks/results/`, and the changelog. The package is copied to build/api, as one folder, for the reference.
 """
 
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from docs.making import gallery
+from docs.making import gallery, tutorials
 
 __all__ = ["write"]
 
@@ -33,6 +33,7 @@ def write(folder: Path) -> None:
     shutil.copyfile(Path(__file__).with_name("docstrings.py"), folder / "build" / "docstrings.py")
     (pages / "gallery").mkdir(exist_ok=True)
     gallery.write_pages(pages / "gallery")
+    tutorials.write_pages(pages / "tutorials")
     (pages / "benchmarks.md").write_text(benchmarks(), encoding="utf-8")
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     (pages / "changelog.md").write_text(changelog.replace("](docs/", "]("), encoding="utf-8")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from docs.making.tutorials import cells
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -33,6 +35,18 @@ def test_python_block_of_the_documentation_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("meshmove.meshes.registry._registered", {})
     exec(compile(code, "docs", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("notebook", sorted(ROOT.glob("docs/tutorials/*.ipynb")), ids=lambda path: path.stem)
+def test_cells_of_a_notebook_run_one_after_the_other(notebook, tmp_path, monkeypatch):
+    pytest.importorskip("pyvista").OFF_SCREEN = True
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    code = [cell for cell in cells(notebook) if cell["cell_type"] == "code"]
+    for cell in code:
+        exec(compile("".join(cell["source"]), notebook.name, "exec"), names)
+        assert not [output for output in cell["outputs"] if output["output_type"] == "error"]
+    assert sum("image/png" in output.get("data", {}) for cell in code for output in cell["outputs"]) == 1
 
 
 @pytest.mark.parametrize("code", BLOCKS, ids=[f"block{i}" for i in range(len(BLOCKS))])
