@@ -100,6 +100,7 @@ class Run:
         self.rule = problem.rule
         self.full = self.functional()
         self.best = problem.start
+        self.merit = self.best_merit = np.inf if mover.rough else problem.merit(problem.start)
 
     @cached_property
     def lift(self) -> Lift:
@@ -157,7 +158,6 @@ class Run:
         return Move(points, self.iterations, judged=True, met=met)
 
     def move(self) -> Move:
-        self.merit = self.best_merit = self.problem.merit(self.problem.start)
         points, warnings = self.relaxed(), []
         if points is None:
             self.hard = True
