@@ -28,9 +28,9 @@ class CellTable:
 
     `order` (n,) are the mesh's numbers of the cells, `ranks` the inverse; everything else is in the table's own
     numbers and coordinates, in which the mesh fits a box of diagonal 1 about the origin: nothing depends on units.
-    `record` (n, width*dim + dim + 1) holds, side by side since they are read together, the slopes g of the facet
-    functions 1 + g.(x - centre), which are 1 at the centre and 0 on the facet's plane; the centre; and how far below
-    nought the functions may be at points inside (rounding, and the warp of curved facets).
+    `record` (n, dim*width + width + 1) holds, side by side since they are read together, the slopes g of the facet
+    functions a + g.x, which are 1 at the centre and 0 on the facet's plane, by component; their values a at the origin;
+    and how far below nought the functions may be at points inside (rounding, and the warp of curved facets).
     """
 
     def __init__(self, mesh: CellMesh) -> None:
@@ -126,7 +126,9 @@ class CellTable:
         # a flat cell contains nothing: no facet function reaches 2
         allowed = np.where(flat, -2, slack + tiny)
         self.tiny = tiny
-        self.record = np.concatenate([slope.reshape(n, -1), self.centre, allowed[:, None]], axis=1)
+        there = 1 - np.einsum("nfd,nd->nf", slope, self.centre)
+        by_component = slope.transpose(0, 2, 1).reshape(n, -1)
+        self.record = np.concatenate([by_component, there, allowed[:, None]], axis=1)
 
     @cached_property
     def seeds(self) -> tuple[NDArray[np.uint64], Ids]:
@@ -176,10 +178,16 @@ class CellTable:
         return BoxTree(low, high)
 
     def facet_functions(self, x: Array, cell: Ids) -> Array:
-        """1 + g.(x - centre) of every facet (m, f), negative beyond it."""
-        record, dim = self.record[cell], self.dim
-        slope = record[:, : self.width * dim].reshape(len(x), self.width, dim)
-        return 1 + np.einsum("mfd,md->mf", slope, x - record[:, -dim - 1 : -1])
+        """a + g.x of every facet (m, f), negative beyond it."""
+        return self.functions(x.T, self.record.take(cell, axis=0).T).T
+
+    def functions(self, x: Array, record: Array) -> Array:
+        """The same (f, m) of points (dim, m) and the records (r, m) of their cells."""
+        value = record[: self.width] * x[0]
+        for d in range(1, self.dim):
+            value += record[d * self.width : (d + 1) * self.width] * x[d]
+        value += record[-self.width - 1 : -1]
+        return value
 
     def invert(self, x: Array, cell: Ids) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Weights, facet functions and whether the points are inside, for cells that are no simplices."""

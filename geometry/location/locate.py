@@ -197,21 +197,14 @@ class PointLocator:
 
     def _walk(self, x: Array, start: Ids, steps: int) -> tuple[Ids, Array, Ids]:
         """Cells and weights after a walk of at most so many steps, and the rows that did not arrive."""
-        m, dim = x.shape
-        table, width = self._table, self._table.width
+        m, table = len(x), self._table
         final, weights = start.copy(), np.zeros((m, table.nodes.shape[1]))
-        active, cell, y = np.arange(m), start, x
+        active, cell, y = np.arange(m), start, np.ascontiguousarray(x.T)
         lost = []
         for _ in range(steps):
-            columns = np.ascontiguousarray(table.record[cell].T)
-            shift = [y[:, d] - columns[d - dim - 1] for d in range(dim)]
-            value = np.empty((width, len(y)))  # a row a facet: reductions over facets run along memory
-            for f in range(width):
-                np.multiply(shift[0], columns[f * dim], out=value[f])
-                for d in range(1, dim):
-                    value[f] += shift[d] * columns[f * dim + d]
-            value += 1
-            arrived = np.minimum.reduce(value) >= -columns[-1]
+            record = np.ascontiguousarray(table.record.take(cell, axis=0).T)
+            value = table.functions(y, record)  # a row a facet: reductions over facets run along memory
+            arrived = np.minimum.reduce(value) >= -record[-1]
             if table.simplicial:
                 inside = np.maximum(value, 0)
                 inside /= np.add.reduce(inside)
@@ -221,21 +214,22 @@ class PointLocator:
                     weights[active] = inside.T
             elif arrived.any():
                 rows = np.flatnonzero(arrived)
-                weights[active[rows]], inverted, arrived[rows] = table.invert(y[rows], cell[rows])
+                weights[active[rows]], inverted, arrived[rows] = table.invert(y.T[rows], cell[rows])
                 value[:, rows] = inverted.T
             final[active] = cell
             go = np.flatnonzero(~arrived)
             if not len(go):
                 active = go
                 break
-            value, behind = value[:, go], table.neighbours[cell[go]]
+            value, behind = value.take(go, axis=1), table.neighbours.take(cell.take(go), axis=0)
             value[behind.T < 0] = np.inf
             facet = value.argmin(0)
-            each = np.arange(len(go))
-            free = value[facet, each] < 0
-            lost.append(active[go[~free]])
-            go = go[free]
-            active, y, cell = active[go], y[go], behind[each[free], facet[free]]
+            free = np.flatnonzero(np.minimum.reduce(value) < 0)
+            if len(free) < len(go):
+                lost.append(np.delete(active[go], free))
+                go, behind, facet = go[free], behind[free], facet[free]
+            active, y = active.take(go), y.take(go, axis=1)
+            cell = behind[np.arange(len(go)), facet]
         return final, weights, np.concatenate([*lost, active])
 
     def _closest(self, x: Array, cell: Ids) -> tuple[Ids, Array, Array]:

@@ -27,7 +27,10 @@ def both_norms(fields: Predicts, unit: UnitMesh, distortion: float) -> BothNorms
     """What judges alignment, and is descended by it, for fields of a mesh where it is now."""
     hessians, mesh, slide, rest = fields.hessians, unit.base, unit.slide, unit.current.points
     kind = QuadraticAlignment if isinstance(hessians, NodalThirds) else Alignment
-    objective = kind(mesh, hessians, rest, distortion, slide.curved_edges, slide.shells)
+    key = kind.__name__, distortion, hessians.inside
+    if key not in unit.workspace:
+        unit.workspace[key] = kind(mesh, hessians, rest, distortion, slide.curved_edges, slide.shells)
+    objective = unit.workspace[key].of(hessians, rest, relative=True)
     simplices = all(b.kind.is_simplex for b in mesh.blocks)
     return BothNorms(fields, objective, rest, None if simplices else Galerkin(hessians, unit.facets, rest))
 
@@ -60,4 +63,4 @@ def within(predict: BothNorms, problem: Problem, points: Array) -> Array:
         return points
     on_the_way = [problem.slide.retract(problem.start + t * (points - problem.start)) for t in SHARES]
     valid = [there for there in on_the_way if problem.admissible(there)]
-    return min([problem.start, *valid], key=predict.plain)
+    return min([problem.start, *(there for there in valid if predict.plain(there) <= 1)], key=predict)

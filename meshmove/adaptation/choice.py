@@ -44,8 +44,7 @@ class Chosen:
 class Trials:
     """Trial moves for candidate monitors, each starting from the best mesh so far.
 
-    `problem(density, start, effort, predict)` states the problem of one candidate. `thorough`: the mover where `mover`
-    has gained nothing, if there is to be another one.
+    `problem(density, start, effort, predict)` states the problem of one candidate.
     """
 
     def __init__(
@@ -54,13 +53,11 @@ class Trials:
         mesh: CellMesh,
         locator: PointLocator,
         predict: Predicts,
-        problem: Callable[[NodalDensity, Array, float, Predicts], Problem],
+        problem: Callable[[NodalDensity, Array, float, Predicts | None], Problem],
         mover: Mover,
         start: Array,
         effort: float,
-        thorough: Mover | None = None,
     ) -> None:
-        self.thorough = thorough
         self._indicator, self._mesh, self._locator, self._predict = indicator, mesh, locator, predict
         self._problem, self._mover, self._start, self._effort = problem, mover, start, effort
         self.huge = mesh.n_points > HUGE
@@ -73,16 +70,25 @@ class Trials:
         """The predicted error of the mesh as it is."""
         return self._predict.rest
 
-    def trial(self, monitor: Monitor, mover: Mover | None = None) -> float:
+    def trial(self, monitor: Monitor) -> float:
         values = monitor.values(self._mesh, self._indicator, self._smooth)
         density = NodalDensity(values, self._locator)
         start = self._start if self.best is None or self.best.move is None else self.best.move.points
         problem = self._problem(density, start, self._trial_effort, self._predict)
-        move = moved_by(mover or self._mover, problem)
+        move = moved_by(self._mover, problem)
         error = self._predict(move.points)
         if self.best is None or error < self.best.error:
             self.best = Chosen(monitor, density, values, move, error)
         return error
+
+    def carried(self, monitor: Monitor, move: Move | None) -> Chosen:
+        """A move to a monitor from where another has led, whatever error is predicted there."""
+        values = monitor.values(self._mesh, self._indicator, self._smooth)
+        density = NodalDensity(values, self._locator)
+        problem = self._problem(density, self._start if move is None else move.points, self._effort, None)
+        further = moved_by(self._mover, problem)
+        before = 0 if move is None else move.iterations
+        return Chosen(monitor, density, values, replace(further, iterations=before + further.iterations), self.rest)
 
     def unmoved(self, monitor: Monitor) -> Chosen:
         """The monitor of the first transport, for a mover that lowers the predicted error by itself."""
@@ -148,15 +154,14 @@ def choose(monitor: Monitor, trials: Trials, dim: int) -> Chosen:
 
 
 def transport(monitor: Monitor, trials: Trials) -> Chosen:
-    """Where cells are carried to before they are aligned: the better of two moves, the second from the first.
+    """Where cells are carried to before they are aligned: a move, and where that was a long way another from there.
 
-    Huge meshes get one.
+    What is predicted of such meshes tells little of what alignment makes of them, so they are not judged: of peaks that
+    are narrow beside the mesh, those that were predicted to be worse ended with a third less error. Where the way was
+    short, the second, to a higher intensity, left up to 15 % more. Huge meshes get one.
     """
-    for intensity in TRANSPORT[:1] if trials.huge else TRANSPORT:
-        asked = replace(monitor, intensity=intensity)
-        error = trials.trial(asked)
-        if error >= trials.rest and trials.thorough is not None:
-            error = trials.trial(asked, trials.thorough)
-        if error >= trials.rest:
-            break
-    return trials.or_rest()
+    first, second = (replace(monitor, intensity=intensity) for intensity in TRANSPORT)
+    carried = trials.carried(first, None)
+    if carried.move is None or carried.move.met or trials.huge:
+        return carried
+    return trials.carried(second, carried.move)

@@ -92,8 +92,7 @@ def move_of(
         out = Chosen(monitor, density, values, move, predict(move.points))
         return _judged(unit, out, predict, fields.element, False, told)
     if isinstance(mover, Align):
-        carrier, thorough = mover.carrier, mover.transport if unit.at_rest else None
-        trials = Trials(indicator, unit.current, locator, predict, unit.problem, carrier, unit.start, effort, thorough)
+        trials = Trials(indicator, unit.current, locator, predict, unit.problem, mover.carrier, unit.start, effort)
         led = transport(monitor, trials) if earlier is None else trials.unmoved(monitor)
     else:
         trials = Trials(indicator, unit.current, locator, predict, unit.problem, mover, unit.start, effort)

@@ -88,11 +88,6 @@ class UnitMesh:
         self._same_boundary(back)
         self.start = back if not len(inverted_cells(self.base, back)) else self.base.points
 
-    @property
-    def at_rest(self) -> bool:
-        """Whether the mesh is its reference."""
-        return np.array_equal(self.start, self.base.points)
-
     def _same_boundary(self, back: Array) -> None:
         off = np.sqrt(((back - self.current.points) ** 2).sum(axis=1))
         bad = np.flatnonzero(off > OFF)

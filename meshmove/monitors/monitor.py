@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix, diags
+from scipy.sparse import coo_matrix, csr_matrix
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
@@ -162,6 +162,7 @@ def smoother(mesh: CellMesh) -> csr_matrix:
     volume = vertex_volumes(mesh)
     n = mesh.n_points
     rows, cols = np.concatenate([i, j]), np.concatenate([j, i])
-    graph = coo_matrix((volume[cols], (rows, cols)), shape=(n, n)).tocsr()
-    mean = diags(1 / np.asarray(graph.sum(axis=1)).ravel().clip(1e-300)) @ graph
-    return csr_matrix(0.5 * (diags(np.ones(n)) + mean))
+    around = np.bincount(rows, volume[cols], n).clip(1e-300)
+    own = np.arange(n)
+    entries = np.concatenate([np.full(n, 0.5), 0.5 * volume[cols] / around[rows]])
+    return coo_matrix((entries, (np.concatenate([own, rows]), np.concatenate([own, cols]))), shape=(n, n)).tocsr()

@@ -107,9 +107,6 @@ def _lift(problem: Problem) -> tuple[Lift, float]:
     """
     volume = np.abs(corner_volumes(problem.mesh))
     if volume.max() < GRADED * volume.min():
-        if "lift" not in problem.workspace:
-            problem.workspace["lift"] = Lift(problem.mesh, problem.slide)
-        return problem.workspace["lift"], OPENING
-    if "graded lift" not in problem.workspace:
-        problem.workspace["graded lift"] = Lift(problem.mesh, problem.slide, 1 + volume.mean() / volume)
-    return problem.workspace["graded lift"], OPENING_GRADED
+        return problem.kept("lift", lambda: Lift(problem.mesh, problem.slide)), OPENING
+    graded = problem.kept("graded lift", lambda: Lift(problem.mesh, problem.slide, 1 + volume.mean() / volume))
+    return graded, OPENING_GRADED

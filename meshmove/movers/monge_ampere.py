@@ -41,8 +41,8 @@ class MongeAmpere:
     steps
         Descent steps at effort 1.
     rough
-        For what goes on by itself from where this leads: done where the relaxation has converged, and where it stalls
-        the powers of the monitor are relaxed, too, instead of descended to.
+        For what goes on by itself from where this leads, and judges: done where the relaxation has converged, and where
+        it stalls rising powers of the monitor are relaxed, too, instead of descended to. Merits are not compared.
 
     Raises
     ------
@@ -60,6 +60,8 @@ class MongeAmpere:
         count(self.steps, "steps")
 
     def __call__(self, problem: Problem) -> Move:
+        if self.rough:
+            return Run(self, problem).carried()
         move = Run(self, problem).move()
         rest = problem.merit(problem.start)
         if problem.predict is None and rest > STEEP and problem.merit(move.points) > UNMOVED * rest:

@@ -55,13 +55,19 @@ class Problem:
     workspace: dict[Any, Any] = field(default_factory=dict)
     objective: Alignment | None = None
 
-    @cached_property
-    def component(self) -> NDArray[np.int64]:
-        return self.facets.components(self.mesh.n_cells)
+    def kept(self, name: Any, make: Callable[[], Any]) -> Any:
+        """What `workspace` has under a name, made where it has it not."""
+        if name not in self.workspace:
+            self.workspace[name] = make()
+        return self.workspace[name]
 
-    @cached_property
+    @property
+    def component(self) -> NDArray[np.int64]:
+        return self.kept("component", lambda: self.facets.components(self.mesh.n_cells))
+
+    @property
     def validity(self) -> Validity:
-        return Validity(self.mesh)
+        return self.kept("validity", lambda: Validity(self.mesh))
 
     @property
     def rule(self) -> str:
@@ -70,15 +76,13 @@ class Problem:
 
     def functional(self, distortion: float, density: Density | None = None, rule: str | None = None) -> Functional:
         """E of this mesh and its monitor, or another."""
-        return Functional(
-            self.mesh,
-            self.density if density is None else density,
-            distortion,
-            rule or self.rule,
-            self.component,
-            self.slide.curved_edges,
-            self.slide.shells,
-        )
+        density, rule, slide = self.density if density is None else density, rule or self.rule, self.slide
+
+        def made() -> Functional:
+            component, edges, shells = self.component, slide.curved_edges, slide.shells
+            return Functional(self.mesh, density, distortion, rule, component, edges, shells)
+
+        return self.kept(("functional", distortion, rule), made).of(density)
 
     def valid(self, points: Array) -> bool:
         """Whether no cell has lost its sign anywhere (mid-side nodes of second-order cells follow later)."""
@@ -112,10 +116,10 @@ class Problem:
         """By how much of its volume each shell is off at the start, as when that is a mesh moved before."""
         return np.abs(self.slide.shells.change(self.start)) * (1 + 1e-9)
 
-    @cached_property
+    @property
     def rest_sag(self) -> float:
         """How far the mesh's own boundary edges stray from its curves."""
-        return self.slide.sag(self.mesh.points)
+        return self.kept("rest sag", lambda: self.slide.sag(self.mesh.points))
 
     def imbalance(self, points: Array) -> float:
         """Relative spread of monitor mass over cells, at node positions (n, dim); see `imbalance`."""
@@ -130,10 +134,10 @@ class Problem:
         clusters = self.density.clusters if isinstance(self.density, NodalDensity) else None
         return cell_mass(self.mesh, points, self.density.value, clusters=clusters)
 
-    @cached_property
+    @property
     def volume(self) -> Array:
         """|K0| of every cell, (n_cells,)."""
-        return np.abs(cell_volumes(self.mesh))
+        return self.kept("volume", lambda: np.abs(cell_volumes(self.mesh)))
 
     def merit(self, points: Array) -> float:
         """What a move is to make small: the predicted error, or else the imbalance."""
@@ -146,7 +150,7 @@ class Move:
 
     `step_cut`: of a mover that proposes, the share of a step that its guard let through at worst; `polish`: steps of
     classical descent after it; `judged`: the mover has itself compared these positions with the start, by
-    `Problem.merit`.
+    `Problem.merit`, or what comes after it will; `met`: False where a mover could not go to its aim at once.
     """
 
     points: Array
@@ -155,6 +159,7 @@ class Move:
     step_cut: float | None = None
     polish: int | None = None
     judged: bool = False
+    met: bool = True
 
 
 class Mover(Protocol):

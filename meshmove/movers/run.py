@@ -32,8 +32,8 @@ HARD, STALLED = 0.2, 0.45
 #: powers of the monitor on the way to it, and descent steps for each
 POWERS = (0.5, 0.75)
 STEPS = 18
-#: or relaxation steps for each
-CLIMBING = 20
+#: or relaxation steps for each, and the least step between two powers then
+CLIMBING, NARROW = 20, 0.06
 #: share of the residual that is left where relaxation has converged; of a rough mover, which others go on from
 CONVERGED, ROUGHLY = 3e-3, 2e-2
 #: up to so many steps the Laplacian at hand is a better bargain than a factorisation
@@ -100,19 +100,15 @@ class Run:
         self.rule = problem.rule
         self.full = self.functional()
         self.best = problem.start
-        self.merit = self.best_merit = problem.merit(problem.start)
+        self.merit = self.best_merit = np.inf if mover.rough else problem.merit(problem.start)
 
     @cached_property
     def lift(self) -> Lift:
-        if "lift" not in self.problem.workspace:
-            self.problem.workspace["lift"] = Lift(self.problem.mesh, self.slide)
-        return self.problem.workspace["lift"]
+        return self.problem.kept("lift", lambda: Lift(self.problem.mesh, self.slide))
 
     @cached_property
     def forces(self) -> list[csr_matrix]:
-        if "forces" not in self.problem.workspace:
-            self.problem.workspace["forces"] = [b.T.tocsr() for b in divergence(self.problem.mesh)]
-        return self.problem.workspace["forces"]
+        return self.problem.kept("forces", lambda: [b.T.tocsr() for b in divergence(self.problem.mesh)])
 
     def functional(self, power: float = 1.0, distortion: float | None = None, rule: str | None = None) -> Functional:
         p = self.problem
@@ -149,6 +145,18 @@ class Run:
     def seen_at_start(self) -> float:
         return self.seen(self.problem.mass(self.problem.start))
 
+    def carried(self) -> Move:
+        """Relaxation only, or where that stalls for rising powers of the monitor, as far as it goes."""
+        points = self.relaxed()
+        met = points is not None
+        if points is None:
+            points = self.climbed()
+        if points is None:
+            points = self.problem.start
+        elif not self.problem.admissible(points):
+            points = self.problem.drawn_back(points)[0]
+        return Move(points, self.iterations, judged=True, met=met)
+
     def move(self) -> Move:
         points, warnings = self.relaxed(), []
         if points is None:
@@ -159,8 +167,7 @@ class Run:
             text = "the relaxation left inverted cells that could not be untangled; went on from rest"
             warnings.append(Outcome.NOT_UNTANGLED.told(text))
         self.consider(points)
-        if self.hard or not self.mover.rough:
-            self.descend(points, self.hard)
+        self.descend(points, self.hard)
         return Move(self.best, self.iterations, tuple(warnings), judged=True)
 
     def relaxed(self) -> Array | None:
@@ -172,8 +179,6 @@ class Run:
 
     def continued(self) -> Array | None:
         """The same by way of powers of the monitor: relaxation for its square root, then descent of E up to it."""
-        if self.mover.rough:
-            return self.climbed()
         gentle = self.functional(power=POWERS[0])
         points = self.untangled(self._relax(gentle, 12, self.problem.start)[0], gentle)
         if points is None:
@@ -187,14 +192,18 @@ class Run:
         return points
 
     def climbed(self) -> Array | None:
-        """Relaxation for rising powers of the monitor, as far as there are valid positions."""
+        """Relaxation for rising powers of the monitor, by smaller steps where it stalls, as far as it goes."""
         reached, points = None, self.problem.start
-        for power in (*POWERS, 1.0):
-            functional = self.functional(power) if power < 1 else self.full
-            found = self.untangled(self._relax(functional, CLIMBING, points)[0], functional)
+        power, step = 0.0, POWERS[0]
+        while power < 1 and step >= NARROW:
+            functional = self.functional(power + step) if power + step < 1 else self.full
+            there, ratio = self._relax(functional, CLIMBING, points)
+            found = self.untangled(there, functional) if ratio <= HARD else None
             if found is None:
-                break
+                step /= 2
+                continue
             reached = points = found
+            power += step
         return reached
 
     def _relax(self, functional: Functional, steps: int, start: Array) -> tuple[Array, float]:

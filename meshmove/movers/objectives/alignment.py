@@ -95,13 +95,16 @@ class Alignment(Distortion):
         self._fields = np.flatnonzero(squares > 0)
         self._scale = np.where(squares > 0, squares, 1.0)
 
-    def of(self, hessians: Hessians, rest: Array) -> Alignment:
+    def of(self, hessians: Hessians, rest: Array, relative: bool = False) -> Alignment:
         """F of other fields on the same cells: what depends on the reference mesh alone is kept.
 
-        A single field is not taken relative to `rest`: that adds a constant to F, and would cost an evaluation.
+        A single field is not taken relative to `rest` unless that is asked for: it adds a constant to F, and costs an
+        evaluation.
         """
         other = copy(self)
-        if hessians.fields > 1:
+        if hessians is self._hessians:
+            return other
+        if relative or hessians.fields > 1:
             other._see(hessians, rest)
         else:
             other._hessians, other._fields, other._scale = hessians, np.zeros(1, np.int64), np.ones(1)

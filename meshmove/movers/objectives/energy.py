@@ -82,11 +82,9 @@ class EnergyFunctional(Distortion):
         energy, forces = self._energy(points)
         if forces is None:
             return np.inf, None
-        shape, dual, to_dual, to_jac = self._distorted(e, jac)
-        to_det = to_jac * self._to_jac
-        for c in range(self.dim):
-            pull = np.stack([to_dual * dual[k][c] + to_det * cof[k][c] for k in range(self.dim)])
-            force = np.concatenate([-pull.sum(axis=0, keepdims=True), pull])
-            pushed[:, c] += np.bincount(self._flat, force.ravel(), self.n_points)
+        shape, force, to_dual, to_jac = self._distorted(e, jac)
+        force *= to_dual
+        force += to_jac * self._to_jac * cof
+        pushed = pushed + self._scattered(force)
         value = self._factor * (energy - self._origin) + (shape + excess) / self._whole
         return value, self._factor * forces + pushed / self._whole

@@ -41,7 +41,7 @@ def solver(element, calls=None):
 LEAST = -0.107047
 
 
-@pytest.mark.parametrize(("element", "gain"), [(skfem.ElementTriP1(), 1.25), (skfem.ElementTriP2(), 2.0)])
+@pytest.mark.parametrize(("element", "gain"), [(skfem.ElementTriP1(), 1.45), (skfem.ElementTriP2(), 2.0)])
 def test_the_energy_and_with_it_the_error_falls(element, gain):
     mesh, calls = l_shape(), []
     solve = solver(element, calls)
@@ -281,3 +281,15 @@ def test_hyperelasticity():
     least = SkfemEnergy(stored)(fine, solve(fine))[0]
     report = adapt_loop(mesh, solve, energy=stored, steps=1).report
     assert report.energy_before - least > 2 * (report.energy_after - least)
+
+
+def test_what_is_reached_does_not_hang_on_rounding():
+    solve, energy = solver(skfem.ElementTriP1()), SkfemEnergy(membrane)
+    reached, rest = [], []
+    for change in (0.0, 1e-12, 1e-9):
+        mesh = l_shape(n=2)
+        mesh = dataclasses.replace(mesh, doflocs=mesh.p * (1 + change))
+        out = adapt_loop(mesh, solve, energy=membrane, steps=2).mesh
+        rest.append(energy(mesh, solve(mesh))[0])
+        reached.append(energy(out, solve(out))[0])
+    assert np.ptp(reached) < 0.01 * (rest[0] - reached[0])
