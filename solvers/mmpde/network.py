@@ -40,9 +40,8 @@ class Settings:
     `moving`: whether there is a branch on a moved mesh. `learned`: whether a network of width `interpolation` weights
     the `neighbours` between meshes; if not, fields are carried linearly on cells.
 
-    `base`: name of the solver that the model corrects, "" for none, and its `numbers`, which nodes know in place of the
-    attributes. The base makes steps of `leap` frames. With `base_moves` it makes steps on the moved mesh, too, which
-    the other branch corrects; else that takes the corrected steps on the mesh, as without a base.
+    `base`: name of the solver that the model corrects, and its `numbers`, which nodes know in place of the attributes.
+    The base makes steps of `leap` frames; with `base_moves` on the moved mesh, too, where the other branch corrects it.
     """
 
     fields: tuple[str, ...] = ("u",)
@@ -142,7 +141,7 @@ class TwoBranches(nn.Module):
     def predicted(self, state: State) -> Tensor:
         """Values (N, bundle, F) by the branch on the mesh alone."""
         if state.based is not None:
-            return self._corrected(self.still, self.gate, *self.asked(state))
+            return self._corrected(self.still, self.gate, state, *self.asked(state))
         g, u = state.graph, state.values
         out = self.still(torch.cat([u, self._own(state)], 1), g, self.unit)
         return u[:, None] + self.change * out.view(len(u), self.settings.bundle, -1)
@@ -151,7 +150,7 @@ class TwoBranches(nn.Module):
         """Values (N, bundle, F) at the moved nodes, from what the other branch has predicted."""
         start, inputs, graph, rough = self.asked_there(state, predicted)
         if self.settings.base:
-            return self._corrected(self.moving, self.gate_there, start, inputs, graph, rough)
+            return self._corrected(self.moving, self.gate_there, state, start, inputs, graph, rough)
         out = self.moving(inputs, graph, self.unit)
         return start + self.change * out.view(len(start), self.settings.bundle, -1)
 
@@ -181,12 +180,15 @@ class TwoBranches(nn.Module):
         return start, torch.cat(inputs, 1), graph, rough
 
     def _corrected(
-        self, branch: Branch, gate: Gate, start: Tensor, inputs: Tensor, graph: Graph, rough: Tensor
+        self, branch: Branch, gate: Gate, state: State, start: Tensor, inputs: Tensor, graph: Graph, rough: Tensor
     ) -> Tensor:
         """Frames (N, bundle, F) and what is added to them; all of it in training."""
         features = branch.features(inputs, graph, self.unit)
         out = self.change * rough[:, None] * branch.decode(features).view(len(inputs), self.settings.bundle, -1)
-        return start + (out if self.training else gate(features)[:, :, None] * out)
+        if self.training:
+            return start + out
+        assert state.based is not None
+        return start + (state.based.share * gate(features))[:, :, None] * out
 
     def returned(self, state: State, values: Tensor) -> Tensor:
         """Values (N, bundle, F) at the nodes of the mesh from those at the moved ones."""

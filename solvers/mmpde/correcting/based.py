@@ -21,21 +21,26 @@ if TYPE_CHECKING:
 __all__ = ["Based", "base_of", "based_of", "frames_of"]
 
 
+#: factor outside of the ranges of attributes and sizes of cells from which on nothing is corrected
+FAR = 3.0
+
+
 @dataclass(frozen=True, eq=False)
 class Based:
-    """Normalised `frames` (N, bundle, F) and `numbers` (N, K) of the base; and on which meshes, with which attributes,
-    it has to go on."""
+    """Normalised `frames` (N, bundle, F) and `numbers` (N, K) of the base, the `share` (N, 1) of corrections that the
+    ranges of training allow for; and on which meshes, with which attributes, it has to go on."""
 
     frames: Tensor
     numbers: Tensor
+    share: Tensor
     meshes: tuple[CellMesh, ...]
     attributes: tuple[tuple[float, ...], ...]
 
     @classmethod
     def join(cls, parts: Sequence[Based]) -> Based:
         """Several side by side."""
-        frames, numbers = torch.cat([p.frames for p in parts]), torch.cat([p.numbers for p in parts])
-        return cls(frames, numbers, sum((p.meshes for p in parts), ()), sum((p.attributes for p in parts), ()))
+        joined = (torch.cat([getattr(p, name) for p in parts]) for name in ("frames", "numbers", "share"))
+        return cls(*joined, sum((p.meshes for p in parts), ()), sum((p.attributes for p in parts), ()))
 
     def gone_on(self, model: TwoBranches, values: Tensor) -> Based:
         """The same from other values (N, F), normalised."""
@@ -45,7 +50,9 @@ class Based:
         return Based.join([based_of(model, *given) for given in each]).to(values.device)
 
     def to(self, device: torch.device | str) -> Based:
-        return Based(self.frames.to(device), self.numbers.to(device), self.meshes, self.attributes)
+        return Based(
+            self.frames.to(device), self.numbers.to(device), self.share.to(device), self.meshes, self.attributes
+        )
 
 
 def step_of(model: TwoBranches) -> float:
@@ -86,4 +93,6 @@ def based_of(
     numbers = base_of(model).described(mesh, np.asarray(values, float), s.fields, named, step_of(model))
     normalised = model.normalised(torch.from_numpy(np.ascontiguousarray(frames))).float().cpu()
     own = tuple(float(v) for v in attributes)
-    return Based(normalised, torch.from_numpy(numbers).float(), (mesh,), (own,))
+    share = np.ones(len(frames)) if model.seen is None else model.seen.near(mesh, own, FAR)
+    known = torch.from_numpy(numbers).float(), torch.from_numpy(share).float()[:, None]
+    return Based(normalised, *known, (mesh,), (own,))

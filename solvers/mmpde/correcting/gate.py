@@ -10,7 +10,8 @@ They scale with the fields, and vanish where these are constant: what rests stay
 The gate compares what the network's last layer has at a node with what it had in training: by the Mahalanobis distance
 m, in units of that within which nearly all nodes of training were. Up to 1 the correction is taken, from `CLOSED` on
 none of it, between them a part (Lee, Lee, Lee, Shin, A simple unified framework for detecting out-of-distribution
-samples, NeurIPS 2018).
+samples, NeurIPS 2018). Features say little of attributes and sizes of cells beyond those of training: there their
+ranges close it, see `Seen.near`.
 """
 
 from __future__ import annotations

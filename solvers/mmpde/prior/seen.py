@@ -14,7 +14,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
 
 from .rest import rest_of
-from .shapes import MESH, NODES, of_boundaries, of_mesh, of_nodes, rim_of
+from .shapes import MESH, NODES, of_boundaries, of_mesh, of_nodes, rim_of, sizes_of
 
 __all__ = ["Seen"]
 
@@ -115,6 +115,21 @@ class Seen:
         rest = said["rest"] and (tuple(said["rest"][0]), float(said["rest"][1]))
         attributes = {k: list(v) for k, v in said["attributes"].items()}
         return cls(tuple(said["cells"]), sides=sides, attributes=attributes, held=said["held"], rest=rest, **ranges)
+
+    def near(self, mesh: CellMesh, attributes: Sequence[float], far: float) -> Array:
+        """Share (n,) of trust in a network at the nodes of a mesh: 1 within the ranges of attributes and cells' sizes,
+        0 from a factor `far` outside on; of attributes that are not positive, from as many widths."""
+        outside = sum(
+            _outside(np.array(a), _ends(v), far) for a, v in zip(attributes, self.attributes.values(), strict=True)
+        )
+        sizes = _outside(sizes_of(mesh), self._sizes, far) if "size" in self.nodes else 0.0
+        return np.clip(1 - outside - sizes, 0.0, 1.0) * np.ones(mesh.n_points)
+
+    @property
+    def _sizes(self) -> Range:
+        """Of cells, as wide as those of nodes on boundaries need it, which have fewer edges."""
+        low, high = self.nodes["size"]
+        return low / FINER, high * FINER
 
     def strange(self, mesh: CellMesh, values: Array, attributes: Sequence[float]) -> Iterator[str]:
         """What of a mesh, of the fields (n, F) at a start and of the attributes lies outside, in words."""
@@ -256,6 +271,19 @@ def _range(values: NDArray) -> Range:
 
 def _hull(a: Range, b: Range) -> Range:
     return min(a[0], b[0]), max(a[1], b[1])
+
+
+def _ends(values: Sequence[float]) -> Range:
+    return min(values), max(values)
+
+
+def _outside(value: Array, ends: Range, far: float) -> Array:
+    """How far values lie outside of a range: 0 within, 1 where they are off by a factor."""
+    low, high = ends
+    if low > 0:
+        value, low, high = (np.log(np.maximum(v, 1e-300)) for v in (value, low, high))
+        return np.maximum(np.maximum(low - value, value - high), 0) / np.log(far)
+    return np.maximum(np.maximum(low - value, value - high), 0) / (far * max(high - low, 1e-300))
 
 
 def _hulls(a: Mapping[str, Range], b: Mapping[str, Range]) -> dict[str, Range]:

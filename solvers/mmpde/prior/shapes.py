@@ -9,7 +9,7 @@ from meshmove.geometry import CellMesh, facets_of
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import vertex_volumes
 
-__all__ = ["MESH", "NODES", "of_boundaries", "of_mesh", "of_nodes", "rim_of"]
+__all__ = ["MESH", "NODES", "of_boundaries", "of_mesh", "of_nodes", "rim_of", "sizes_of"]
 
 
 #: measures of a mesh, and what they are called
@@ -54,6 +54,15 @@ def of_nodes(mesh: CellMesh) -> dict[str, Array]:
     inner = np.ones(n, bool)
     inner[rim_of(mesh)] = False
     return {name: values[inner] for name, values in found.items()}
+
+
+def sizes_of(mesh: CellMesh) -> Array:
+    """Mean length (n,) of a node's edges."""
+    i, j = np.asarray(mesh.edges).T
+    length = np.linalg.norm(mesh.points[i] - mesh.points[j], axis=1)
+    both = np.concatenate([i, j])
+    total = np.bincount(both, np.tile(length, 2), mesh.n_points)
+    return total / np.maximum(np.bincount(both, minlength=mesh.n_points), 1)
 
 
 def of_boundaries(mesh: CellMesh) -> dict[str, list[float]]:

@@ -205,3 +205,19 @@ def test_the_gate_opens_on_what_it_has_seen_and_closes_elsewhere():
     share = gate(features)[:, 0]
     assert (share == 1).float().mean() > 0.999 and share.min() > 0.1
     assert (gate(20 * features)[gate.distance(features) > 0.2] == 0).all()
+
+
+def test_attributes_and_cells_beyond_those_of_training_take_a_part_of_the_correction_or_none():
+    data = dataset()  # viscosities of 0.01 and 0.05, on 8 x 8 cells
+    model = model_of(halved, data)
+    seen = model.seen
+    assert (seen.near(burgers_mesh(8), [0.03], 3.0) == 1).all()
+    assert np.allclose(seen.near(burgers_mesh(8), [0.05 * 3**0.5], 3.0), 0.5)
+    assert (seen.near(burgers_mesh(8), [0.01 / 3.1], 3.0) == 0).all()
+    assert (seen.near(burgers_mesh(40), [0.03], 3.0) == 0).all() and seen.near(
+        burgers_mesh(10), [0.03], 3.0
+    ).min() > 0.5
+    start = burgers().fields["u"][0, 0]
+    for nu, same in ((0.04, False), (0.2, True)):
+        last = model.rollout(burgers_mesh(8), start, 2, attributes={"viscosity": nu}).last().values[:, 0]
+        assert np.array_equal(last, start / 4) == same
