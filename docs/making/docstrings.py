@@ -16,6 +16,7 @@ _BLOCK = re.compile(
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")
 #: examples that stand below the text, or in a section of arguments, without a heading of their own
 _EXAMPLE = re.compile(r"(?<=\n\n)(?P<code>>>> .*?(?:\n\n|\Z))", re.DOTALL)
+_RETURNS = re.compile(r"^Returns\n-+\n(?P<text>(?:[^\n]+(?:\n|\Z))+)", re.MULTILINE)
 _HEADED = re.compile(r"^Examples\n-+\n", re.MULTILINE)
 
 
@@ -39,11 +40,21 @@ def markdown(text: str) -> str:
     return _ROLE.sub(r"`\1`", _INLINE.sub(r"$\1$", _BLOCK.sub(block, text + "\n"))).rstrip()
 
 
-def headed(text: str) -> str:
-    """With the heading that numpydoc wants before examples."""
+def sectioned(text: str) -> str:
+    """With the heading that numpydoc wants before examples, and sentences on what is returned not taken for a type."""
+    text = _RETURNS.sub(_described, text)
     if ">>> " not in text or _HEADED.search(text):
         return text
     return _EXAMPLE.sub(lambda found: f"Examples\n--------\n{found['code']}", text, count=1)
+
+
+def _described(found: re.Match[str]) -> str:
+    lines = found["text"].splitlines()
+    if any(line.startswith(" ") for line in lines):
+        return found[0]
+    if len(lines) == 1 and " " not in lines[0]:
+        return ""  # no more than the signature says
+    return "Returns\n-------\n:\n" + "".join(f"    {line}\n" for line in lines)
 
 
 class Markdown(griffe.Extension):
@@ -51,4 +62,4 @@ class Markdown(griffe.Extension):
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
         if obj.docstring is not None:
-            obj.docstring.value = headed(markdown(obj.docstring.value))
+            obj.docstring.value = sectioned(markdown(obj.docstring.value))

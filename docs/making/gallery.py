@@ -51,7 +51,10 @@ class Example(NamedTuple):
     def pictures(self) -> list[Path]:
         """Pictures first, then films."""
         found = [PICTURES / f"{stem}{end}" for end in (".png", ".mp4") for stem in asserted()[self.name]["pictures"]]
-        return [path for path in found if path.exists()]
+        there = [path for path in found if path.exists()]
+        if not there:
+            raise FileNotFoundError(f"Expected a picture of {self.name} in {PICTURES} (python -m docs.making.gallery)")
+        return there
 
 
 def examples() -> Iterator[Example]:
@@ -129,7 +132,8 @@ def _words(bounds: dict[str, Any]) -> Iterator[str]:
 def make(names: list[str]) -> None:
     """Run the examples, and keep their pictures, smaller, and their numbers; and the first snippet of the README."""
     PICTURES.mkdir(exist_ok=True)
-    landing()
+    if not names:
+        landing()
     for name, bounds in asserted().items():
         if names and name not in names:
             continue

@@ -1,5 +1,6 @@
 """The documentation as it is built: the build can fail, and every page is whole."""
 
+import doctest
 import json
 import re
 import shutil
@@ -16,7 +17,7 @@ import pytest
 
 pytest.importorskip("zensical")
 pytest.importorskip("mkdocstrings")
-from docs.making import gallery  # noqa: E402
+from docs.making import docstrings, gallery  # noqa: E402
 from docs.making.site import write  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -139,6 +140,16 @@ def test_signatures_are_set_line_by_line(pages):
     signature = re.search(r'<div class="doc-signature.*?</div>', text, re.DOTALL)[0]
     lines = re.sub(r"<[^>]+>", "", signature).splitlines()
     assert len(lines) > 10 and max(map(len, lines)) <= 100
+
+
+def test_docstrings_become_markdown():
+    assert doctest.testmod(docstrings) == doctest.TestResults(0, 2)
+    text = "What.\n\nReturns\n-------\nThe path, or None.\n\nRaises\n------\nValueError\n    No.\n\n>>> 1\n1"
+    assert "Returns\n-------\n:\n    The path, or None.\n" in docstrings.sectioned(text)
+    assert "Examples\n--------\n>>> 1" in docstrings.sectioned(text)
+    assert "Returns" not in docstrings.sectioned("What.\n\nReturns\n-------\nStep\n")
+    typed = "Returns\n-------\nStep\n    Of length zero."
+    assert docstrings.sectioned(typed) == typed
 
 
 def test_search_finds_what_newcomers_ask_for(project):
