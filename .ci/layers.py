@@ -22,7 +22,7 @@ LAYERS = """
     neural
     procedural : samples : transfer
     learning : meshes : monitors : movers
-    moved : optional : options : outcomes : progress : whole_files
+    moved : notebook : optional : options : outcomes : progress : whole_files
     geometry
 """
 

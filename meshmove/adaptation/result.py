@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.registry import named
+from meshmove.notebook import table
 from meshmove.outcomes import Outcome, Told
 
 from .judging.cellwise import CellErrors
@@ -69,6 +70,15 @@ class Report:
         return tuple(dict.fromkeys(w.outcome for w in self.warnings if isinstance(w, Told)))
 
     def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(_row(name, value, width) for name, value in rows)
+
+    def _repr_html_(self) -> str:
+        return table(self.rows())
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What there is to say, by name."""
         rows = [("mover", f"{self.mover}, {self.iterations} iterations, {self.seconds:.3g} s")]
         if self.energy_before is not None and self.energy_after is not None:
             rows.append(("energy", f"{self.energy_before:.9g} -> {self.energy_after:.9g}, {self.solves} solves"))
@@ -98,9 +108,7 @@ class Report:
             rows.append(("classical polish", f"{self.polish} steps" if self.polish else "none"))
         if self.regions:
             rows.append(("regions", f"kept apart by {', '.join(self.regions)}"))
-        rows += [("warning", w) for w in self.warnings]
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(_row(name, value, width) for name, value in rows)
+        return rows + [("warning", w) for w in self.warnings]
 
 
 def _row(name: str, value: str, width: int) -> str:
@@ -199,6 +207,9 @@ class Adaptation:
         """
         pictures: Any = named("pyvista")
         return pictures.viewed(self, filename, options)
+
+    def _repr_html_(self) -> str:
+        return table(self.report.rows(), caption=f"{type(self.mesh).__name__} with {self.cells.n_nodes:,} nodes, moved")
 
     def __repr__(self) -> str:
         kind = type(self.mesh).__name__

@@ -15,7 +15,7 @@ from typing import Any
 
 from meshmove.geometry.errors import MeshmoveError
 
-__all__ = ["RENAMED", "Benchmark", "BenchmarkError", "folder", "found", "named", "run", "summary"]
+__all__ = ["RENAMED", "Benchmark", "BenchmarkError", "folder", "found", "judged", "named", "run"]
 
 #: names of an earlier layout that still work -> the name of today
 RENAMED = {"random": "robustness"}
@@ -138,8 +138,10 @@ def run(name: str, quick: bool = False, record: bool = False) -> list[dict[str, 
         return json.loads(out.read_text())["rows"]
 
 
-def summary(results: Mapping[str, Sequence[dict[str, Any]]]) -> str:
-    """How many targets were met, and the names of those that were not."""
-    judged = [(name, r) for name, rows in results.items() for r in rows if r.get("met") is not None]
-    missed = [f"{name}: {r['name']} ({r['measured']}, target {r['target']})" for name, r in judged if not r["met"]]
-    return "\n".join([f"{len(judged) - len(missed)} of {len(judged)} targets met", *missed])
+def judged(results: Mapping[str, Sequence[dict[str, Any]]]) -> list[tuple[str, ...]]:
+    """Benchmark, row, what was measured, target, and "met" or "missed", of all that has a target."""
+    rows = [(name, r) for name, rows in results.items() for r in rows if r.get("met") is not None]
+    return [
+        (name, str(r["name"]), str(r["measured"]), str(r["target"]), "met" if r["met"] else "missed")
+        for name, r in rows
+    ]

@@ -18,7 +18,7 @@ from meshmove.whole_files import whole
 from . import benchmarks, examples, series, train
 from . import options as option
 from .arguments import boundary_modes, check_folder, check_output, check_picture, one_of
-from .console import errors, say, set_quiet, tell, warn, working
+from .console import errors, say, set_quiet, table, tell, warn, working
 from .expressions import Expression
 from .fields import chosen, monitor_of
 
@@ -130,8 +130,7 @@ def info(
         if as_json:
             say(json.dumps(_by_name(rows), indent=1))
             return
-        width = max(len(what) for what, _ in rows)
-        say("\n".join(f"{what:<{width}}  {value}" for what, value in rows))
+        table(rows)
 
 
 @app.command()
@@ -166,8 +165,7 @@ def list_examples(
     with errors():
         titles = examples.found()
         if name is None:
-            width = max(map(len, titles))
-            say("\n".join(f"{k:<{width}}  {title}" for k, title in titles.items()))
+            table(titles.items())
             return
         for path in examples.copy(one_of(list(titles))(name.removesuffix(".py")), out):
             tell(f"wrote {path}")
@@ -187,8 +185,9 @@ def bench(
     """Run the benchmarks of the repository, among them fem, ring, suite, dmm and hypino; --list names all."""
     with errors():
         if show:
-            for name, benchmark in benchmarks.found().items():
-                say(f"{name}: {benchmark.title}{'' if benchmark.by_default else ' (only when named)'}")
+            every = benchmarks.found().items()
+            when = {True: "by default", False: "only when named"}
+            table([(name, b.title, when[b.by_default]) for name, b in every], ("name", "what it measures", "runs"))
             return
         wanted = benchmarks.named(names or []) | (benchmarks.named(["peers", "peers-fem"]) if peers else {})
         if file is not None:
@@ -200,7 +199,11 @@ def bench(
         if file is not None:
             with whole(file) as part:
                 part.write_text(json.dumps(results, indent=1) + "\n")
-        say("\n" + benchmarks.summary(results))
+        judged = benchmarks.judged(results)
+        if judged:
+            say("")
+            table(judged, ("benchmark", "of", "measured", "target", ""))
+        say(f"\n{sum(row[-1] == 'met' for row in judged)} of {len(judged)} targets met")
 
 
 def _formats() -> list[tuple[str, str]]:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 from meshmove.geometry.errors import MeshmoveError
 
-__all__ = ["errors", "say", "set_quiet", "tell", "warn", "working"]
+__all__ = ["errors", "say", "set_quiet", "table", "tell", "warn", "working"]
 
 #: seconds after which a step is told of where there is no terminal to show that something goes on
 PATIENCE = 2.0
+#: columns of what is piped: no line is broken
+_WIDE = 10_000
 _quiet = False
 
 
@@ -40,6 +43,22 @@ def tell(text: str) -> None:
 def warn(text: str) -> None:
     """One line on standard error."""
     Console(stderr=True, soft_wrap=True).print(Text(f"meshmove: {text}"), style="yellow")
+
+
+def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> None:
+    """Columns of text: long ones are broken on a terminal, and stay on their line where they are piped."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDE)
+    drawn = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=bool(head), header_style="bold")
+    for row in rows:
+        while len(drawn.columns) < len(row):
+            first = not drawn.columns
+            drawn.add_column(*head[len(drawn.columns) :][:1], style="cyan" if first else "", no_wrap=first)
+        drawn.add_row(*map(Text, row))
+    with console.capture() as said:
+        console.print(drawn)
+    say("\n".join(line.rstrip() for line in said.get().splitlines()))
 
 
 @contextlib.contextmanager

@@ -58,9 +58,9 @@ def volume(what: Shown, look: Look, clip: bool) -> Figure:
     """Volume meshes, cut open or not."""
     inside, bar = Inside(list(what.meshes), clip), _bar(what, look, None)
     sheet = Sheet(inside.box, look.names, [bar] if bar else [], title=look.title, window=look.window)
-    for k, (axes, cells) in enumerate(zip(sheet.axes, what.meshes, strict=True)):
+    for k, axes in enumerate(sheet.axes):
         values = None if what.values is None else what.values[k]
-        image = inside.image(cells.points, values, bar and bar.norm, look.cmap, look.edges, sheet.pixels)
+        image = inside.image(k, values, bar and bar.norm, look.cmap, look.edges, sheet.pixels)
         axes.imshow(image, extent=inside.box, aspect="auto", interpolation="antialiased")
     return sheet.arrange()
 

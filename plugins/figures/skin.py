@@ -27,8 +27,8 @@ def fading(across: Array) -> Array:
 class Skin:
     """The whole of a plane mesh; of a volume mesh the surface of the cells whose centre is beyond a plane.
 
-    `faces` and `edges` are `pyvista.PolyData`. Of meshes that move the cells stay the same: so one sees where a sheet
-    of them went.
+    `faces` and `edges` are `pyvista.PolyData`, `ids` the vertices that they have. When the mesh moves on, the cells
+    stay the same: so one sees where a sheet of them goes.
     """
 
     def __init__(self, cells: CellMesh, plane: tuple[int, float] | None) -> None:
@@ -36,7 +36,7 @@ class Skin:
         self.cells = cells
         polygons, owners = _whole(cells) if cells.dim == 2 else _outside(cells, plane)
         used = np.unique(np.concatenate([p.ravel() for p in polygons]))
-        self._ids, self._owner = used, np.concatenate(owners)
+        self.ids, self._owner = used, np.concatenate(owners)
         self._polygons = [np.searchsorted(used, p) for p in polygons]
         points = np.zeros((len(used), 3))
         self.faces = pyvista.PolyData(points, np.concatenate([_counted(p).ravel() for p in self._polygons]))
@@ -49,11 +49,11 @@ class Skin:
     def wear(self, points: Array, shown: NDArray | None, toward: Array, unit: float) -> None:
         """Take the positions (n, dim) and values, a vertex or a cell each; `unit`: pixels in a unit of length towards
         the viewer."""
-        points = in_space(points)[self._ids]
+        points = in_space(points)[self.ids]
         self.faces.points = points
         self.edges.points = points + 6e-3 * np.ptp(points, axis=0).max() * toward  # in front of what they outline
         if shown is not None and len(shown) == self.cells.n_points:
-            self.faces.point_data["shown"] = shown[self._ids]
+            self.faces.point_data["shown"] = shown[self.ids]
         elif shown is not None:
             self.faces.cell_data["shown"] = shown[self._owner]
         across = np.concatenate([np.repeat(np.sqrt(_areas(points, p)), p.shape[1]) for p in self._polygons])

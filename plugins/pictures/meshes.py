@@ -42,7 +42,7 @@ def plot(
     """Draw the mesh before and after, coloured alike.
 
     Plane meshes are seen from above, in their plane, edges fading where cells are small in the picture. Volume meshes
-    are cut open along whole cells, the same before and after, so that the inside shows; they are pixels in SVG and PDF
+    are cut open at one plane, along whole cells, so that the inside shows; they are pixels in SVG and PDF
     too. For a window in which they can be turned, see `view`.
 
     Parameters

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from meshmove.options import check_names
-from meshmove.plugins.figures.kinds import shown
+from meshmove.plugins.figures.kinds import Shown, shown
 
 from .film_files import check_path, whole_film, write_film
 from .films import viewer
+from .scene import write_scene
 from .screen import Look, Screen
 from .stills import Still
 
 __all__ = ["OPTIONS", "Page", "view", "viewed"]
 
 #: names of what `view` takes besides a file
-OPTIONS = ("color", "before", "size", "edges", "cmap", "clim", "label", "steps")
+OPTIONS = ("color", "before", "size", "edges", "cmap", "clim", "label", "steps", "scene")
 #: of a page, the pictures from before to after, and how many a second are shown
 _STEPS, _SPEED = 20, 10
 
@@ -48,6 +50,7 @@ def view(
     clim: tuple[float, float] | None = None,
     label: str | None = None,
     steps: int = _STEPS,
+    scene: bool = False,
 ) -> Any:
     """Go from the mesh before to the one after by a slider.
 
@@ -66,10 +69,19 @@ def view(
         What is said above the mesh, by default the name of the field.
     steps
         Pictures of a page between before and after.
+    scene
+        On a page, in the place of the slider, both meshes side by side as what can be turned and enlarged (by trame).
 
     Returns
     -------
     The path of the file, the plotter of a window, or in a notebook the `Page`.
+
+    Raises
+    ------
+    ValueError
+        A file of another suffix, or a scene for a window.
+    MissingPackageError
+        PyVista is not installed, or, for a scene, trame-pyvista.
 
     Examples
     --------
@@ -80,9 +92,14 @@ def view(
     if hasattr(adaptation, "history"):  # of a loop
         before = adaptation.first if before is None else before
         adaptation = adaptation.adaptation
-    stills, words = _between(adaptation, color, before, steps)
-    look = Look(size, edges, cmap, clim, label)
-    if path is None and not _in_notebook():
+    what, look = shown(adaptation, None, color, before), Look(size, edges, cmap, clim, label)
+    window = path is None and not _in_notebook()
+    if scene:
+        if window:
+            raise ValueError('Expected a file for a scene, such as "moved.html" (got none; a window can be turned)')
+        return _paged(path, 600, lambda part: write_scene(what, look, part))
+    stills, words = _between(what, steps)
+    if window:
         plotter = viewer(stills, look, times=words)
         plotter.show()
         return plotter
@@ -91,16 +108,20 @@ def view(
         images = [screen.image(k) for k in range(len(stills))]
     finally:
         screen.close()
+    height = images[0].shape[0] + 80
+    return _paged(path, height, lambda part: write_film(part, iter(images), _SPEED, screen.maps, words))
+
+
+def _paged(path: Path | None, height: int, write: Callable[[Path], None]) -> Any:
+    """The path of the file that was written, or the page where there is none."""
     if path is not None:
         with whole_film(path) as part:
-            write_film(part, iter(images), _SPEED, screen.maps, words)
+            write(part)
         return path
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "page.html"
-        write_film(part, iter(images), _SPEED, screen.maps, words)
-        return Page(part.read_text(encoding="utf-8"), images[0].shape[0] + 80)
+        write(part)
+        return Page(part.read_text(encoding="utf-8"), height)
 
 
 def viewed(adaptation: Any, filename: Any, options: Mapping[str, Any]) -> Any:
@@ -109,9 +130,8 @@ def viewed(adaptation: Any, filename: Any, options: Mapping[str, Any]) -> Any:
     return view(adaptation, filename, **options)
 
 
-def _between(adaptation: Any, color: str | None, before: Any, steps: int) -> tuple[list[Still], list[str]]:
+def _between(what: Shown, steps: int) -> tuple[list[Still], list[str]]:
     """Meshes from before to after, with values in between, and what each is called."""
-    what = shown(adaptation, None, color, before)
     first, last = what.meshes
     stills, words = [], []
     for share in np.linspace(0, 1, steps + 1):

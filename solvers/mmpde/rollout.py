@@ -20,6 +20,7 @@ from meshmove.geometry.given import path_of
 from meshmove.meshes.registry import named
 from meshmove.meshes.series.pvd import write_pvd
 from meshmove.meshes.source import Source
+from meshmove.notebook import table
 from meshmove.solvers.data import Trajectories
 
 from .observation import Observation
@@ -62,10 +63,17 @@ class TrajectoryReport:
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        rows = [("frames", f"{self.frames}, {self.step:g} apart"), ("fields", ", ".join(self.fields))]
-        rows += [("warning", w) for w in self.warnings]
+        rows = self.rows()
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+    def _repr_html_(self) -> str:
+        return table(self.rows())
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What there is to say, by name."""
+        rows = [("frames", f"{self.frames}, {self.step:g} apart"), ("fields", ", ".join(self.fields))]
+        return rows + [("warning", w) for w in self.warnings]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +110,9 @@ class Trajectory:
     @property
     def report(self) -> TrajectoryReport:
         return TrajectoryReport(len(self), self.fields, self.step, tuple(self.warnings))
+
+    def _repr_html_(self) -> str:
+        return table(self.report.rows(), caption=f"rollout on {self.source.cells.n_points:,} vertices")
 
     def last(self) -> Frame:
         """The last frame, without keeping the others."""

@@ -16,6 +16,7 @@ from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.given import chosen, real
 from meshmove.geometry.mesh import CellMesh
 from meshmove.meshes.registry import converter_for, named
+from meshmove.notebook import table
 from meshmove.solvers.pde import ProblemError, Statement
 from meshmove.solvers.projection.field import Field, as_array
 
@@ -233,6 +234,12 @@ class Solution:
 
     def __str__(self) -> str:
         return "\n  ".join([repr(self), *self.doubts])
+
+    def _repr_html_(self) -> str:
+        known = self._estimate if self._estimate is not None else self.__dict__.get("error_estimate")
+        rows = [("found", f"{self.how} in {len(self.history)} steps"), ("equation", repr(self.pde))]
+        rows += [] if known is None else [("estimated relative error", f"{known:.1e}")]
+        return table([*rows, *(("doubt", doubt) for doubt in self.doubts)], caption="Solution")
 
 
 def _points(x: ArrayLike) -> Array:

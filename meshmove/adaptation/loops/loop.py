@@ -11,12 +11,15 @@ from meshmove.adaptation.result import Adaptation, Report
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.registry import named
 from meshmove.meshes.source import Source
+from meshmove.notebook import table
 from meshmove.options import count
 
 from . import descent, goals
 from .energy import energy_of
 
 __all__ = ["LoopResult", "adapt_loop"]
+
+_HEAD = ("round", "predicted error", "imbalance", "largest step", "seconds")
 
 
 #: of the predicted error, the least that a round after the first has to take away for another one
@@ -62,13 +65,22 @@ class LoopResult:
         return iter((self.adaptation, self.history))
 
     def __str__(self) -> str:
-        head = ("round", "predicted error", "imbalance", "largest step", "seconds")
-        rows = [head, *(_row(k, r) for k, r in enumerate(self.history, start=1))]
-        widths = [max(len(row[c]) for row in rows) for c in range(len(head))]
+        rows = [_HEAD, *self._rows()]
+        widths = [max(len(row[c]) for row in rows) for c in range(len(_HEAD))]
         lines = ["  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, *self._below()])
+
+    def _repr_html_(self) -> str:
+        kind, nodes = type(self.mesh).__name__, self.adaptation.cells.n_nodes
+        return table(self._rows(), _HEAD, f"{kind} with {nodes:,} nodes", self._below())
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [_row(k, r) for k, r in enumerate(self.history, start=1)]
+
+    def _below(self) -> list[str]:
+        """What all rounds did together, and their warnings."""
         last = f"all {len(self.history)} rounds: {self._together()}, {sum(r.seconds for r in self.history):.3g} s"
-        warnings = dict.fromkeys(w for r in self.history for w in r.warnings)
-        return "\n".join([*lines, last, *(f"warning: {w}" for w in warnings)])
+        return [last, *(f"warning: {w}" for w in dict.fromkeys(w for r in self.history for w in r.warnings))]
 
     def __repr__(self) -> str:
         kind, nodes = type(self.mesh).__name__, self.adaptation.cells.n_nodes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -195,11 +196,10 @@ def test_bench_lists_names(run):
     error = run("bench", "speeed", code=1).stderr
     assert "Expected benchmarks among aligned, cube, fem" in error and "(got 'speeed'" in error
     listed = run("bench", "--list").stdout.splitlines()
-    assert "ring: Imbalance and time on the unit square, one thread" in "\n".join(listed)
-    assert [line.endswith("(only when named)") for line in listed if line.startswith(("fem:", "peers:"))] == [
-        False,
-        True,
-    ]
+    assert listed[0].split() == ["name", "what", "it", "measures", "runs"]
+    runs = {line.split()[0]: re.split("  +", line)[1:] for line in listed}
+    assert runs["ring"][0].startswith("Imbalance and time on the unit square") and runs["ring"][1] == "by default"
+    assert runs["peers"][1] == "only when named"
 
 
 def test_bench_writes_json(run, tmp_path, monkeypatch):
@@ -210,7 +210,12 @@ def test_bench_writes_json(run, tmp_path, monkeypatch):
     ]
     monkeypatch.setattr(_bench, "run", lambda name, quick, record: rows)
     text = run("bench", "ring", "--quick", "--json", tmp_path / "all.json").stdout
-    assert "1 of 2 targets met\nring: bad (3.0, target <= 2)" in text
+    assert [line.split() for line in text.splitlines()[-4:]] == [
+        ["ring", "good", "1.0", "<=", "2", "met"],
+        ["ring", "bad", "3.0", "<=", "2", "missed"],
+        [],
+        ["1", "of", "2", "targets", "met"],
+    ]
     assert json.loads((tmp_path / "all.json").read_text()) == {"ring": rows}
     assert files(tmp_path) == {"all.json"}
 

@@ -239,16 +239,22 @@ def test_all_of_the_domain_is_coloured(mesh, tmp_path):
         assert np.ptp(pixels[rows, columns], axis=2).min() > 15
 
 
-def test_volumes_are_cut_open_along_the_same_cells(tets, tmp_path):
+def test_volumes_are_cut_open_at_one_plane_and_all_that_is_left_is_seen(tets, tmp_path):
+    from meshmove.plugins.figures.inside import Inside
     from meshmove.plugins.figures.skin import Skin
     from meshmove.plugins.figures.view import plane_of
 
+    plane = plane_of(tets.cells)
+    skin, moved = Skin(tets.cells, plane), Skin(tets.moved, plane)
     skin = Skin(tets.cells, plane_of(tets.cells))
     skin.wear(tets.cells.points, None, np.zeros(3), 1.0)
     assert skin.faces.points[:, 1].min() == 0.5  # y is cut, as all extents are the same
     assert skin.faces.area == pytest.approx(4)
-    skin.wear(tets.moved.points, None, np.zeros(3), 1.0)
-    assert skin.faces.n_open_edges == 0
+    moved.wear(tets.moved.points, None, np.zeros(3), 1.0)
+    assert moved.faces.n_open_edges == 0 and moved.faces.points[:, 1].min() < 0.5  # of cells that reach across
+    box = Inside([tets.cells, tets.moved], clip=True).box
+    whole = Inside([tets.cells, tets.moved], clip=False).box
+    assert box[1] - box[0] < whole[1] - whole[0]
     tets.plot("error", filename=tmp_path / "a.png")
     assert (np.ptp(picture(tmp_path / "a.png"), axis=2) > 20).mean() > 0.2
 
