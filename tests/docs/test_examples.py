@@ -13,8 +13,11 @@ PNG = b"\x89PNG"
 
 ASSERTED = tomllib.loads((EXAMPLES / "asserted.toml").read_text(encoding="utf-8"))
 #: what the error was and is, for loops in time; "uniform" and "adapted" elsewhere
-IN_TIME = {name: ("fixed", "moving") for name in ("burgers_front", "rotating_bump", "heat_source", "allen_cahn")}
-IN_TIME["piston"] = ("uniform", "adapted")
+IN_TIME = dict.fromkeys(
+    ("burgers_front", "rotating_bump", "heat_source", "allen_cahn", "slotted_cylinder", "cylinder_wake"),
+    ("fixed", "moving"),
+)
+IN_TIME |= dict.fromkeys(("piston", "pitching_airfoil"), ("uniform", "adapted"))
 
 
 @pytest.fixture(scope="module")
