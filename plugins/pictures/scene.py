@@ -40,9 +40,8 @@ def write_scene(what: Shown, look: Look, path: Path) -> None:
             plotter.subplot(0, k)
             skin = Skin(mesh, plane)
             skin.wear(mesh.points, None if what.values is None else what.values[k], axes[2], 1.0)
-            plotter.add_mesh(
-                skin.faces, show_edges=look.edges, lighting=mesh.dim == 3, show_scalar_bar=False, **colours
-            )
+            lit = {"lighting": mesh.dim == 3, "ambient": 0.6, "diffuse": 0.45}
+            plotter.add_mesh(skin.faces, show_edges=look.edges, show_scalar_bar=False, **lit, **colours)
             seen = skin.faces.points @ axes.T
             extent = float((seen.max(axis=0) - seen.min(axis=0))[:2].max())
             placed(plotter, seen, axes, 0.9 * _HEIGHT / extent, _HEIGHT, 0, 0)
