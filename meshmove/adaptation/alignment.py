@@ -53,7 +53,7 @@ def aligned_from(
 
 
 def within(predict: BothNorms, problem: Problem, points: Array) -> Array:
-    """`points`, or where they would have a larger L2 error than the mesh that came, the best on the way to them.
+    """`points`, or where they would have a larger L2 error than the mesh that came, the best on the way that has not.
 
     Where the L2 error of that mesh is less than second derivatives tell, as for harmonic fields on squares, descent of
     the H1 error raises it in the end; the first part of the way lowers both. A prediction without a solve

@@ -72,6 +72,10 @@ class Judge:
     def plain(self, points):
         return 1 + np.abs(points - START).max()
 
+    def __call__(self, points):
+        """Both errors fall all the way."""
+        return 2 - np.abs(points - START).max()
+
 
 class Way:
     start = START = np.zeros((3, 2))
