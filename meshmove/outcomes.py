@@ -70,11 +70,11 @@ class Outcome(Enum):
         "Use double precision points, or straighter cells where the mesh is coarse.",
     )
     STEP_CUT = (
-        "Cells would have been inverted on the nodes' straight way in a time step; nodes went a share of it.",
+        "Cells would have been inverted in a time step, also by parts; nodes went a share of their way.",
         "Take shorter time steps, or a gentler monitor; the mesh catches up in the steps that follow.",
     )
     SUBSTEPPED = (
-        "A prescribed motion of the boundary would have inverted cells at once; it was taken in parts.",
+        "A step in time, or of the boundary, would have inverted cells at once; it was taken in parts.",
         "Nothing needs to be done; shorter time steps make each of them cheaper.",
     )
     BOUNDARY_HELD_BACK = (

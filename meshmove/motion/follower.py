@@ -7,8 +7,9 @@ step goes to zero, and nothing moves when nothing changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging, CallableDensity, Monitor, NodalDensity, NodalHessians, smoother
 from meshmove.monitors.standard import Standard
 from meshmove.movers import Mover, Problem
-from meshmove.outcomes import Outcome
+from meshmove.outcomes import Outcome, Told
 
 from .pace import Pace, Seen, dragged, pace
 from .places import Place, Target
@@ -36,8 +37,8 @@ PACE = 1.0
 AHEAD = 1.0
 #: a field whose interpolation errs by less than this share of its size is linear up to rounding
 ROUNDING = 1e-11
-#: halvings of a step that would invert cells
-HALVINGS = 8
+#: halvings of a step that would invert cells, and parts that it is taken in at most
+HALVINGS, PARTS = 8, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +134,30 @@ class Follower:
         place = self._placed(at, there, state.place, align)
         tau, rate, fading = self._tau(state, now, went, dt)
         start = points if taken is None else taken
-        wanted = start + min(1.0, dt / tau) * (place.target - start) if np.isfinite(tau) else start
-        reached, share = self._reached(points, start, wanted)
+        going = min(1.0, dt / tau) if np.isfinite(tau) else 0.0
+        reached, share = self._reached(points, start, start + going * (place.target - start))
         warnings = place.warnings
-        if share < 1:
-            text = f"cells would have been inverted: nodes went {share:.2g} of their way in this step"
-            warnings = (*warnings, Outcome.STEP_CUT.told(text))
+        if share < 1 and going > 0:
+            anew = partial(self._placed, at, there, align=align)
+            reached, place, share, parts = self._by_parts(points, reached, place, going, share, anew)
+            warnings = (*place.warnings, told(share, parts))
         after = State(reached, place, now, rate, fading, dt)
         return after, Went(tau, went, share, place.steps, warnings)
+
+    def _by_parts(
+        self, points: Array, reached: Array, place: Place, going: float, share: float, anew: Callable[[Place], Place]
+    ) -> tuple[Array, Place, float, int]:
+        """The rest of a way of which a share has been gone, with a place that is found anew before each part.
+
+        Nodes are to go the share `going` of what lies before them: two parts p and q of it leave (1 - p)(1 - q).
+        """
+        gone, parts = going * share, 1
+        while share < 1 and parts < PARTS:
+            place = anew(place)
+            part = 1 - (1 - going) / (1 - gone)
+            reached, share = self._reached(points, reached, reached + part * (place.target - reached))
+            gone, parts = 1 - (1 - gone) * (1 - part * share), parts + 1
+        return reached, place, 1.0 if share == 1 else gone / going, parts
 
     def _tau(self, state: State, now: Seen | None, went: Pace | None, dt: float) -> tuple[float, float, float]:
         """Time constant, the rate that it is from, and the one that this fades with."""
@@ -198,6 +215,13 @@ class Follower:
                 return there, share
             share /= 2
         return start, 0.0
+
+
+def told(share: float, parts: int) -> Told:
+    """What is to be said of a step that could not be taken at once."""
+    if share == 1:
+        return Outcome.SUBSTEPPED.told(f"cells would have been inverted: the step was taken in {parts} parts")
+    return Outcome.STEP_CUT.told(f"cells would have been inverted: nodes went {share:.2g} of their way in this step")
 
 
 def settled(monitor: Any) -> Any:

@@ -20,6 +20,7 @@ import numpy as np
 
 from meshmove.adaptation.unit_mesh import UnitMesh
 from meshmove.geometry.arrays import Array
+from meshmove.monitors import CallableDensity
 from meshmove.movers import Alignment, Functional, MongeAmpere, Mover, moved_by
 from meshmove.movers.descent import Pair, minimise
 from meshmove.movers.laplacian import stiffness
@@ -36,6 +37,8 @@ SPRING = 50.0
 #: steps of equidistribution at effort 1, which end where E falls by less than the share; of alignment; and of alignment
 #: from afar
 STEPS, SLOW, ALIGNING, FROM_AFAR = 12, 0.01, 1, 60
+#: the share for a density that does not depend on the mesh: its minimum is worth getting to, and the mesh finds back
+SETTLED = 1e-9
 #: quasi-Newton pairs that are kept
 MEMORY = 12
 #: effort of the mover that goes all the way, relative to its own default
@@ -113,7 +116,7 @@ class Target:
             self.slide,
             place.carried,
             steps=max(1, round(STEPS * self.effort)),
-            tolerance=SLOW,
+            tolerance=SETTLED if isinstance(density, CallableDensity) else SLOW,
             memory=MEMORY,
             reach=self._functional.reach,
             opening=1.0,

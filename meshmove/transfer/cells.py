@@ -135,7 +135,8 @@ class _Way:
     def _sums(self, first: Array, second: Array) -> Array:
         """(m,) of what the cells on both sides of facets get."""
         m, inner = self.mesh.n_cells, self._inner
-        return np.bincount(self._cells[:, 0], first, m) + np.bincount(self._cells[inner, 1], second[inner], m)
+        every = np.bincount(self._cells[:, 0], first, m) + np.bincount(self._cells[inner, 1], second[inner], m)
+        return np.asarray(every, float)
 
     def _slopes(self, centre: Array, means: Array) -> Array:
         """(m, dim, k) by least squares, from the cells that share a vertex."""

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from benchmarks.time import run as bench
+from benchmarks.time.more_problems import EVERY
 from benchmarks.time.problems import PROBLEMS, Fixed, error, followed, rezoned
 
+#: where solutions have second derivatives
+SMOOTH = [p for p in EVERY if p.name != "cone in a turn"]
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
+
+@pytest.mark.parametrize("problem", SMOOTH, ids=lambda p: p.name)
 def test_exact_solutions_solve_their_equations(problem):
     """u_t + c . grad u - kappa lap u = f by central differences."""
     x = np.random.default_rng(0).uniform(0.1, 0.9, (2, 50))
@@ -35,8 +39,8 @@ def test_a_mesh_at_rest_converges_and_one_that_moves_gains():
     assert rest[1] < 0.6 * rest[0]
     mesh, u, fastest = followed(problem, 16, 8)
     assert error(problem, mesh, u, problem.end) < 0.8 * rest[1] and fastest < 4 * problem.pace
-    mesh, u = rezoned(problem, 16, 8, "conservative", True)
-    assert error(problem, mesh, u, problem.end) < 2 * rest[1]
+    mesh, u = rezoned(problem, 16, 8, "swept", True)
+    assert error(problem, mesh, u, problem.end) < rest[1]
 
 
 def test_rows_of_a_quick_run(monkeypatch, capsys, tmp_path):
@@ -49,6 +53,14 @@ def test_rows_of_a_quick_run(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["time", "--quick", "--json", str(tmp_path / "rows.json")])
     bench.main(bench.run)
     out = capsys.readouterr().out
-    for words in ("L2 error", "carried, conservative, started", "mass over 3 steps", "a constant over 3", "assembly"):
-        assert words in out
+    words = (
+        "L2 error",
+        "carried, swept, started",
+        "mass over 3 steps",
+        "a constant over 3",
+        "there and back",
+        "assembly",
+    )
+    for word in words:
+        assert word in out
     assert out.count("node speed / feature's") == 5 and (tmp_path / "rows.json").is_file()

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import meshio
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import skfem
 
 import meshmove
-from meshmove import FieldError, MovingMesh
+from meshmove import FieldError, MovingMesh, Outcome
 
 SPEED = 0.8
 
@@ -219,3 +220,37 @@ def test_a_step_that_would_invert_cells_goes_less_far_and_says_so():
     wanted = state.points[::-1].copy()
     reached, share = follower._reached(state.points, state.points, wanted)
     assert share < 1 and follower._problem.valid(reached)
+
+
+def test_a_step_that_would_invert_cells_is_taken_in_parts_and_says_so(monkeypatch):
+    moving = MovingMesh(grid(8), tau=1e-9)
+    moving.start(front(0))
+    moving.step(front(0), 0.02)
+    state, follower = moving._state, moving._follower
+    goal = state.points.copy()
+    goal[moving.mesh.interior_nodes()] += 0.004
+    folded = replace(state.place, target=state.points[::-1].copy())
+    places = [folded, replace(state.place, target=goal)]
+    monkeypatch.setattr(follower, "_placed", lambda *given, **options: places.pop(0))
+    step = moving.step(front(0), 0.02)
+    assert step.report.outcomes == (Outcome.SUBSTEPPED,) and step.report.share == 1
+    np.testing.assert_allclose(moving._state.points, goal, atol=1e-12)
+    monkeypatch.setattr(follower, "_placed", lambda *given, **options: folded)
+    step = moving.step(front(0), 0.02)
+    assert step.report.outcomes == (Outcome.STEP_CUT,) and step.report.share < 1 and step.report.inverted_cells == 0
+
+
+def test_a_monitor_of_space_brings_the_mesh_back_to_where_it_was():
+    """In 200 steps there and back, and 40 to rest."""
+    at = [0.3]
+    moving = MovingMesh(grid(8), monitor=lambda x: 1 + 10 * np.exp(-100 * ((x[0] - at[0]) ** 2 + (x[1] - 0.5) ** 2)))
+    moving.start()
+    for _ in range(40):
+        moving.step(dt=0.01)
+    before = moving.mesh.p
+    for k in range(240):
+        at[0] = 0.3 + 0.4 * max(0, 1 - abs(1 - (k + 1) / 100))
+        moving.step(dt=0.01)
+        if k == 99:
+            assert np.abs(moving.mesh.p - before).max() > 0.05
+    assert np.abs(moving.mesh.p - before).max() < 1e-6
