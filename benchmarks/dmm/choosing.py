@@ -3,7 +3,7 @@
 Steep rings, narrow peaks, fronts, layers and smooth fields of random places, widths and meshes (24 to 44 nodes a side,
 half of them with jittered nodes), finite element solutions as fields, as in `benchmarks.dmm.aligning`:
 
-    python -m benchmarks.dmm.choosing [WEIGHTS ...]     # shipped names or files
+    python -m benchmarks.dmm.choosing [WEIGHTS ...]     # shipped names, files, or "classical"
 """
 
 from __future__ import annotations
