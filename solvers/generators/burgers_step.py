@@ -225,4 +225,4 @@ def _dual_faces(x: Array, cells: Ids) -> tuple[Ids, Array]:
     flipped = pairs[:, 0] > pairs[:, 1]
     pairs, normal = np.sort(pairs, axis=1), np.where(flipped, -normal, normal)
     keys, which = np.unique(pairs[:, 0] * n + pairs[:, 1], return_inverse=True)
-    return np.stack(np.divmod(keys, n), axis=1), np.bincount(which, normal, len(keys))
+    return np.stack(np.divmod(keys, n), axis=1), np.bincount(which, normal, len(keys)).astype(float, copy=False)

@@ -38,7 +38,7 @@ def test_the_error_is_relative_by_the_lumped_mass():
 
 def test_bumps_have_height_one_and_rest_on_walls():
     u = shifted.bump(33, np.random.default_rng(0))
-    assert np.abs(u).max() == 1 and not u[[0, -1]].any() and not np.abs(u[:, [0, -1]]).max() > 1e-12
+    assert np.abs(u).max() == 1 and max(np.abs(u[[0, -1]]).max(), np.abs(u[:, [0, -1]]).max()) < 1e-12
 
 
 def test_symmetries_are_those_of_the_start_too():

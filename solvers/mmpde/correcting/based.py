@@ -39,8 +39,10 @@ class Based:
     @classmethod
     def join(cls, parts: Sequence[Based]) -> Based:
         """Several side by side."""
-        joined = (torch.cat([getattr(p, name) for p in parts]) for name in ("frames", "numbers", "share"))
-        return cls(*joined, sum((p.meshes for p in parts), ()), sum((p.attributes for p in parts), ()))
+        meshes: tuple[CellMesh, ...] = sum((p.meshes for p in parts), ())
+        attributes: tuple[tuple[float, ...], ...] = sum((p.attributes for p in parts), ())
+        frames, numbers = torch.cat([p.frames for p in parts]), torch.cat([p.numbers for p in parts])
+        return cls(frames, numbers, torch.cat([p.share for p in parts]), meshes, attributes)
 
     def gone_on(self, model: TwoBranches, values: Tensor) -> Based:
         """The same from other values (N, F), normalised."""

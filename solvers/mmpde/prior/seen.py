@@ -281,8 +281,8 @@ def _outside(value: Array, ends: Range, far: float) -> Array:
     """How far values lie outside of a range: 0 within, 1 where they are off by a factor."""
     low, high = ends
     if low > 0:
-        value, low, high = (np.log(np.maximum(v, 1e-300)) for v in (value, low, high))
-        return np.maximum(np.maximum(low - value, value - high), 0) / np.log(far)
+        value = np.log(np.maximum(value, 1e-300))
+        return np.maximum(np.maximum(np.log(low) - value, value - np.log(high)), 0) / np.log(far)
     return np.maximum(np.maximum(low - value, value - high), 0) / (far * max(high - low, 1e-300))
 
 

@@ -175,7 +175,7 @@ class Samples:
         if s.base_moves:
             given = [float(group.attributes[name][j]) for name in s.attributes]
             there = mesh.moved(np.asarray(positions[j, k], float))
-            moved = replace(moved, based=based_of(self._model, there, values[:, 0], given))
+            moved = replace(moved, based=based_of(self._model, there, values[:, 0].astype(float), given))
         return moved, known[:, 1:]
 
 
