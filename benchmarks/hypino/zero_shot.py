@@ -49,7 +49,7 @@ def zero_shot(bench: Bench) -> Rows:
 
 
 def _measured(bench: Bench, s: Sample) -> tuple[float, float, float]:
-    u = values(bench.model.solve(s.pde), s.x)
+    u = values(bench.model.solve(s.pde, project=False), s.x)
     return relative_l2(u, s.u), mse(u, s.u, s.share), smape(u, s.u, s.share)
 
 
@@ -78,8 +78,8 @@ def refinement(bench: Bench) -> Rows:
     rows: Rows = []
     lowered = raised = 0
     for s in bench.seven:
-        before = relative_l2(values(bench.model.solve(s.pde), s.x), s.u)
-        solution = bench.model.solve(s.pde, refine=rounds)
+        before = relative_l2(values(bench.model.solve(s.pde, project=False), s.x), s.u)
+        solution = bench.model.solve(s.pde, refine=rounds, project=False)
         after = relative_l2(values(solution, s.x), s.u)
         lowered += after < 0.999 * before
         raised += after > 1.001 * before
@@ -121,7 +121,7 @@ def features(bench: Bench) -> Rows:
         ours, random = [], []
         for s in chosen[: len(chosen) if not rounds else max(2, len(chosen) // 4)]:
             X = s.pde.unit.to_unit(s.x)
-            emitted = Emission(bench.model.solve(s.pde, refine=rounds).emitted)
+            emitted = Emission(bench.model.solve(s.pde, refine=rounds, project=False).emitted)
             tried = [emitted, *(Tanh(emitted.size, (1.0, slope)) for slope in slopes)]
             error, *others = (relative_l2(least_squares(s.pde, f) @ f.jets(X)[0], s.u) for f in tried)
             ours.append(error)

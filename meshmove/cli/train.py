@@ -100,6 +100,27 @@ def hypino(
 
 
 @app.command()
+def space(
+    config: ConfigName = "small",
+    out: Out = Path("checkpoints/space"),
+    accelerator: Accelerator = "auto",
+    steps: Steps = None,
+    seed: Seed = None,
+    start: Start = None,
+) -> None:
+    """Train the small network that writes the knots of projection; run the same command again to go on."""
+    with errors():
+        try:
+            from meshmove.solvers.hypino.space import Space
+            from meshmove.solvers.hypino.training import space as fitting
+
+            changed, model = _started(_named(fitting, config, steps, seed), Space, start)
+            _watch(fitting, changed, model, out, 1, accelerator, _space_line)
+        except ImportError as error:
+            raise ValueError(str(error)) from error
+
+
+@app.command()
 def mmpde(
     data: Annotated[
         list[str],
@@ -172,6 +193,10 @@ def _aligner_line(row: Any) -> str:
 
 def _hypino_line(row: Any) -> str:
     return f"loss {row.train_loss:7.4f}  relative error {row.error:.4f}  after projection {row.projected:.4f}"
+
+
+def _space_line(row: Any) -> str:
+    return f"loss {row.loss:7.4f}  {row.knots:.3f} times as many knots as the best density"
 
 
 def _mmpde_line(row: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from pathlib import Path
 from typing import Any, overload
@@ -23,6 +23,7 @@ from .emitted import Emitted
 from .finetune import finetune as finetuned
 from .network import Network, Settings
 from .refine import refine as refined
+from .space import Space
 
 __all__ = ["HyPINO"]
 
@@ -33,6 +34,11 @@ MOST_ROUNDS = 10_000
 
 class HyPINO(Network):
     """The hypernetwork as users meet it: problems in, solutions out."""
+
+    @cached_property
+    def space(self) -> Space:
+        """The network that writes the knots of projection; it ships beside the weights of this one."""
+        return Space.from_pretrained()
 
     def emit(self, problems: Statement | Iterable[Statement]) -> Emitted:
         """Networks that solve one problem (no axis of a batch) or several, in double precision.
@@ -62,7 +68,7 @@ class HyPINO(Network):
         *,
         refine: int = ...,
         finetune: int = ...,
-        project: bool | str = ...,
+        project: bool | str | None = ...,
         tolerance: float = ...,
         effort: float = ...,
         seed: int = ...,
@@ -74,7 +80,7 @@ class HyPINO(Network):
         *,
         refine: int = ...,
         finetune: int = ...,
-        project: bool | str = ...,
+        project: bool | str | None = ...,
         tolerance: float = ...,
         effort: float = ...,
         seed: int = ...,
@@ -85,12 +91,12 @@ class HyPINO(Network):
         *,
         refine: int = 0,
         finetune: int = 0,
-        project: bool | str = False,
+        project: bool | str | None = None,
         tolerance: float = 3e-5,
         effort: float = 1.0,
         seed: int = 0,
     ) -> Solution | list[Solution]:
-        """Solve one problem, or each of several: what `emit` writes, and what improves it.
+        """Solve one problem, or each of several, as well as it can be: by projection, unless told otherwise.
 
         Parameters
         ----------
@@ -101,8 +107,9 @@ class HyPINO(Network):
         finetune
             Steps of training the emitted networks on the residual.
         project
-            True: least squares over splines and singular functions, which need nothing from the networks; "emitted":
-            over the networks' features as well, which is slower; False: none.
+            True: least squares over splines and singular functions, on knots that begin where the small network
+            `space` writes them; "emitted": over the emitted networks' features as well, which is slower; False: none,
+            the emitted networks are the answer. By default True, unless `refine` or `finetune` ask for networks.
         tolerance, effort, seed
             See `project`.
 
@@ -128,12 +135,14 @@ class HyPINO(Network):
         """
         count(refine, "rounds of refinement, refine >= 0", high=MOST_ROUNDS, error=ProblemError)
         count(finetune, "steps of finetune >= 0", high=MOST_ROUNDS, error=ProblemError)
+        if project is None:
+            project = not (refine or finetune)
         if not (isinstance(project, bool) or (isinstance(project, str) and project == "emitted")):
             raise ProblemError(f'Expected project False, True or "emitted" (got {shown(project)})')
         problems = [pde] if isinstance(pde, Statement) else several_of(pde)
         options: dict[str, Any] = {"tolerance": tolerance, "effort": effort, "seed": seed}
         if project is True and not refine and not finetune:
-            solutions = [projected(p, **options) for p in problems]
+            solutions = [projected(p, space=self.space, **options) for p in problems]
         else:
             first = self.emit(problems) if problems else None
             solutions = [

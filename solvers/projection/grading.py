@@ -28,7 +28,7 @@ from .features.splines import Splines
 if TYPE_CHECKING:
     from .grids import Projection
 
-__all__ = ["counted", "fewer", "indicators", "moved", "regraded"]
+__all__ = ["counted", "fewer", "indicators", "moved", "placed", "regraded"]
 
 #: lengths of neighbours differ by about this factor at most
 _NEIGHBOURS = 1.7
@@ -108,7 +108,7 @@ def regraded(knots: tuple[Knots, Knots], squares: tuple[Array, Array], cells: tu
     out = []
     for k, e2, n in zip(knots, squares, cells, strict=True):
         density = np.maximum(e2, least) ** _SEEKING / k.lengths
-        out.append(_placed(k, density * (n / (density * k.lengths).sum()), n))
+        out.append(placed(k, density * (n / (density * k.lengths).sum()), n))
     return out[0], out[1]
 
 
@@ -126,11 +126,11 @@ def counted(
         density *= ((density * k.lengths).sum() / aim**2) ** (1 / power)
         density = _limited(density, k.lengths)
         n = int(np.clip(np.ceil((density * k.lengths).sum()), low, max(low, growth * k.cells)))
-        out.append(_placed(k, density, n))
+        out.append(placed(k, density, n))
     return out[0], out[1]
 
 
-def _placed(k: Knots, density: Array, n: int) -> Knots:
+def placed(k: Knots, density: Array, n: int) -> Knots:
     """n cells that hold the same share of a density, given on the cells of k."""
     passed = np.concatenate([[0.0], np.cumsum(_limited(density, k.lengths) * k.lengths)])
     breaks = np.interp(np.linspace(0, passed[-1], n + 1), passed, k.breaks)

@@ -29,6 +29,8 @@ _WORK = 3.5e10  # operations of the last solve
 _STEEP = 1e-2
 _SEEKING, _SETTLED = 6, 1.35  # smeared rounds at most, and the largest factor by which settled knots move
 _SEEN = 2_000  # scattered points that smeared rounds look at
+#: factor between the longest and the shortest of the cells that are begun with, and the error that they may tell of
+_UNEVEN, _HOPEFUL = 4.0, 0.3
 _BETTER = 0.5  # of the error that the even grid tells of: what a graded one must fall below to be gone on with
 _LONGEST, _LOWEST = 1.6, 10  # factor by which cells along an axis grow in a round, and their least number
 _AIM, _SHARPEST = 0.1, 1e-4  # of the tolerance: errors along one axis, in the first round and at least
@@ -60,15 +62,17 @@ def project_unit(
     scout
         How many scattered points look for sources that the grids miss.
     start
-        Knots to begin with; by default the even ones.
+        Knots that graded grids may begin with, without looking for others: tried where they are uneven.
     graded
         Whether uneven cells are allowed.
     """
     run = _Run(unit, extra, tolerance, _WORK * effort, seed, scout)
-    if start is not None:
-        emitted = _graded(run, start)
-        if emitted.error < tolerance:
-            return emitted
+    if start is not None and graded and not extra and max(k.contrast for k in start) > _UNEVEN:
+        emitted = run.look(Splines.graded(start, DEGREE), ())
+        if _told(emitted) < _HOPEFUL:
+            emitted = _graded(run, start, emitted)
+            if emitted.error < max(tolerance, _TRUSTED):
+                return emitted
     best = run.look(Splines((_COARSEST, _COARSEST), DEGREE), ())
     other = None
     if graded and best.error >= tolerance and _told(best) > _STEEP and not extra:
@@ -178,7 +182,7 @@ def _graded(run: _Run, knots: tuple[Knots, Knots], now: Projection | None = None
         best = now if not best.error < now.error else best
         if spent and whole and not now.error < _FALLS * error:
             break
-        aim = max(aim * float(np.clip(run.tolerance / now.error, 0.03, 1.0)), _SHARPEST)
+        aim = max(aim * float(np.clip(0.3 * run.tolerance / now.error, 0.03, 0.5)), _SHARPEST)
     return best
 
 

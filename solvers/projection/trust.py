@@ -28,7 +28,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
-from meshmove.solvers.pde.unit import InteriorRows
+from meshmove.solvers.pde.unit import BoundaryRows, InteriorRows
 
 from .boundary_rows import ROWS_PER_CELL
 from .features.random_tanh import Tanh
@@ -40,7 +40,7 @@ from .quadrature import Quadrature, inside_of
 if TYPE_CHECKING:
     from .grids import Projection
 
-__all__ = ["Middles", "Told", "told"]
+__all__ = ["Middles", "Told", "boundary_look", "fresh_look", "share_missed", "symbol_of", "told", "weakest_of"]
 
 
 _FRESH = 4  #: fresh points over the edge of a cell
@@ -115,7 +115,7 @@ def told(unit: UnitProblem, now: Projection, middles: Middles, scout: InteriorRo
     """All that a fresh look at a projection tells of its error; `scout` is the equation at scattered points."""
     system = now.system
     size = max(middles.norm(middles.values(now.field.weights / system.scales)), 1e-300)
-    weakest = _weakest(now, middles)
+    weakest = weakest_of(now, middles)
     fresh, r, scale = _residual(unit, now)
     interior, worst = _inverted(fresh, r, weakest)
     missed, on = _missed(unit, now)
@@ -137,7 +137,7 @@ def _values(part: Local | Tanh | Emission, X: Array) -> Array:
     return out
 
 
-def _weakest(now: Projection, middles: Middles) -> float:
+def weakest_of(now: Projection, middles: Middles) -> float:
     """min |A z| / |u| by inverse iteration with the factor that is there."""
     u: Any = 1 + 0.3 * np.random.default_rng(0).standard_normal(middles.points.shape[1])
     z = np.zeros(0)
@@ -148,23 +148,29 @@ def _weakest(now: Projection, middles: Middles) -> float:
     return float(np.linalg.norm(now.system.apply(z))) / max(middles.norm(u), 1e-300)
 
 
-def _residual(unit: UnitProblem, now: Projection) -> tuple[Quadrature, Array, float]:
-    """L u - f on an even grid between the points of the fit, and the size of f and of the terms of L u together."""
-    splines = now.field.splines
-    assert splines is not None
+def fresh_look(unit: UnitProblem, splines: Splines, fresh: int = _FRESH) -> Quadrature:
+    """The equation on a grid between the points of the fit, so many over the edge of a cell, evenly."""
     if splines.knots is None:
-        lines = tuple((np.arange(_FRESH * n) + 0.5) * 2 / (_FRESH * n) - 1 for n in splines.cells)
+        lines = tuple((np.arange(fresh * n) + 0.5) * 2 / (fresh * n) - 1 for n in splines.cells)
     else:
-        lines = tuple(k.nodes((2 * np.arange(_FRESH) + 1) / _FRESH - 1) for k in splines.knots)
-    inside = inside_of(unit, splines, (lines[0], lines[1]), _FRESH)
+        lines = tuple(k.nodes((2 * np.arange(fresh) + 1) / fresh - 1) for k in splines.knots)
+    inside = inside_of(unit, splines, (lines[0], lines[1]), fresh)
     j, i = np.nonzero(inside)
     X = np.stack([lines[0][i], lines[1][j]])
     x = unit.to_physical(X)
     coefficients, source = unit.pde.coefficients_at(x) / unit.powers[:, None], unit.pde.source_at(x)
-    fresh = Quadrature(splines, (lines[0], lines[1]), inside, X, coefficients, source, np.ones(len(i)), unit.along)
+    return Quadrature(splines, (lines[0], lines[1]), inside, X, coefficients, source, np.ones(len(i)), unit.along)
+
+
+def _residual(unit: UnitProblem, now: Projection) -> tuple[Quadrature, Array, float]:
+    """L u - f at fresh points, and the size of f and of the terms of L u together."""
+    splines = now.field.splines
+    assert splines is not None
+    fresh = fresh_look(unit, splines)
+    X, coefficients, source, inside = fresh.points, fresh.coefficients, fresh.source, fresh.inside
     start = splines.size
     parts = fresh.parts(now.field.weights[:start])
-    found, squares = sum(parts, np.zeros(len(i))), sum((p**2 for p in parts), source**2)
+    found, squares = sum(parts, np.zeros(X.shape[1])), sum((p**2 for p in parts), source**2)
     for feature in now.field.features:
         w = now.field.weights[start : start + feature.size]
         start += feature.size
@@ -180,14 +186,14 @@ def _residual(unit: UnitProblem, now: Projection) -> tuple[Quadrature, Array, fl
 def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array]:
     """The root of the sum over k, and the point at which most of r is."""
     worst = fresh.points[:, int(np.abs(r).argmax())] if r.size else np.zeros(2)
-    kx, ky = (0.5 * np.pi * np.arange(n) for n in reversed(fresh.inside.shape))
-    symbol = _symbol(fresh, kx, ky[:, None], weakest)
+    symbol = symbol_of(fresh, weakest)
     if fresh.splines.knots is None:
         hat = dctn(fresh.spread(r), norm="ortho")
         area = 4 / fresh.inside.size
         return float(np.sqrt((hat**2 / symbol).sum()) * np.sqrt(area)), worst
     areas = fresh.spread(_shares(fresh.splines, fresh.inside)) * (4 / fresh.inside.size)
     R = fresh.spread(r)
+    kx, ky = (0.5 * np.pi * np.arange(n) for n in reversed(fresh.inside.shape))
     hat = _cosines(fresh.lines[1], ky) @ (areas * R) @ _cosines(fresh.lines[0], kx).T
     # shorter waves than those of the mean cell: what the sum has not found of |r|^2, by the least symbol beyond
     beyond = min(float(symbol[-1].min()), float(symbol[:, -1].min()))
@@ -200,8 +206,10 @@ def _cosines(line: Array, k: Array) -> Array:
     return np.cos(np.outer(k, line + 1)) * np.where(k > 0, 1.0, np.sqrt(0.5))[:, None]
 
 
-def _symbol(fresh: Quadrature, kx: Array, ky: Array, weakest: float) -> Array:
-    """|L(k)|^2 + s^2."""
+def symbol_of(fresh: Quadrature, weakest: float) -> Array:
+    """|L(k)|^2 + s^2 for as many waves along Y and X as there are fresh points."""
+    kx, ky = (0.5 * np.pi * np.arange(n) for n in reversed(fresh.inside.shape))
+    ky = ky[:, None]
     least, sign = np.abs(fresh.coefficients).min(axis=1), np.sign(np.median(fresh.coefficients, axis=1))
     even = sign[3] * least[3] * kx**2 + sign[4] * least[4] * ky**2 - sign[0] * least[0]
     for i, (a, b) in enumerate(fresh.along[5:], 5):  # at worst such a term works against the others
@@ -257,16 +265,25 @@ def _cell(fresh: Quadrature, X: Array) -> tuple[Array, Array]:
 
 def _missed(unit: UnitProblem, now: Projection) -> tuple[float, str]:
     """Integrals of what the conditions miss at points between the rows of the fit, and where most of that is."""
-    splines = now.field.splines
-    if splines is None or splines.knots is None:
-        rows = unit.boundary(max(_BOUNDARY * now.conditions.points.shape[1], 60), seed=5)
-    else:
-        rows = unit.boundary_by(splines.index, _BOUNDARY * ROWS_PER_CELL, seed=5)
+    rows = boundary_look(unit, now)
     field: Field = now.field
-    missed = np.abs((rows.coefficients * field.jets(rows.points)[:3]).sum(axis=0) - rows.values) * rows.weights
-    slopes = rows.kinds > 0
-    size = np.hypot(rows.coefficients[1], rows.coefficients[2])
-    parts = np.where(slopes, _SLOPES * missed / np.where(slopes, size, 1.0), _VALUES * missed)
+    missed = np.abs((rows.coefficients * field.jets(rows.points)[:3]).sum(axis=0) - rows.values)
+    parts = missed * share_missed(rows)
     names, which = np.unique(rows.names, return_inverse=True)
     on = str(names[np.bincount(which, parts).argmax()]) if len(names) else ""
     return float(parts.sum()), on
+
+
+def boundary_look(unit: UnitProblem, now: Projection) -> BoundaryRows:
+    """The conditions at points between the rows of the fit."""
+    splines = now.field.splines
+    if splines is None or splines.knots is None:
+        return unit.boundary(max(_BOUNDARY * now.conditions.points.shape[1], 60), seed=5)
+    return unit.boundary_by(splines.index, _BOUNDARY * ROWS_PER_CELL, seed=5)
+
+
+def share_missed(rows: BoundaryRows) -> Array:
+    """What rows (n,) count in the error of u, times what they miss."""
+    slopes = rows.kinds > 0
+    size = np.hypot(rows.coefficients[1], rows.coefficients[2])
+    return rows.weights * np.where(slopes, _SLOPES / np.where(slopes, size, 1.0), _VALUES)

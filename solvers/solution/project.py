@@ -13,6 +13,7 @@ from meshmove.solvers.projection.features.random_tanh import Tanh
 from meshmove.solvers.projection.field import Emission
 from meshmove.solvers.projection.grids import Feature
 from meshmove.solvers.projection.refinement import project_unit
+from meshmove.solvers.projection.shared import alike, settle
 
 from .solution import Solution
 
@@ -32,6 +33,7 @@ def project(
     tolerance: float = 3e-5,
     effort: float = 1.0,
     seed: int = 0,
+    space: Any = None,
 ) -> Solution: ...
 
 
@@ -44,6 +46,7 @@ def project(
     tolerance: float = 3e-5,
     effort: float = 1.0,
     seed: int = 0,
+    space: Any = None,
 ) -> list[Solution]: ...
 
 
@@ -55,6 +58,7 @@ def project(
     tolerance: float = 3e-5,
     effort: float = 1.0,
     seed: int = 0,
+    space: Any = None,
 ) -> Solution | list[Solution]:
     """The combination of features that solves a problem best.
 
@@ -64,7 +68,8 @@ def project(
     Parameters
     ----------
     pde
-        The problem, or several: then the answer is a list, of each by itself.
+        The problem, or several: then the answer is a list. Problems that differ in nothing but their sources, in a
+        list, share one grid and one factor where that is as good as the tolerance asks for.
     emitted
         Optional features of emitted networks: an object with ``features(X)``, jets (5, size, n) in unit coordinates.
     random
@@ -75,6 +80,9 @@ def project(
         Budget of operations of the finest grid relative to the default, which takes one to two seconds on one core.
     seed
         Of the sample that judges and of the random features; the same seed gives the same solution.
+    space
+        What writes knots that graded grids begin with, as the network of `HyPINO` does: an object with
+        ``knots(unit)``. By default they are looked for, where an even grid does not do.
 
     Returns
     -------
@@ -107,11 +115,14 @@ def project(
     effort = number(effort, "an effort > 0", high=MOST_EFFORT, error=ProblemError)
     if emitted is not None and not hasattr(emitted, "features"):
         raise ProblemError(f"Expected emitted networks with features(X) (got {type(emitted).__name__})")
+    if space is not None and not hasattr(space, "knots"):
+        raise ProblemError(f"Expected a space with knots(unit), such as HyPINO's (got {type(space).__name__})")
     if not isinstance(pde, Statement):
         several = several_of(pde)
         if emitted is not None:
             raise ProblemError(f"Expected one problem with emitted= (got {len(several)}): project them one by one")
-        return [project(p, random=random, tolerance=tolerance, effort=effort, seed=seed) for p in several]
+        options = {"random": random, "tolerance": tolerance, "effort": effort, "seed": seed, "space": space}
+        return _several(several, options)
     if pde.extra and (emitted is not None or random):
         raise ProblemError(
             "Expected neither emitted nor random features for an equation with "
@@ -135,7 +146,8 @@ def project(
     extra: list[Feature] = [Emission(emitted)] if emitted is not None else []
     if random:
         extra.append(Tanh(random, seed=seed))
-    found = project_unit(pde.unit, extra, tolerance=tolerance, effort=effort, seed=seed)
+    start = None if space is None else space.knots(pde.unit)
+    found = project_unit(pde.unit, extra, tolerance=tolerance, effort=effort, seed=seed, start=start)
     return Solution(
         pde,
         found.field,
@@ -144,3 +156,27 @@ def project(
         doubts=doubts(pde.unit, found),
         how="projected",
     )
+
+
+def _several(problems: list[Statement], options: dict[str, Any]) -> list[Solution]:
+    """Each by itself, but those that share a domain, an operator and conditions first together."""
+    found: list[Solution | None] = [None] * len(problems)
+    for group in _groups(problems) if not options["random"] else ():
+        together = settle([problems[i] for i in group], options["tolerance"], options["seed"])
+        for i, one in zip(group, together, strict=True):
+            if one is not None:
+                found[i] = Solution(problems[i], one.field, estimate=one.estimate, how="projected with others")
+    return [project(p, **options) if s is None else s for p, s in zip(problems, found, strict=True)]
+
+
+def _groups(problems: list[Statement]) -> list[list[int]]:
+    """Numbers of the problems that are alike but for their sources, two and more."""
+    groups: list[list[int]] = []
+    for i, problem in enumerate(problems):
+        for group in groups:
+            if alike(problem, problems[group[0]]):
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return [group for group in groups if len(group) > 1]

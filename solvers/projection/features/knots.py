@@ -51,6 +51,11 @@ class Knots:
         """Of the cells, (cells,)."""
         return np.diff(self.breaks)
 
+    @property
+    def contrast(self) -> float:
+        """The longest cell over the shortest."""
+        return float(self.lengths.max() / self.lengths.min())
+
     def nodes(self, t: Array) -> Array:
         """Points (cells * len(t),) at t, in [-1, 1] from one end of a cell to the other."""
         middle = 0.5 * (self.breaks[1:] + self.breaks[:-1])

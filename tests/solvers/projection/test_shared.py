@@ -1,0 +1,46 @@
+"""Many sources of one operator: the same as one by one, with what the shared grid does not resolve left out."""
+
+import numpy as np
+
+from meshmove.geometry import Disk, Rectangle
+from meshmove.solvers import project
+from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
+from meshmove.solvers.projection.shared import alike, settle
+
+HOLED = Rectangle((0, 0), (2, 1), "all") - Disk((0.6, 0.5), 0.2, "hole")
+CONDITIONS = {"all": Dirichlet(lambda x: x[0]), "hole": Neumann()}
+
+
+def _problem(source, **terms):
+    return LinearPDE(HOLED, **({"uxx": -1, "uyy": -1, "ux": 2} | terms), source=source, conditions=CONDITIONS)
+
+
+def _waves(k):
+    return lambda x: np.sin(k * x[0] + x[1]) + k
+
+
+def test_solutions_are_those_of_one_by_one():
+    problems = [_problem(_waves(k)) for k in (1, 2, 3, 4, 5)]
+    x = HOLED.sample_interior(200)
+    for one, problem in zip(project(problems, tolerance=1e-4), problems, strict=True):
+        assert one.how == "projected with others" and one.pde is problem
+        u = project(problem, tolerance=1e-7)(x)
+        assert np.linalg.norm(one(x) - u) < one.error_estimate * np.linalg.norm(u) < 1e-4 * np.linalg.norm(u)
+
+
+def test_what_the_shared_grid_does_not_see_is_solved_by_itself():
+    peak = lambda x: 1e4 * np.exp(-((x[0] - 1.3) ** 2 + (x[1] - 0.5) ** 2) / 0.03**2)  # noqa: E731
+    narrow = lambda x: 1e6 * np.exp(-((x[0] - 1.31) ** 2 + (x[1] - 0.52) ** 2) / 0.005**2)  # noqa: E731
+    problems = [_problem(f) for f in (1.0, peak, narrow)]
+    settled = settle(problems, 1e-4)
+    assert settled[0] is not None and settled[1:] == [None, None]
+
+
+def test_alike_are_problems_that_differ_in_their_sources_only():
+    first = _problem(1.0)
+    again = Rectangle((0, 0), (2, 1), "all") - Disk((0.6, 0.5), 0.2, "hole")
+    same = LinearPDE(again, uxx=-1, uyy=-1, ux=2, source=lambda x: x[0], conditions=CONDITIONS)
+    assert alike(first, _problem(_waves(2))) and alike(first, same)
+    other = LinearPDE(HOLED, uxx=-1, uyy=-1, ux=2, conditions=CONDITIONS | {"hole": Dirichlet()})
+    assert not alike(first, other)
+    assert not alike(first, _problem(1.0, ux=3)) and not alike(first, _problem(1.0, ux=lambda x: 2 + 0 * x[0]))
