@@ -148,7 +148,8 @@ def title_of(first: Any, last: Any) -> str:
         gain = f"energy {first.energy_before:.4g} → {last.energy_after:.4g}"
     elif first.predicted_error_before and last.predicted_error_after:
         ratio = first.predicted_error_before / last.predicted_error_after
-        gain = f"predicted error {ratio:.1f} times less" if ratio >= 1.05 else "predicted error unchanged"
+        change = f"{ratio:.1f} times less" if ratio >= 1.05 else f"{1 / ratio:.1f} times more"
+        gain = f"predicted error {change if abs(np.log(ratio)) >= np.log(1.05) else 'unchanged'}"
     else:
         gain = f"imbalance {first.imbalance_before:.2g} → {last.imbalance_after:.2g}"
     return f"{gain}, {last.inverted_cells} cells invalid"

@@ -204,9 +204,10 @@ def viewer(
     """A window with a time slider, still to be shown; `times`: what is said of each still."""
     screen = Screen(stills, look or Look(), off_screen, times)
     if len(stills) > 1:
+        screen.aside()
         screen.plotter.add_slider_widget(
             lambda value: screen.show(round(value)), (0, len(stills) - 1), value=0, title="", fmt="%.0f",
-            pointa=(0.1, 0.97), pointb=(0.9, 0.97), slider_width=0.02, tube_width=0.004, interaction_event="always",
+            pointa=(0.5, 0.97), pointb=(0.97, 0.97), slider_width=0.02, tube_width=0.004, interaction_event="always",
         )  # fmt: skip
     return screen.plotter
 

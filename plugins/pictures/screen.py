@@ -78,6 +78,11 @@ class Screen:
         name = self.look.title or still.name
         self._title.SetInput(f"{name},  {self.times[k]}" if name else self.times[k])
 
+    def aside(self) -> None:
+        """Put the title to the left, which leaves room for a slider beside it."""
+        self._title.SetPosition(0.025, 1 - 0.7 * _TOP / self._panel[1])
+        self._title.GetTextProperty().SetJustificationToLeft()
+
     def image(self, k: int) -> NDArray[np.uint8]:
         """The picture (height, width, 3) of a still."""
         self.show(k)

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from meshmove.geometry import CellMesh, PointLocator
+from meshmove.geometry.arrays import Array
 from meshmove.options import check_names
 from meshmove.plugins.figures.kinds import Shown, shown
 
@@ -131,16 +134,32 @@ def viewed(adaptation: Any, filename: Any, options: Mapping[str, Any]) -> Any:
 
 
 def _between(what: Shown, steps: int) -> tuple[list[Still], list[str]]:
-    """Meshes from before to after, with values in between, and what each is called."""
+    """Meshes from before to after, and what each is called. The field stays in its place while they pass under it."""
     first, last = what.meshes
+    fields = None if what.values is None else [_Field(m, v) for m, v in zip(what.meshes, what.values, strict=True)]
     stills, words = [], []
     for share in np.linspace(0, 1, steps + 1):
-        fields = {}
-        if what.values is not None:
-            fields = {what.label: ((1 - share) * what.values[0] + share * what.values[1])[:, None]}
-        stills.append(Still(last.moved((1 - share) * first.points + share * last.points), fields, float(share)))
+        points = (1 - share) * first.points + share * last.points
+        shown = {}
+        if fields is not None:
+            shown = {what.label: ((1 - share) * fields[0].at(points) + share * fields[1].at(points))[:, None]}
+        stills.append(Still(last.moved(points), shown, float(share)))
         words.append({0.0: "before", 1.0: "after"}.get(float(share), f"{100 * share:.0f} % of the way"))
     return stills, words
+
+
+class _Field:
+    """Values (n,) of the vertices of a mesh as a function of space."""
+
+    def __init__(self, cells: CellMesh, values: NDArray) -> None:
+        self._cells, self._values = cells, values
+        self._locator = PointLocator(cells.simplicial())
+
+    def at(self, points: Array) -> NDArray:
+        """Values (n,) at points (n, dim); those of the vertices themselves as they are."""
+        if np.array_equal(points, self._cells.points):
+            return self._values
+        return self._locator.find(points.T).interpolate(self._values)
 
 
 def _in_notebook() -> bool:

@@ -33,6 +33,8 @@ def test_the_ends_are_the_meshes_and_half_way_is_between(out):
     assert np.array_equal(stills[2].cells.points, out.moved.points)
     assert np.allclose(stills[1].cells.points, (out.cells.points + out.moved.points) / 2)
     assert np.array_equal(stills[2].shown, out.fields["field"]) and stills[0].name == "field"
+    x = stills[1].cells.points[:, 0]
+    assert np.abs(stills[1].shown - np.tanh(9 * (x - 0.5))).max() < 0.35  # it stays while the mesh moves
 
 
 def test_a_page_goes_from_before_to_after(out, tmp_path):
