@@ -147,7 +147,7 @@ class _Edges:
         signed = simplex_volumes(x, cells)
         cells = np.where((signed < 0)[:, None], cells[:, ::-1], cells)  # all turn the same way
         area, grads = np.abs(signed), _gradients(x, cells)
-        volume = np.bincount(cells.ravel(), np.repeat(area / 3, 3), n)
+        volume = np.bincount(cells.ravel(), np.repeat(area / 3, 3), n).astype(float, copy=False)
         edges, normal = _dual_faces(x, cells)
         ends, which = edges.T, np.arange(len(edges))
         facets = facets_of(mesh)
