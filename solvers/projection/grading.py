@@ -14,7 +14,7 @@ and rho e^(2p) with a larger p as long as the steep parts are not resolved, and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def _jumps(now: Projection, axis: int) -> Array:
     d, knots = splines.degree, _knots(splines)
     nx, ny = splines.cells
     table, inside = now.equation.table(now.field.weights[: splines.size]), now.equation.inside
-    whole = inside.reshape(ny, inside.shape[0] // ny, nx, inside.shape[1] // nx).all(axis=(1, 3))
+    whole: Any = inside.reshape(ny, inside.shape[0] // ny, nx, inside.shape[1] // nx).all(axis=(1, 3))
     across = splines.line(1 - axis, splines.nodes(1 - axis, np.zeros(1)))[0]
     lines = across @ (table if axis == 0 else table.T)  # (cells across, functions along)
     whole = whole if axis == 0 else whole.T

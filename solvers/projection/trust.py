@@ -188,12 +188,14 @@ def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array
     worst = fresh.points[:, int(np.abs(r).argmax())] if r.size else np.zeros(2)
     symbol = symbol_of(fresh, weakest)
     if fresh.splines.knots is None:
-        hat = dctn(fresh.spread(r), norm="ortho")
+        hat: Any = dctn(fresh.spread(r), norm="ortho")
         area = 4 / fresh.inside.size
         return float(np.sqrt((hat**2 / symbol).sum()) * np.sqrt(area)), worst
-    areas = fresh.spread(_shares(fresh.splines, fresh.inside)) * (4 / fresh.inside.size)
+    shares = _shares(fresh.splines, fresh.inside)
+    assert shares is not None
+    areas = fresh.spread(shares) * (4 / fresh.inside.size)
     R = fresh.spread(r)
-    kx, ky = (0.5 * np.pi * np.arange(n) for n in reversed(fresh.inside.shape))
+    kx, ky = (0.5 * np.pi * np.arange(n, dtype=float) for n in reversed(fresh.inside.shape))
     hat = _cosines(fresh.lines[1], ky) @ (areas * R) @ _cosines(fresh.lines[0], kx).T
     # shorter waves than those of the mean cell: what the sum has not found of |r|^2, by the least symbol beyond
     beyond = min(float(symbol[-1].min()), float(symbol[:, -1].min()))
@@ -201,7 +203,7 @@ def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array
     return float(np.sqrt((hat**2 / symbol).sum() + rest / beyond)), worst
 
 
-def _cosines(line: Array, k: Array) -> Array:
+def _cosines(line: Array, k: Any) -> Array:
     """cos(k (s + 1)) of norm 1 in L2(-1, 1), (len(k), len(line))."""
     return np.cos(np.outer(k, line + 1)) * np.where(k > 0, 1.0, np.sqrt(0.5))[:, None]
 
