@@ -51,7 +51,8 @@ def wing(size: float = 0.05) -> meshio.Mesh:
     t = (1 - np.cos(np.linspace(0, np.pi, 30))) / 2
     half = 0.6 * (0.2969 * np.sqrt(t) - 0.126 * t - 0.3516 * t**2 + 0.2843 * t**3 - 0.1036 * t**4)
     section = np.concatenate([np.stack([t, half], axis=1)[::-1], np.stack([t, -half], axis=1)[1:-1]])
-    domain = Rectangle((-0.5, -0.75), (1.5, 0.75), name="far") - Polygon(section, name="wing")
+    outline = tuple((float(a), float(b)) for a, b in section)
+    domain = Rectangle((-0.5, -0.75), (1.5, 0.75), name="far") - Polygon(outline, name="wing")
     mesh = domain.mesh(size, engine="scipy")
     x, y = mesh.points.T
     shock = (1 - np.tanh(30 * (x - 0.6 - 0.15 * y))) / 2
@@ -71,8 +72,8 @@ def bracket() -> meshio.Mesh:
     i, j, k = (a[:-1, :-1, :-1].ravel() for a in (i, j, k))
     corners = [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)]
     cells = np.stack([((i + a) * (n + 1) + j + b) * (depth + 1) + k + c for a, b, c in corners], axis=1)
-    nodes, cells = np.unique(cells[(i < n // 2) | (j < n // 2)], return_inverse=True)
-    mesh = CellMesh.single(points[nodes], cells.reshape(-1, 8), "hexahedron")
+    used, inverse = np.unique(cells[(i < n // 2) | (j < n // 2)], return_inverse=True)
+    mesh = CellMesh.single(points[used], inverse.reshape(-1, 8), "hexahedron")
     facets = facets_of(mesh)
     middle = mesh.points[facets.nodes].mean(axis=1)
     sides = {"clamp": facets.nodes[middle[:, 1] == 1], "load": facets.nodes[middle[:, 0] == 1]}

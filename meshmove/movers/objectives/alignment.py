@@ -102,10 +102,9 @@ class Alignment(Distortion):
         evaluation.
         """
         other = copy(self)
-        if hessians is self._hessians:
-            return other
         if relative or hessians.fields > 1:
-            other._see(hessians, rest)
+            if hessians is not self._hessians:
+                other._see(hessians, rest)
         else:
             other._hessians, other._fields, other._scale = hessians, np.zeros(1, np.int64), np.ones(1)
         return other
