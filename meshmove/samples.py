@@ -69,10 +69,11 @@ def bracket() -> meshio.Mesh:
     n, depth = 16, 8
     i, j, k = np.meshgrid(range(n + 1), range(n + 1), range(depth + 1), indexing="ij")
     points = np.stack([i / n, j / n, k / (2 * depth)], axis=-1).reshape(-1, 3)
-    i, j, k = (a[:-1, :-1, :-1].ravel() for a in (i, j, k))
+    first = [a[:-1, :-1, :-1].ravel() for a in (i, j, k)]  # of each cell its first corner
     corners = [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)]
-    cells = np.stack([((i + a) * (n + 1) + j + b) * (depth + 1) + k + c for a, b, c in corners], axis=1)
-    used, inverse = np.unique(cells[(i < n // 2) | (j < n // 2)], return_inverse=True)
+    number = (n + 1) * (depth + 1) * first[0] + (depth + 1) * first[1] + first[2]
+    cells = np.stack([number + ((n + 1) * a + b) * (depth + 1) + c for a, b, c in corners], axis=1)
+    used, inverse = np.unique(cells[(first[0] < n // 2) | (first[1] < n // 2)], return_inverse=True)
     mesh = CellMesh.single(points[used], inverse.reshape(-1, 8), "hexahedron")
     facets = facets_of(mesh)
     middle = mesh.points[facets.nodes].mean(axis=1)
