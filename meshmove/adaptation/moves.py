@@ -16,7 +16,7 @@ from meshmove.movers import Align, Move, Mover, moved_by
 from meshmove.outcomes import Outcome
 
 from .alignment import aligned_from, both_norms
-from .choice import Chosen, Trials, choose, transport
+from .choice import Chosen, Trials, choose, transports
 from .judging.own_hessian import OwnHessian
 from .judging.prediction import BothNorms, Predictor, Predicts, SharpPredictor
 from .judging.resolution import unresolved
@@ -91,20 +91,22 @@ def move_of(
         move = moved_by(mover, unit.problem(density, unit.start, effort, predict))
         out = Chosen(monitor, density, values, move, predict(move.points))
         return _judged(unit, out, predict, fields.element, False, told)
+    leads: list[Chosen] = []
     if isinstance(mover, Align):
         trials = Trials(indicator, unit.current, locator, predict, unit.problem, mover.carrier, unit.start, effort)
-        led = transport(monitor, trials) if earlier is None else trials.unmoved(monitor)
+        leads += transports(monitor, trials, mover.transport) if earlier is None else [trials.unmoved(monitor)]
     else:
         trials = Trials(indicator, unit.current, locator, predict, unit.problem, mover, unit.start, effort)
         if not (aligned and fields.degree == 1 and _aligns(mover, unit.base)):
             out = choose(monitor, trials, unit.current.dim)
             return _judged(unit, out, predict, fields.element, True, told)
-        led = trials.unmoved(monitor)
+        leads.append(trials.unmoved(monitor))
     both = both_norms(predict, unit, mover.distortion if isinstance(mover, Align) else SHAPES)
     if earlier is not None and both(earlier) * BACK < both.rest:
-        out = replace(led, move=Move(earlier, 0), error=both(earlier))
+        out = replace(leads[0], move=Move(earlier, 0), error=both(earlier))
     else:
-        out = aligned_from(led, both, unit.start, unit.problem, mover, effort)
+        ends = [aligned_from(led, both, unit.start, unit.problem, mover, effort) for led in leads]
+        out = min(ends, key=lambda end: end.error)
     return replace(_judged(unit, out, both, fields.element, True, told), objective="alignment")
 
 
