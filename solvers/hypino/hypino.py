@@ -66,8 +66,8 @@ class HyPINO(Network):
         self,
         pde: Statement,
         *,
-        refine: int = ...,
-        finetune: int = ...,
+        refine: int | None = ...,
+        finetune: int | None = ...,
         project: bool | str | None = ...,
         tolerance: float = ...,
         effort: float = ...,
@@ -78,8 +78,8 @@ class HyPINO(Network):
         self,
         pde: Iterable[Statement],
         *,
-        refine: int = ...,
-        finetune: int = ...,
+        refine: int | None = ...,
+        finetune: int | None = ...,
         project: bool | str | None = ...,
         tolerance: float = ...,
         effort: float = ...,
@@ -89,8 +89,8 @@ class HyPINO(Network):
         self,
         pde: Statement | Iterable[Statement],
         *,
-        refine: int = 0,
-        finetune: int = 0,
+        refine: int | None = None,
+        finetune: int | None = None,
         project: bool | str | None = None,
         tolerance: float = 3e-5,
         effort: float = 1.0,
@@ -109,7 +109,7 @@ class HyPINO(Network):
         project
             True: least squares over splines and singular functions, on knots that begin where the small network
             `space` writes them; "emitted": over the emitted networks' features as well, which is slower; False: none,
-            the emitted networks are the answer. By default True, unless `refine` or `finetune` ask for networks.
+            the emitted networks are the answer. By default True, unless `refine` or `finetune` is given, be it 0.
         tolerance, effort, seed
             See `project`.
 
@@ -133,10 +133,11 @@ class HyPINO(Network):
         >>> solution([[0.5], [0.5]]).shape
         (1,)
         """
+        if project is None:
+            project = refine is None and finetune is None
+        refine, finetune = (0 if n is None else n for n in (refine, finetune))
         count(refine, "rounds of refinement, refine >= 0", high=MOST_ROUNDS, error=ProblemError)
         count(finetune, "steps of finetune >= 0", high=MOST_ROUNDS, error=ProblemError)
-        if project is None:
-            project = not (refine or finetune)
         if not (isinstance(project, bool) or (isinstance(project, str) and project == "emitted")):
             raise ProblemError(f'Expected project False, True or "emitted" (got {shown(project)})')
         problems = [pde] if isinstance(pde, Statement) else several_of(pde)
