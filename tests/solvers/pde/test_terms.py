@@ -221,7 +221,7 @@ def test_lists_are_answered_one_by_one_or_refused_by_number():
     "options, message",
     [
         ({"refine": 1.5}, "refine >= 0"),
-        ({"finetune": None}, "finetune >= 0"),
+        ({"finetune": -1}, "finetune >= 0"),
         ({"project": 1}, "project False, True"),
         ({"project": "all"}, "project False, True"),
         ({"refine": "2"}, "refine >= 0"),
