@@ -13,6 +13,7 @@ _WHERE = {
     "Adaptation": "meshmove.adaptation.result",
     "DMM": "meshmove.neural",
     "EnergyError": "meshmove.geometry.errors",
+    "Failure": "meshmove.adaptation.failures",
     "FieldError": "meshmove.geometry.errors",
     "GoalError": "meshmove.geometry.errors",
     "InvalidMeshError": "meshmove.geometry.errors",
@@ -35,6 +36,7 @@ _WHERE = {
     "WeightsError": "meshmove.neural",
     "adapt": "meshmove.adaptation.adapt",
     "adapt_loop": "meshmove.adaptation.loops.loop",
+    "adapt_many": "meshmove.adaptation.many",
     "animate": "meshmove.plugins.pictures.films",
     "load": "meshmove.meshes.files.io",
     "save": "meshmove.meshes.files.io",
@@ -44,8 +46,10 @@ __all__ = sorted([*_WHERE, "__version__"])  # noqa: PLE0605
 
 if TYPE_CHECKING:
     from meshmove.adaptation.adapt import adapt as adapt
+    from meshmove.adaptation.failures import Failure as Failure
     from meshmove.adaptation.loops.loop import LoopResult as LoopResult
     from meshmove.adaptation.loops.loop import adapt_loop as adapt_loop
+    from meshmove.adaptation.many import adapt_many as adapt_many
     from meshmove.adaptation.result import Adaptation as Adaptation
     from meshmove.adaptation.result import Report as Report
     from meshmove.geometry.errors import EnergyError as EnergyError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 __all__ = ["progress_of"]
@@ -10,16 +10,19 @@ __all__ = ["progress_of"]
 T = TypeVar("T")
 
 
-def progress_of(items: Sequence[T], what: str, show: bool) -> Iterable[T]:
-    """The items, with a progress bar on standard error if wanted and where that is a terminal."""
+def progress_of(items: Iterable[T], what: str, show: bool, total: int | None = None) -> Iterable[T]:
+    """The items, with a progress bar on standard error if wanted and where that is a terminal.
+
+    `total`: how many there are, where that is known and they do not say so themselves.
+    """
     if not show:
         return items
-    return _shown(items, what)
+    return _shown(items, what, total)
 
 
-def _shown(items: Sequence[T], what: str) -> Iterator[T]:
+def _shown(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
-    yield from track(items, description=what, console=console, disable=not console.is_terminal)
+    yield from track(items, description=what, total=total, console=console, disable=not console.is_terminal)
