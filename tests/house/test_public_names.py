@@ -6,9 +6,9 @@ from importlib.metadata import entry_points
 import pytest
 
 PUBLIC = {
-    "meshmove": """Adaptation DMM FieldError InvalidMeshError LoopResult MeshBatch MeshFileError MeshFileWarning
+    "meshmove": """Adaptation DMM Failure FieldError InvalidMeshError LoopResult MeshBatch MeshFileError MeshFileWarning
         MeshmoveError MongeAmpere Monitor MonitorError MoverError MovingMesh Neural Outcome Report Smooth
-        TangledMeshError UnsupportedMeshError WeightsError adapt adapt_loop load save""",
+        TangledMeshError UnsupportedMeshError WeightsError adapt adapt_loop adapt_many load save""",
     "meshmove.geometry": """CellBlock CellKind CellMesh Disk Domain Ellipse Facets FieldError
         InvalidMeshError KINDS Location MeshmoveError MonitorError PointLocator Polygon Rectangle
         Sides Slide TangledMeshError Triangle UnsupportedMeshError Validity aspect_ratio cell_volumes

@@ -39,6 +39,8 @@ def test_on_a_cluster_of_dask():
             meshmove.adapt_many([TRI], FIELDS, executor=client)
         pool = client.get_executor()
         assert_moved_but_the_third(meshmove.adapt_many(TRI, iter(FIELDS), executor=pool, in_flight=2, **FAST))
+        there = client.scatter([TRI] * len(FIELDS))  # meshes that lie on the cluster
+        assert_moved_but_the_third(meshmove.adapt_many(there, FIELDS, executor=pool, **FAST))
 
 
 SCRIPT = """
