@@ -47,7 +47,7 @@ class CellTable:
 
     def moved(self, points: Array) -> CellTable:
         """The same cells with vertices at other points of the same box: their order and neighbours are kept."""
-        _ = self.neighbours  # found once, for all of them
+        _ = self.neighbours, self.ranks  # found once, for all of them
         other = copy(self)
         for stale in ("boxes", "seeds"):
             other.__dict__.pop(stale, None)

@@ -80,6 +80,7 @@ class PointLocator:
     def moved(self, points: Array) -> PointLocator:
         """A locator of the same cells with vertices at `points` (n, dim), in or about the box that they were in."""
         other = copy(self)
+        _ = self._exposed  # where nothing is behind a facet nothing comes to be, as long as no cells overlap
         other.__dict__.pop("_outline", None)
         other.mesh, other._table = self.mesh.moved(points), self._table.moved(points)
         return other
@@ -135,11 +136,15 @@ class PointLocator:
         return Location(table.order[cells], weights, table.nodes[cells], outside)
 
     @cached_property
+    def _exposed(self) -> tuple[Ids, Ids]:
+        """Facets behind which there is no cell: the cell of each, and which of its facets it is."""
+        cell, side = np.nonzero(self._table.neighbours < 0)
+        outside = self._find(Outline.behind(self._table, cell, side), cell, False, False)[2]
+        return cell[outside], side[outside]
+
+    @cached_property
     def _outline(self) -> Outline:
-        table = self._table
-        cell, side = np.nonzero(table.neighbours < 0)
-        outside = self._find(Outline.behind(table, cell, side), cell, False, False)[2]
-        return Outline(table, cell[outside], side[outside])
+        return Outline(self._table, *self._exposed)
 
     def interpolate(self, values: ArrayLike, points: ArrayLike, guess: ArrayLike | None = None) -> NDArray:
         """Vertex values (n,) or (n, k) at points (dim, m): (m,) or (m, k).

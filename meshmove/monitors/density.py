@@ -136,6 +136,10 @@ class NodalDensity:
         where = self._locator.follow(x.reshape(len(x), -1), np.repeat(near, x.shape[2]))
         return where.interpolate(self._values).reshape(x.shape[1:])
 
+    def near(self, count: int) -> Ids | None:
+        """Where the last points were that came in this number, None if none did."""
+        return self._guess.get(count)
+
     def _find(self, x: Array) -> Location:
         guess = self._guess.get(x.shape[1])
         where = self._locator.find(x) if guess is None else self._locator.follow(x, guess)

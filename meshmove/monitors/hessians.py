@@ -35,12 +35,17 @@ class NodalHessians:
         (f, dim, dim, s), symmetric, at the vertices of the cut mesh.
     near
         Places near which the vertices are, where that is known.
+
+    Attributes
+    ----------
+    places
+        Those of the last points, or `near`.
     """
 
     def __init__(self, sides: Sides, locator: PointLocator, hessians: Array, near: Places | None = None) -> None:
         self._sides, self._locator = sides, locator
         self._components = self._independent(hessians)
-        self._places = near
+        self.places = near
         corner = sides.simplices.T
         gradients = barycentric(np.ascontiguousarray(sides.mesh.points.T).take(corner, axis=1))[0]
         self._slope = np.einsum("cvm,fpvm->fpcm", gradients, self._components.take(corner, axis=2))
@@ -88,11 +93,11 @@ class NodalHessians:
         return self._at(places), self._slope.take(places.simplices, axis=-1)
 
     def _find(self, points: Array) -> Places:
-        last = self._places  # of other points, where those of a rule and of vertices take turns: no guess then
+        last = self.places  # of other points, where those of a rule and of vertices take turns: no guess then
         if last is not None and len(last.cells) != len(points):
             last = None
-        self._places = self._sides.locate(points, self._locator, last)
-        return self._places
+        self.places = self._sides.locate(points, self._locator, last)
+        return self.places
 
     def _at(self, places: Places) -> Array:
         corners = zip(places.vertices.T, places.weights.T, strict=True)

@@ -193,9 +193,13 @@ class Follower:
             return self.target.rest()
         locator = self._locator.moved(points)
         m = self.monitor.values(mesh, self.monitor.indicator(derivatives, values), self._smooth)
-        density = NodalDensity(m, locator, sides.home.cells)
-        bent = NodalHessians(sides, locator, hessians, sides.home) if self.align and align else None
-        return self._gone(density, bent, points, place)
+        near, within = (None, None) if place is None else (place.cells, place.sides)
+        density = NodalDensity(m, locator, sides.home.cells if near is None else near)
+        bent = None
+        if self.align and align:
+            bent = NodalHessians(sides, locator, hessians, sides.home if within is None else within)
+        place = self._gone(density, bent, points, place)
+        return replace(place, cells=density.near(len(points)), sides=within if bent is None else bent.places)
 
     def _gone(self, density: Any, hessians: Any, points: Array, place: Place | None) -> Place:
         if place is None:

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from meshmove.adaptation.unit_mesh import UnitMesh
-from meshmove.geometry.arrays import Array
+from meshmove.geometry.arrays import Array, Ids
+from meshmove.geometry.sides import Places
 from meshmove.monitors import CallableDensity
 from meshmove.movers import Alignment, Functional, MongeAmpere, Mover, moved_by
 from meshmove.movers.descent import Pair, minimise
@@ -49,7 +50,8 @@ FAR = 0.4
 class Place:
     """Both meshes (n, dim), and the quasi-Newton pairs of their descents; `steps`: of both, this time.
 
-    `warnings`: what a mover that takes their place did that had to be put right.
+    `warnings`: what a mover that takes their place did that had to be put right. `cells` (n,), `sides`: where in the
+    mesh in use the nodes of the first and the sides of those of the second were found, to look there first.
     """
 
     carried: Array
@@ -58,6 +60,8 @@ class Place:
     aligning: tuple[Pair, ...] = field(default=())
     steps: tuple[int, int] = (0, 0)
     warnings: tuple[str, ...] = ()
+    cells: Ids | None = None
+    sides: Places | None = None
 
 
 class Target:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry.errors import MeshmoveError, UnsupportedMeshError
+from meshmove.geometry.sides import Places
 from meshmove.meshes.files.io import MeshFileError
 from meshmove.meshes.registry import converter_for, known, named
 from meshmove.meshes.source import Source
@@ -32,7 +33,7 @@ __all__ = ["read_state", "write_state"]
 ABOUT, VERSION = "meshmove.MovingMesh", 1
 #: objects that are kept field by field
 CLASSES: dict[str, Callable[..., Any]] = {
-    c.__name__: c for c in (State, Place, Seen, Monitor, MongeAmpere, Smooth, Align)
+    c.__name__: c for c in (State, Place, Places, Seen, Monitor, MongeAmpere, Smooth, Align)
 }
 #: libraries whose converters pack their meshes
 _PACKING = ("skfem", "meshio", "pyvista")

@@ -278,6 +278,19 @@ def test_guess_gives_the_same_places():
     assert np.abs(place(locator.find(moved.T, cold.cells), mesh) - moved).max() < 1e-14
 
 
+@pytest.mark.parametrize("kind", ["triangle", "tetra"])
+def test_law_a_locator_that_moves_along_finds_what_a_new_one_does(kind):
+    """Points that left a mesh with a hole are followed on its outline as it is now."""
+    rng = np.random.default_rng(3)
+    mesh = grid_mesh(kind, 6, hole=lambda c: (np.abs(c - 0.5) < 0.2).all(1))
+    there = mesh.moved(mesh.points + 0.03 * np.sin(7 * mesh.points[:, ::-1]))
+    x = rng.uniform(-0.1, 1.1, (400, mesh.dim))
+    guess = PointLocator(mesh).find(x.T).cells
+    new, moved = PointLocator(there), PointLocator(mesh).moved(there.points)
+    assert np.abs(place(moved.follow(x.T, guess), there) - place(new.follow(x.T, guess), there)).max() < 1e-13
+    assert np.abs(place(moved.find(x.T), there) - place(new.find(x.T), there)).max() < 1e-13
+
+
 def test_degenerate_cells_are_tolerated():
     points = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]])
     mesh = CellMesh.single(points, [[0, 4, 2], [0, 1, 2], [0, 2, 3]], "triangle")
