@@ -10,14 +10,14 @@ walls, second order where the solution is smooth and the mesh too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags, vstack
+from scipy.sparse import csr_matrix, diags, hstack, vstack
 
 from meshmove.geometry import CellMesh, FieldError, facets_of
 from meshmove.geometry.arrays import Array
@@ -126,19 +126,20 @@ def _as_grid(points: Array) -> tuple[int, Ids]:
 
 @dataclass(frozen=True, eq=False)
 class _Edges:
-    """The dual cells of a mesh: edges (e, 2) with `normal` (e,), the sum of the components of the dual face's normal,
-    `along` (e, 2) from end to end, `volume` (n,); matrices of the gradient (2 n, n), of sums of fluxes over edges
-    (n, e) and of diffusion (n, n); `size` (n,), the root of the volume, and nodes inside."""
+    """The dual cells of a mesh: `ends` (2, e) of edges with `normal` (e,), the sum of the components of the dual face's
+    normal, and twice what is `along` (2, e) them; `size` (n,), the root of the cell's volume; which nodes are `inside`,
+    which ends (2, e) on `walls`. Matrices: of the `gradient` (2 n, n), and of `rates` (n, e + n) from fluxes over edges
+    and values times the viscosity. `limits`: of each node, how fast speed and viscosity let it change, (n,) each."""
 
-    edges: Ids
+    ends: Ids
     along: Array
     normal: Array
-    volume: Array
     size: Array
     inside: NDArray[np.bool_]
+    walls: NDArray[np.bool_]
     gradient: csr_matrix
-    sums: csr_matrix
-    diffusion: csr_matrix
+    rates: csr_matrix
+    limits: tuple[Array, Array]
 
     @classmethod
     def of(cls, mesh: CellMesh) -> _Edges:
@@ -149,7 +150,7 @@ class _Edges:
         area, grads = np.abs(signed), _gradients(x, cells)
         volume = np.bincount(cells.ravel(), np.repeat(area / 3, 3), n).astype(float, copy=False)
         edges, normal = _dual_faces(x, cells)
-        ends, which = edges.T, np.arange(len(edges))
+        ends, which = np.ascontiguousarray(edges.T), np.arange(len(edges))
         facets = facets_of(mesh)
         inside = np.ones(n, bool)
         inside[np.unique(facets.nodes[facets.exterior])] = False
@@ -159,53 +160,77 @@ class _Edges:
         stiff = csr_matrix((np.einsum("cik,cjk,c->cij", grads, grads, area).ravel(), (rows, columns)), (n, n))
         scale = diags(1 / np.where(volume > 0, volume, 1.0))
         signs = np.concatenate([-np.ones(len(edges)), np.ones(len(edges))])
-        sums = csr_matrix((signs, (np.concatenate(ends), np.tile(which, 2))), (n, len(edges)))
-        free = diags(inside.astype(float))
+        sums = csr_matrix((signs, (ends.ravel(), np.tile(which, 2))), (n, len(edges)))
+        free = diags(inside.astype(float)) @ scale
+        faces = np.bincount(ends.ravel(), np.tile(np.abs(normal), 2), n) / volume
         return cls(
-            edges,
-            x[ends[1]] - x[ends[0]],
+            ends,
+            2 * np.ascontiguousarray((x[ends[1]] - x[ends[0]]).T),
             normal,
-            volume,
             np.sqrt(volume),
             inside,
+            ~inside[ends],
             vstack([scale @ part for part in gradient]).tocsr(),
-            (free @ scale @ sums).tocsr(),
-            (free @ scale @ stiff).tocsr(),
+            (free @ hstack([sums, -stiff])).tocsr(),
+            (faces, np.maximum((free @ stiff).diagonal(), 0)),
         )
 
     def after(self, u: Array, dt: float, viscosity: float, cfl: float) -> Array:
         """The field after a time, by Shu and Osher's third-order steps that are short enough to make no new extrema."""
         u = np.where(self.inside, u, 0.0)
-        faces = np.bincount(self.edges.ravel(), np.repeat(np.abs(self.normal), 2), len(u)) / self.volume
-        fastest = (np.abs(u).max() * faces + viscosity * np.maximum(self.diffusion.diagonal(), 0)).max()
+        fastest = (np.abs(u).max() * self.limits[0] + viscosity * self.limits[1]).max()
         count = max(1, int(np.ceil(dt * fastest / cfl)))
+        space = np.empty((8, self.ends.shape[1])), np.empty(self.rates.shape[1])
         for _ in range(count):
-            stage = u + dt / count * self.rate(u, viscosity)
+            stage = u + dt / count * self.rate(u, viscosity, space)
             for weight in (0.25, 2 / 3):
-                stage = (1 - weight) * u + weight * (stage + dt / count * self.rate(stage, viscosity))
+                stage += dt / count * self.rate(stage, viscosity, space)
+                stage *= weight
+                stage += (1 - weight) * u
             u = stage
         return u
 
-    def rate(self, u: Array, viscosity: float) -> Array:
-        """du/dt (n,); zero on the boundary."""
-        i, j = self.edges.T
-        gx, gy = (self.gradient @ u).reshape(2, -1)
-        ex, ey = self.along.T
-        left, right = u[i], u[j]
-        step = right - left
-        # what lies behind either end; beyond a wall the field continues as an odd one
-        behind = np.where(self.inside[i], 2 * (gx[i] * ex + gy[i] * ey) - step, step)
-        beyond = np.where(self.inside[j], 2 * (gx[j] * ex + gy[j] * ey) - step, step)
-        left, right = left + 0.5 * _limited(behind, step), right - 0.5 * _limited(beyond, step)
-        fastest = np.maximum(np.abs(left), np.abs(right))
-        flux = 0.25 * self.normal * (left**2 + right**2) - 0.5 * np.abs(self.normal) * fastest * (right - left)
-        return self.sums @ flux - viscosity * (self.diffusion @ u)
+    def rate(self, u: Array, viscosity: float, space: tuple[Array, Array] | None = None) -> Array:
+        """du/dt (n,); zero on the boundary. Work space is of 8 edges' arrays, and of one of fluxes and values."""
+        edges, given = space or (np.empty((8, self.ends.shape[1])), np.empty(self.rates.shape[1]))
+        left, right, step, slope, *own = edges
+        i, j = self.ends
+        np.take(u, i, out=left, mode="clip")  # which needs no copy
+        np.take(u, j, out=right, mode="clip")
+        np.subtract(right, left, out=step)
+        gradient = (self.gradient @ u).reshape(2, -1)
+        for end, value, sign, wall in ((i, left, 0.5, self.walls[0]), (j, right, -0.5, self.walls[1])):
+            # what lies behind either end; beyond a wall the field continues as an odd one
+            np.multiply(gradient[0][end], self.along[0], out=slope)
+            slope += np.multiply(gradient[1][end], self.along[1], out=own[0])
+            slope -= step
+            np.copyto(slope, step, where=wall)
+            value += _limited(slope, step, sign, own)
+        flux, speed = given[: len(i)], own[0]
+        np.maximum(np.abs(left, out=speed), np.abs(right, out=own[1]), out=speed)
+        speed *= np.subtract(right, left, out=own[2])
+        speed *= np.abs(self.normal, out=own[2])
+        speed *= 0.5
+        np.multiply(left, left, out=flux)
+        flux += np.multiply(right, right, out=right)
+        flux *= self.normal
+        flux *= 0.25
+        flux -= speed
+        np.multiply(u, viscosity, out=given[len(i) :])
+        return self.rates @ given
 
 
-def _limited(a: Array, b: Array) -> Array:
-    """Van Albada's mean of two slopes, 0 at extrema."""
-    product = np.maximum(a * b, 0)
-    return product * (a + b) / (a * a + b * b + 1e-30)
+def _limited(a: Array, b: Array, scale: float, space: Sequence[Array]) -> Array:
+    """Van Albada's mean of two slopes, 0 at extrema, times a scale; in the first of four arrays."""
+    product, total, squares, other = space
+    np.maximum(np.multiply(a, b, out=product), 0, out=product)
+    product *= np.add(a, b, out=total)
+    np.multiply(a, a, out=squares)
+    squares += np.multiply(b, b, out=other)
+    squares += 1e-30
+    product /= squares
+    product *= scale
+    return product
 
 
 def _gradients(x: Array, cells: Ids) -> Array:

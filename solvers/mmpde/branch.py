@@ -57,7 +57,11 @@ class _Differential(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, h: Tensor, operators: Operators) -> Tensor:
-        return h + self.out(nn.functional.silu(self.up(operators(self.norm(h)))))
+        # `up` of values, gradients and Laplacians, with the linear map before them: fewer numbers are written
+        width = h.shape[1]
+        kinds = self.up.weight.view(width, -1, width).transpose(0, 1).reshape(-1, width)
+        up = operators.summed(nn.functional.linear(self.norm(h), kinds)) + self.up.bias
+        return h + self.out(nn.functional.silu(up))
 
 
 def _seen(graph: Graph, edges: Tensor, unit: Tensor) -> Tensor:

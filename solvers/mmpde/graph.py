@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags, identity
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from meshmove.geometry import CellMesh, facets_of
 from meshmove.geometry.quality import vertex_volumes
 
-from .operators import Operators
+from .operators import Operators, Product
 
 __all__ = ["Graph"]
 
@@ -111,10 +113,22 @@ class Graph:
 
     def moved(self, points: Tensor, operators: Operators) -> Graph:
         """The same graph with its nodes elsewhere, and the operators there."""
-        return replace(self, points=points, operators=operators)
+        other = replace(self, points=points, operators=operators)
+        if "means" in vars(self):
+            other.__dict__["means"] = self.means  # of the same edges
+        return other
+
+    @cached_property
+    def means(self) -> Product:
+        """The mean of values over a node and those at the other ends of its edges, taken twice."""
+        n, (start, end) = self.n_points, self.edges.cpu().numpy()
+        near = identity(n, np.float32, "csr")
+        near = near + csr_matrix((np.ones(len(start), np.float32), (end, start)), (n, n))
+        mean = diags(1 / np.asarray(near.sum(axis=1), np.float32).ravel()) @ near
+        return Product(csr_matrix(mean @ mean)).to(self.edges.device)
 
     def to(self, device: torch.device | str) -> Graph:
-        return Graph(*(t.to(device) for t in vars(self).values()))
+        return Graph(*(getattr(self, f.name).to(device) for f in fields(self)))
 
     def norm(self, values: Tensor) -> Tensor:
         """Root mean square over each mesh of values (N, ...), (n_meshes,); every trailing entry counts alike."""

@@ -21,7 +21,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.movers.laplacian import corner_weights
 
-__all__ = ["Operators", "on_device"]
+__all__ = ["Operators", "Product", "on_device"]
 
 
 class Operators:
@@ -50,14 +50,23 @@ class Operators:
     """
 
     def __init__(self, matrix: csr_matrix, size: Tensor, mesh: CellMesh | None = None) -> None:
-        self.matrix, self.size, self.mesh = matrix, size, mesh
-        self._there: tuple[Tensor, Tensor] | None = None
+        self.product, self.size, self.mesh = Product(matrix), size, mesh
         self._copies: dict[torch.device, Operators] = {}  # on other devices
 
+    @property
+    def matrix(self) -> csr_matrix:
+        """((d + 2) N, N), the rows of a node after each other."""
+        return self.product.matrix
+
     @cached_property
-    def transposed(self) -> csr_matrix:
-        """For gradients of what was computed."""
-        return self.matrix.T.tocsr()
+    def sums(self) -> Product:
+        """(N, (d + 2) N): the same entries, of operators that act on fields of their own, side by side at a node."""
+        m, n = self.matrix, self.matrix.shape[1]
+        kinds = m.shape[0] // n
+        kind = np.repeat(np.tile(np.arange(kinds, dtype=np.int32), n), np.diff(m.indptr))
+        matrix = csr_matrix((m.data.copy(), m.indices * kinds + kind, m.indptr[::kinds]), (n, kinds * n))
+        matrix.sort_indices()  # so that what belongs to a node is read at once
+        return Product(matrix, mkl=True)
 
     @classmethod
     def of(cls, mesh: CellMesh, points: ArrayLike | None = None) -> Operators:
@@ -84,26 +93,62 @@ class Operators:
         return cls(matrix, torch.cat([p.size for p in parts]))
 
     def to(self, device: torch.device | str) -> Operators:
-        """On another device: torch's products on a GPU of Nvidia's, else SciPy's. Copies are kept."""
+        """On another device. Copies are kept."""
         size = self.size.to(device)
         if size.device == self.size.device:
             return self
         if size.device not in self._copies:
-            copy = self._copies[size.device] = Operators.__new__(Operators)
-            copy.__dict__ |= vars(self) | {"size": size, "_there": None, "_copies": {}}
-            if size.device.type == "cuda":
-                copy._there = on_device(size.device, self.matrix), on_device(size.device, self.transposed)
+            copy = self._copies[size.device] = Operators(self.matrix, size, self.mesh)
+            copy.product, copy.__dict__["sums"] = self.product.to(size.device), self.sums.to(size.device)
         return self._copies[size.device]
 
     def __call__(self, values: Tensor) -> Tensor:
         """Values, gradients and Laplacians (N, (d + 2) C) of nodal values (N, C)."""
+        return self.product(values).view(len(values), -1)
+
+    def summed(self, values: Tensor) -> Tensor:
+        """The sum (N, C) of the first C of values (N, (d + 2) C), the derivatives of the next, and the Laplacian of the
+        last: a linear map of what `__call__` gives, where the map comes first."""
+        return self.sums(values.reshape(self.sums.matrix.shape[1], -1))
+
+
+class Product:
+    """A sparse matrix that multiplies dense ones, with gradients: by torch on a GPU of Nvidia's, else by SciPy; if
+    `mkl` asks for it by MKL where that is there, which is quicker for wide matrices."""
+
+    def __init__(self, matrix: csr_matrix, mkl: bool = False) -> None:
+        self.matrix = matrix
+        self._there: tuple[Tensor | None, Tensor | None] = (None, None)
+        self._mkl = mkl and torch.backends.mkl.is_available()
+
+    @cached_property
+    def transposed(self) -> csr_matrix:
+        """For gradients of what was computed."""
+        return self.matrix.T.tocsr()
+
+    @cached_property
+    def _here(self) -> Tensor:
+        return on_device(torch.device("cpu"), self.matrix)
+
+    def to(self, device: torch.device) -> Product:
+        """With copies on a GPU."""
+        other = Product(self.matrix)
+        if device.type == "cuda":
+            other._there = on_device(device, self.matrix), on_device(device, self.transposed)
+        return other
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """The matrix times (m, C)."""
         return _Applied.apply(values, self)
 
-    def product(self, x: Tensor, transposed: bool = False) -> Tensor:
-        """The sparse matrix, or its transpose, times a dense one; in single precision at least."""
-        if self._there is not None:
+    def times(self, x: Tensor, transposed: bool = False) -> Tensor:
+        """The matrix, or its transpose, times a dense one, without a gradient; in single precision at least."""
+        there = self._there[transposed]
+        if there is None and self._mkl and not transposed and x.dtype != torch.float64 and x.device.type == "cpu":
+            there = self._here
+        if there is not None:
             with torch.autocast(x.device.type, enabled=False):  # not at half precision
-                return self._there[transposed] @ x.detach().float()
+                return there @ x.detach().float()
         matrix = self.transposed if transposed else self.matrix
         dense = x.detach().cpu().contiguous()
         dense = dense if dense.dtype == torch.float64 else dense.float()
@@ -112,15 +157,14 @@ class Operators:
 
 class _Applied(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, operators: Operators) -> Tensor:
-        ctx.operators, ctx.kind = operators, values.dtype
-        return operators.product(values).view(len(values), -1)
+    def forward(ctx: Any, values: Tensor, product: Product) -> Tensor:
+        ctx.product, ctx.kind = product, values.dtype
+        return product.times(values)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        rows = ctx.operators.matrix.shape[0]
-        return ctx.operators.product(gradient.reshape(rows, -1), transposed=True).to(ctx.kind), None
+        return ctx.product.times(gradient, transposed=True).to(ctx.kind), None
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +252,7 @@ def _assembled(mesh: CellMesh, x: Array, size: Array) -> csr_matrix:
 
 
 def on_device(device: torch.device, matrix: csr_matrix) -> Tensor:
-    parts = (torch.from_numpy(np.asarray(a)).to(device) for a in (matrix.indptr, matrix.indices, matrix.data))
+    parts = (torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (matrix.indptr, matrix.indices, matrix.data))
     with warnings.catch_warnings():  # that the layout is in beta
         warnings.simplefilter("ignore", UserWarning)
         return torch.sparse_csr_tensor(*parts, matrix.shape)

@@ -27,8 +27,6 @@ __all__ = ["Gate", "roughness"]
 CLOSED = 2.0
 #: share of the nodes of training that lie within their distance
 WITHIN = 0.9995
-#: passes of the mean over neighbours
-RINGS = 2
 #: the least roughness that has a logarithm, in standard deviations of the fields
 LEAST = 1e-5
 
@@ -40,15 +38,7 @@ def roughness(graph: Graph, start: Tensor, frames: Tensor) -> Tensor:
     bends = graph.operators(every).view(n, -1, every.shape[1])[:, -1].view(n, -1, count)
     bends = bends * graph.kinds[:, :1, None]  # on the boundary Laplacians are fluxes besides
     square = bends[:, 0].square() + bends[:, 1:].square().amax(1)
-    for _ in range(RINGS):
-        square = _over_neighbours(square, graph.edges)
-    return square.sqrt()
-
-
-def _over_neighbours(values: Tensor, edges: Tensor) -> Tensor:
-    """Means (N, ...) over a node and those at the other ends of its edges."""
-    count = torch.ones(len(values)).to(values).index_add(0, edges[1], torch.ones(edges.shape[1]).to(values))
-    return values.index_add(0, edges[1], values.index_select(0, edges[0])) / count[:, None]
+    return graph.means(square).sqrt()
 
 
 class Gate(nn.Module):

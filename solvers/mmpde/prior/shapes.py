@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +59,16 @@ def of_nodes(mesh: CellMesh) -> dict[str, Array]:
 
 
 def sizes_of(mesh: CellMesh) -> Array:
-    """Mean length (n,) of a node's edges."""
+    """Mean length (n,) of a node's edges; known as long as the mesh is in use."""
+    if mesh not in _SIZES:
+        _SIZES[mesh] = _sizes_of(mesh)
+    return _SIZES[mesh]
+
+
+_SIZES: WeakKeyDictionary[CellMesh, Array] = WeakKeyDictionary()
+
+
+def _sizes_of(mesh: CellMesh) -> Array:
     i, j = np.asarray(mesh.edges).T
     length = np.linalg.norm(mesh.points[i] - mesh.points[j], axis=1)
     both = np.concatenate([i, j])

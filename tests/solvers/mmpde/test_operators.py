@@ -105,18 +105,29 @@ def test_flat_cells_are_left_out():
 
 def test_products_on_other_devices_are_the_same():
     operators = Operators.of(jittered(n=5))
-    values = torch.randn(operators.matrix.shape[1], 3)
     there = operators.to("meta")
     assert there.size.is_meta and operators.to("meta") is there and operators.to("cpu") is operators
-    expected, again = operators.product(values), operators.product(operators.product(values), transposed=True)
-    cpu = torch.device("cpu")
-    operators._there = on_device(cpu, operators.matrix), on_device(cpu, operators.transposed)  # as on a GPU
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.allclose(operators.product(values), expected, atol=1e-6)
-    assert torch.allclose(operators.product(expected, transposed=True), again, atol=1e-5)
+    for product in (operators.product, operators.sums):
+        values = torch.randn(product.matrix.shape[1], 3)
+        expected, again = product.times(values), product.times(product.times(values), transposed=True)
+        cpu = torch.device("cpu")
+        product._there = on_device(cpu, product.matrix), on_device(cpu, product.transposed)  # as on a GPU
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.allclose(product.times(values), expected, atol=1e-6)
+        assert torch.allclose(product.times(expected, transposed=True), again, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["triangle", "tetra"])
+def test_a_linear_map_may_come_before_the_operators(kind):
+    operators = Operators.of(box(kind, size(kind), 0.2))
+    n, parts = operators.matrix.shape[1], operators.matrix.shape[0] // operators.matrix.shape[1]
+    values, weight = torch.randn(n, 3), torch.randn(5, parts * 3)
+    first = values @ weight.view(5, parts, 3).transpose(0, 1).reshape(-1, 3).T
+    assert torch.allclose(operators.summed(first), operators(values) @ weight.T, atol=1e-4)
 
 
 def test_gradients_are_those_of_finite_differences():
     operators = Operators.of(jittered(n=3))
     values = torch.randn(operators.matrix.shape[1], 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(operators, (values,))
+    assert torch.autograd.gradcheck(operators.summed, (values.detach().repeat(1, 4).requires_grad_(),))
