@@ -41,6 +41,8 @@ class Converter(Protocol):
     field, or raises a `FieldError`; ``carried(mesh, moved, field, find, linear)`` returns it on the moved mesh in the
     library's form, `find` telling where points (m, dim) of the moved mesh lie in `mesh`, and `linear` being a transfer
     of vertex values that keeps integrals, or None; ``keeps_integrals(mesh, field)`` says whether it is used.
+    ``owns(field)`` says which fields are of the library's own kind, where these are no pairs, and
+    ``gone_along(mesh, moved, field)`` gives such a field with its degrees of freedom as they are, on the moved mesh.
     ``vertex_numbers(mesh)`` gives, for a periodic mesh, the number (n_vertices,) of each vertex, shared by its images.
     ``reader(suffix)`` returns a function that reads a file of that suffix, which meshio does not read, as a
     `meshio.Mesh`, or None.

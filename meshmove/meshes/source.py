@@ -125,7 +125,10 @@ class Fields:
 
 
 def is_pair(source: Source, field: Any) -> bool:
-    """Whether a field is of the library's own kind, for scikit-fem a basis and its dofs."""
+    """Whether a field is of the library's own kind, for scikit-fem a basis and its dofs, for DOLFINx a function."""
+    owns: Any = getattr(source.converter, "owns", None)
+    if owns is not None:
+        return owns(field)
     if not isinstance(field, tuple | list) or len(field) != 2 or not hasattr(source.converter, "node_values"):
         return False
     return isinstance(field, tuple) or any(hasattr(part, "elem") for part in field)
@@ -147,6 +150,8 @@ def read_fields(source: Source, field: Any) -> Fields:
         values = as_numbers(stored[field] if field in stored else _of_cells(source, field, stored), f"field {field!r}")
         nodal.setdefault(field, values)
         return Fields(_checked(source, values, f"field {field!r}"), nodal, name=field)
+    if is_pair(source, field):  # before functions: DOLFINx's own can be called, too
+        return _of_pair(source, field, nodal)
     if callable(field):
         if isinstance(field, type):
             raise FieldError(f"Expected a field, or a function f(x) (got the class {field.__name__})")
@@ -154,8 +159,6 @@ def read_fields(source: Source, field: Any) -> Fields:
         checked = _checked(source, values, "the values of the field function f(x)")
         own = getattr(field, "hessian", None)
         return Fields(checked, nodal, field, hessian=own if callable(own) and checked.shape[1] == 1 else None)
-    if is_pair(source, field):
-        return _of_pair(source, field, nodal)
     values = as_numbers(field, "the field", FORMS)
     checked = _checked(source, values, "the field")
     nodal["field"] = values

@@ -202,4 +202,6 @@ def _copied(given: Any) -> Any:
         return {k: _copied(v) for k, v in given.items()}
     if isinstance(given, list):
         return [_copied(v) for v in given]
-    return None if given is None else np.array(given)
+    if given is None:
+        return None
+    return given.copy() if hasattr(given, "function_space") else np.array(given)

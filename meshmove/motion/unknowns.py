@@ -45,9 +45,9 @@ class Unknowns:
     def warnings(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(w for f in self.read.values() for w in f.warnings))
 
-    def material(self, source: Source) -> Any:
-        """The values as they are at the nodes, in the form given."""
-        return self._formed({k: self._own(source, f, k) for k, f in self.read.items()})
+    def material(self, source: Source, moved: Any) -> Any:
+        """The values as they are at the nodes, in the form given; functions that know their mesh are on `moved`."""
+        return self._formed({k: self._own(source, f, k, moved) for k, f in self.read.items()})
 
     def carried(self, carrier: Carrier) -> tuple[Any, dict[str, NDArray]]:
         """The fields on the moved mesh in the form given, and by name, with what else the mesh carries."""
@@ -63,11 +63,14 @@ class Unknowns:
                 named[str(key)] = out[key]
         return self._formed(out), named
 
-    def _own(self, source: Source, fields: Fields, key: Any) -> Any:
+    def _own(self, source: Source, fields: Fields, key: Any, moved: Any) -> Any:
         given = self.given if key is None else self.given[key]
         if given is None:
             return None
         if fields.pair is not None:
+            along: Any = getattr(source.converter, "gone_along", None)
+            if along is not None:
+                return along(source.mesh, moved, fields.pair)
             return next(part for part in fields.pair if not hasattr(part, "elem"))
         if fields.function is not None:
             return source.called(fields.function, source.cells.points, "the field function f(x)")

@@ -43,6 +43,7 @@ def test_names_that_users_hold_are_there(module):
 def test_entry_points_load():
     assert {e.name: e.value for e in entry_points(group="meshmove.meshes")} == {
         "skfem": "meshmove.plugins.skfem:converter",
+        "dolfinx": "meshmove.plugins.dolfinx:converter",
         "meshio": "meshmove.plugins.meshio:converter",
         "pyvista": "meshmove.plugins.pyvista:converter",
         "torch_geometric": "meshmove.plugins.pyg:converter",

@@ -1,0 +1,127 @@
+"""`adapt`, `adapt_loop` and `MovingMesh` for DOLFINx's meshes, with tags, and in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import meshmove.motion.moving_mesh
+from meshmove.adaptation import adapt as one
+from meshmove.adaptation.loops import loop
+from meshmove.adaptation.loops.loop import LoopResult
+from meshmove.adaptation.result import Adaptation
+
+from .carried import gone_along, with_same_dofs
+from .functions import is_function, owns
+from .tags import attached, named_modes, tags_of, with_tags
+from .versions import with_geometry
+
+__all__ = ["MovingMesh", "adapt", "adapt_loop"]
+
+
+def adapt(
+    domain: Any,
+    field: Any = None,
+    *,
+    facet_tags: Any = None,
+    cell_tags: Any = None,
+    inplace: bool = False,
+    **options: Any,
+) -> Adaptation:
+    """Move the nodes of a DOLFINx mesh to where a field needs them.
+
+    Parameters
+    ----------
+    domain
+        A `dolfinx.mesh.Mesh`.
+    field
+        A `dolfinx.fem.Function` of any element, a UFL expression, a function f(x) with x of shape (dim, n), or an array
+        with a row a geometry node. Of a mixed space the mesh moves to the vectors of the highest degree.
+    facet_tags, cell_tags
+        `dolfinx.mesh.MeshTags`: boundaries, for ``boundary={3: "fixed"}``, and regions, whose interfaces are kept.
+    inplace
+        Move the nodes of the mesh that is given. Functions on it keep their degrees of freedom, and so go along with
+        the nodes; ``out.fields["field"]`` and ``out.transfer(u)`` are the same functions of space, carried.
+    options
+        Those of `meshmove.adapt`.
+
+    Returns
+    -------
+    Adaptation
+        `mesh` has the topology of `domain`; functions in `fields`, and what `transfer` gives, are on it.
+
+    Raises
+    ------
+    MeshmoveError
+        The mesh, the tags or the field is unusable.
+    ValueError
+        An option is not one of its choices.
+    """
+    mesh = _tagged(domain, facet_tags, cell_tags)
+    options = _named(options)
+    if not inplace:
+        return one.adapt(mesh, field, **options)
+    still = attached(with_geometry(domain), tags_of(mesh))
+    there = gone_along(domain, still, field) if owns(field) else field
+    return _moved_in_place(domain, one.adapt(still, there, **options))
+
+
+def adapt_loop(
+    domain: Any,
+    solve: Callable[[Any], Any],
+    *,
+    facet_tags: Any = None,
+    cell_tags: Any = None,
+    inplace: bool = False,
+    **options: Any,
+) -> LoopResult:
+    """Solve, move a DOLFINx mesh to the solution, and so on.
+
+    Parameters
+    ----------
+    domain
+        A `dolfinx.mesh.Mesh`.
+    solve
+        solve(mesh) -> field in any form that `adapt` takes; each mesh has the topology of `domain`, and its tags.
+    facet_tags, cell_tags, inplace
+        As for `adapt`.
+    options
+        Those of `meshmove.adapt_loop`.
+    """
+    result = loop.adapt_loop(_tagged(domain, facet_tags, cell_tags), solve, **_named(options))
+    if not inplace:
+        return result
+    first = attached(with_geometry(domain), tags_of(result.mesh))
+    return LoopResult(_moved_in_place(domain, result.adaptation), result.history, first)
+
+
+class MovingMesh(meshmove.motion.moving_mesh.MovingMesh):
+    """A DOLFINx mesh that follows a field through time; see `meshmove.MovingMesh`.
+
+    Fields may be `dolfinx.fem.Function` or UFL expressions on ``moving.mesh``. ``step.carried`` and ``step.material``
+    are then functions on the new mesh: the same function of space, and the same degrees of freedom.
+    """
+
+    def __init__(self, domain: Any, *, facet_tags: Any = None, cell_tags: Any = None, **options: Any) -> None:
+        super().__init__(_tagged(domain, facet_tags, cell_tags), **_named(options))
+
+
+def _tagged(domain: Any, facet_tags: Any, cell_tags: Any) -> Any:
+    return domain if facet_tags is None and cell_tags is None else with_tags(domain, facet_tags, cell_tags)
+
+
+def _named(options: dict[str, Any]) -> dict[str, Any]:
+    return {k: named_modes(v) if k == "boundary" else v for k, v in options.items()}
+
+
+def _moved_in_place(domain: Any, out: Adaptation) -> Adaptation:
+    """The nodes of `domain` put where those of the moved mesh are, and what was carried put on it."""
+    domain.geometry.x[:] = out.mesh.geometry.x
+
+    def transfer(values: Any) -> Any:
+        carried = out.transfer(gone_along(domain, out.original, values) if owns(values) else values)
+        return with_same_dofs(carried, domain) if is_function(carried) else carried
+
+    fields: dict[str, Any] = {k: with_same_dofs(v, domain) if is_function(v) else v for k, v in out.fields.items()}
+    return replace(out, mesh=domain, fields=fields, _transfer=transfer)
