@@ -66,9 +66,9 @@ class Align:
         points = best = problem.start
         least = problem.merit(best)
         budget, iterations = max(1, round(self.steps * problem.effort)), 0
-        if problem.mesh.n_points > LARGE:
+        if problem.n_points > LARGE:
             budget = min(budget, ROUND)
-        while budget > iterations and problem.slide.moves:
+        while budget > iterations and problem.moves:
             points, spent = descended(problem, objective, points, min(ROUND, budget - iterations))
             iterations += spent
             if not problem.admissible(points):
@@ -95,6 +95,7 @@ def descended(problem: Problem, objective: Alignment, points: Array, steps: int)
         memory=12,
         reach=objective.reach,
         opening=1.0,
+        across=problem.across,
     )
     return out.points, out.iterations
 
@@ -105,8 +106,11 @@ def _lift(problem: Problem) -> tuple[Lift, float]:
     Where a mesh was refined for the error, cells have equal shares of it, and a node's displacement counts relative to
     the size of its cells: small cells are stiff.
     """
-    volume = np.abs(corner_volumes(problem.mesh))
-    if volume.max() < GRADED * volume.min():
-        return problem.kept("lift", lambda: Lift(problem.mesh, problem.slide)), OPENING
-    graded = problem.kept("graded lift", lambda: Lift(problem.mesh, problem.slide, 1 + volume.mean() / volume))
+    across, volume = problem.across, np.abs(corner_volumes(problem.mesh))
+    largest, least = across.maximum(volume.max(initial=0)), across.minimum(volume.min(initial=np.inf))
+    if largest < GRADED * least:
+        return problem.lift, OPENING
+    whole, cells = across.sum(np.array([volume.sum(), len(volume)]))
+    weight = 1 + whole / cells / volume
+    graded = problem.kept("graded lift", lambda: Lift(problem.mesh, problem.slide, weight, across, problem.inverses))
     return graded, OPENING_GRADED

@@ -49,12 +49,12 @@ def checked(move: Any, problem: Problem, name: str) -> Move:
     """
     points = _positions(move, problem, name)
     allowed = OFF_SINGLE if move.points.dtype == np.float32 else OFF
-    if np.array_equal(points, problem.start):
+    if problem.same(points, problem.start):
         return replace(move, points=problem.start)
     warnings = list(move.warnings)
     back = problem.slide.retract(points)
     off = np.flatnonzero(np.abs(back - points).max(axis=1) > allowed)
-    if len(off):
+    if not problem.across.every(not len(off)):
         text = (
             f"the mover {name!r} left {len(off)} nodes off their boundary or moved ones that are fixed (vertices "
             f"{first_ids(off)}): they were brought back"
@@ -69,7 +69,7 @@ def checked(move: Any, problem: Problem, name: str) -> Move:
         text = f"the mover {name!r} left inverted cells or cut off a curved boundary: {how}"
         warnings.append(Outcome.BROUGHT_BACK.told(text))
     as_judged = move.judged is True and len(warnings) == len(move.warnings)
-    if not as_judged and not np.array_equal(points, problem.start):
+    if not as_judged and not problem.same(points, problem.start):
         before, after = problem.merit(problem.start), problem.merit(points)
         if not after <= before * (1 + WORSE):
             what = "imbalance" if problem.predict is None else "predicted error"

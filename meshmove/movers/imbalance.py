@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
@@ -67,17 +68,20 @@ def imbalance(
     return spread(cell_mass(mesh, points, monitor), np.abs(cell_volumes(mesh)), component)
 
 
-def spread(mass: Array, volume: Array, component: NDArray[np.int64]) -> float:
+def spread(mass: Array, volume: Array, component: NDArray[np.int64], across: Communicator = SERIAL) -> float:
     """The same of monitor masses, reference volumes and component labels of cells (n_cells,) that are known."""
-    return size(balance(mass, volume, component), volume)
+    return size(balance(mass, volume, component, across), volume, across)
 
 
-def balance(mass: Array, volume: Array, component: NDArray[np.int64]) -> Array:
+def balance(mass: Array, volume: Array, component: NDArray[np.int64], across: Communicator = SERIAL) -> Array:
     """q_K - 1 of every cell (n_cells,): by what share it has more than is due to it."""
-    theta = np.bincount(component, mass) / np.bincount(component, volume)
+    parts = int(across.maximum(component.max(initial=-1))) + 1
+    masses, volumes = across.sum(np.stack([np.bincount(component, v, parts) for v in (mass, volume)]))
+    theta = masses / volumes
     return mass / (theta[component] * volume) - 1
 
 
-def size(balance: Array, volume: Array) -> float:
+def size(balance: Array, volume: Array, across: Communicator = SERIAL) -> float:
     """The imbalance of cells that are off balance by so much."""
-    return float(np.sqrt((volume * balance**2).sum() / volume.sum()))
+    square, whole = across.sum(np.array([(volume * balance**2).sum(), volume.sum()]))
+    return float(np.sqrt(square / whole))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,16 @@ from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import barycentric, simplex_volumes
 
-__all__ = ["Inverse", "assemble", "corner_weights", "inverse", "per_component", "simplex_gradients", "stiffness"]
+__all__ = [
+    "Inverse",
+    "Inverses",
+    "assemble",
+    "corner_weights",
+    "inverse",
+    "per_component",
+    "simplex_gradients",
+    "stiffness",
+]
 
 
 #: unknowns beyond which multigrid beats a sparse factorisation (time and memory), by dimension
@@ -86,6 +96,12 @@ class Inverse:
         out = np.zeros_like(rhs)
         out[self.free] = solver(rhs[self.free])
         return out
+
+
+class Inverses(Protocol):
+    """What makes an `Inverse` of a Laplacian, as `inverse` does."""
+
+    def __call__(self, matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse: ...
 
 
 def inverse(matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Slide
 
-from .laplacian import Inverse, inverse, stiffness
+from .laplacian import Inverse, Inverses, inverse, stiffness
 
 __all__ = ["Lift"]
 
@@ -27,24 +28,35 @@ class Lift:
     Components are taken in the frame of the domain's sides (`Slide.frame`), not of its coordinates: a turned mesh is
     moved as the mesh itself. That nodes stay on sides oblique to it, `Slide` sees to.
 
-    `weight` (s,): the coefficient of the Laplacian on the corner simplices.
+    `weight` (s,): the coefficient of the Laplacian on the corner simplices. `across`, `inverses`: the processes that
+    share the mesh, and what inverts a Laplacian that is the sum of theirs.
     """
 
-    def __init__(self, mesh: CellMesh, slide: Slide, weight: Array | float = 1.0) -> None:
+    def __init__(
+        self,
+        mesh: CellMesh,
+        slide: Slide,
+        weight: Array | float = 1.0,
+        across: Communicator = SERIAL,
+        inverses: Inverses = inverse,
+    ) -> None:
         matrix, mass = stiffness(mesh, weight)
         frame = slide.frame
         aligned = np.array_equal(np.abs(frame), np.eye(mesh.dim))
-        self._frame = None if aligned else frame
-        inverses: dict[bytes, Inverse] = {}  # components with the same constraints share one
-        self._inverses = []
+        self._frame, self._across = None if aligned else frame, across
+        known: list[tuple[Array, Array, Inverse]] = []  # components with the same constraints share one
+        self._inverses: list[Inverse] = []
         # of an edge or facet that belongs to a node the length or area is about sqrt(stiffness * mass)
-        spring = SPRING / mesh.extent * np.sqrt(matrix.diagonal() * mass)
+        extent = np.linalg.norm(across.maximum(mesh.points.max(axis=0)) - across.minimum(mesh.points.min(axis=0)))
+        spring = SPRING / extent * np.sqrt(across.accumulate(matrix.diagonal()) * across.accumulate(mass.copy()))
         for column, back in zip(slide.locked(frame).T, slide.held_back(frame).T, strict=True):
             drawn = np.where(column | (back < 1e-9), 0, spring * back)
-            key = column.tobytes() + drawn.tobytes()
-            if key not in inverses:
-                inverses[key] = inverse(csr_matrix(matrix + diags(drawn)), mass, mesh.dim, ~column)
-            self._inverses.append(inverses[key])
+            alike = [across.every(np.array_equal(a, column) and np.array_equal(b, drawn)) for a, b, _ in known]
+            if not any(alike):
+                own = csr_matrix(matrix + diags(drawn))
+                known.append((column, drawn, inverses(own, mass, mesh.dim, ~column)))
+                alike.append(True)
+            self._inverses.append(known[alike.index(True)][2])
 
     def __call__(self, force: Array) -> Array:
         """A solve with the factors of a small system, a V-cycle for a large one: symmetric and linear."""
@@ -57,5 +69,5 @@ class Lift:
     def _each(self, force: Array, accurate: bool) -> Array:
         turned = force if self._frame is None else force @ self._frame
         columns = [(k.solve if accurate else k)(turned[:, c]) for c, k in enumerate(self._inverses)]
-        out = np.stack(columns, axis=1)
+        out = self._across.update(np.stack(columns, axis=1))
         return out if self._frame is None else out @ self._frame.T

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellMesh, Validity
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
@@ -18,6 +19,8 @@ from meshmove.monitors import NodalDensity
 
 from .density import Density
 from .imbalance import balance, cell_mass, size
+from .laplacian import Inverses, inverse
+from .lift import Lift
 from .objectives.alignment import Alignment
 from .objectives.equidistribution import Functional
 from .objectives.volumes import VOLUME
@@ -42,6 +45,8 @@ class Problem:
     `predict`: predicted error at node positions; where it is known, it judges meshes instead of the imbalance.
     `workspace`: where movers keep what depends on the mesh and its constraints alone, such as factorisations.
     `objective`: the predicted error as a functional of node positions that can be descended, where there is one.
+    `across`: the processes that share the mesh, of which `mesh` has the cells of this one with their nodes; `inverses`:
+    what inverts a Laplacian that is the sum of theirs.
     """
 
     mesh: CellMesh
@@ -54,6 +59,8 @@ class Problem:
     predict: Callable[[Array], float] | None = None
     workspace: dict[Any, Any] = field(default_factory=dict)
     objective: Alignment | None = None
+    across: Communicator = SERIAL
+    inverses: Inverses = inverse
 
     def kept(self, name: Any, make: Callable[[], Any]) -> Any:
         """What `workspace` has under a name, made where it has it not."""
@@ -64,6 +71,24 @@ class Problem:
     @property
     def component(self) -> NDArray[np.int64]:
         return self.kept("component", lambda: self.facets.components(self.mesh.n_cells))
+
+    @property
+    def n_points(self) -> int:
+        """Number of vertices of the whole mesh."""
+        return self.kept("n_points", lambda: int(self.across.sum(np.array(len(self.across.own(self.mesh.points))))))
+
+    @property
+    def moves(self) -> bool:
+        """Whether any node may move at all."""
+        return not self.across.every(not self.slide.moves)
+
+    @property
+    def lift(self) -> Lift:
+        return self.kept("lift", lambda: Lift(self.mesh, self.slide, 1.0, self.across, self.inverses))
+
+    def same(self, points: Array, others: Array) -> bool:
+        """Whether all nodes are where they are in `others`."""
+        return self.across.every(np.array_equal(points, others))
 
     @property
     def validity(self) -> Validity:
@@ -80,13 +105,13 @@ class Problem:
 
         def made() -> Functional:
             component, edges, shells = self.component, slide.curved_edges, slide.shells
-            return Functional(self.mesh, density, distortion, rule, component, edges, shells)
+            return Functional(self.mesh, density, distortion, rule, component, edges, shells, self.across)
 
         return self.kept(("functional", distortion, rule), made).of(density)
 
     def valid(self, points: Array) -> bool:
         """Whether no cell has lost its sign anywhere (mid-side nodes of second-order cells follow later)."""
-        return self.validity.keeps(points)
+        return self.across.every(self.validity.keeps(points))
 
     def admissible(self, points: Array) -> bool:
         """Whether the mesh is valid, and its boundary still has the shape that it stands for."""
@@ -97,7 +122,7 @@ class Problem:
         change = np.abs(self.slide.shells.change(points))
         if (change > np.maximum(VOLUME, self._start_change)).any():
             return False
-        return self.slide.sag(points) <= max(SAG, SAG_GROWTH * self.rest_sag)
+        return self._sag(points) <= max(SAG, SAG_GROWTH * self.rest_sag)
 
     def drawn_back(self, points: Array) -> tuple[Array, float]:
         """Admissible positions on the way from the start to `points`, and how far along they are."""
@@ -119,15 +144,18 @@ class Problem:
     @property
     def rest_sag(self) -> float:
         """How far the mesh's own boundary edges stray from its curves."""
-        return self.kept("rest sag", lambda: self.slide.sag(self.mesh.points))
+        return self.kept("rest sag", lambda: self._sag(self.mesh.points))
+
+    def _sag(self, points: Array) -> float:
+        return float(self.across.maximum(np.array(self.slide.sag(points))))
 
     def imbalance(self, points: Array) -> float:
         """Relative spread of monitor mass over cells, at node positions (n, dim); see `imbalance`."""
-        return size(self.balance(points), self.volume)
+        return size(self.balance(points), self.volume, self.across)
 
     def balance(self, points: Array) -> Array:
         """By what share (n_cells,) each cell has more of the monitor than is due to it; see `imbalance`."""
-        return balance(self.mass(points), self.volume, self.component)
+        return balance(self.mass(points), self.volume, self.component, self.across)
 
     def mass(self, points: Array) -> Array:
         """Monitor mass (n_cells,) of the cells."""

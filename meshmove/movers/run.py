@@ -16,7 +16,7 @@ from .density import Power
 from .descent import minimise
 from .descent.gauss_newton import gauss_newton
 from .descent.relaxation import divergence, relax
-from .imbalance import spread
+from .imbalance import size, spread
 from .lift import Lift
 from .objectives.equidistribution import Functional
 from .problem import Move, Problem
@@ -94,7 +94,8 @@ class Run:
     def __init__(self, mover: Settings, problem: Problem) -> None:
         mesh = problem.mesh
         self.problem, self.mover, self.slide = problem, mover, problem.slide
-        self.factorise = mesh.n_points <= FACTORISE[mesh.dim]
+        self.across = problem.across
+        self.factorise = self.across.serial and mesh.n_points <= FACTORISE[mesh.dim]
         self.pace = Pace.of(problem, self.factorise)
         self.iterations = 0
         self.rule = problem.rule
@@ -104,7 +105,7 @@ class Run:
 
     @cached_property
     def lift(self) -> Lift:
-        return self.problem.kept("lift", lambda: Lift(self.problem.mesh, self.slide))
+        return self.problem.lift
 
     @cached_property
     def forces(self) -> list[csr_matrix]:
@@ -120,12 +121,12 @@ class Run:
         """Keep the valid mesh with the best merit; tell whether this one is it."""
         p = self.problem
         mass = p.mass(points) if self.pace.exact else None
-        self.merit = p.merit(points) if mass is None else spread(mass, p.volume, p.component)
+        self.merit = p.merit(points) if mass is None else spread(mass, p.volume, p.component, p.across)
         better = self.merit < self.best_merit and p.valid(points)
         if better and not p.keeps_shape(points):
             points = p.drawn_back(points)[0]
             mass = p.mass(points) if self.pace.exact else None
-            merit = p.merit(points) if mass is None else spread(mass, p.volume, p.component)
+            merit = p.merit(points) if mass is None else spread(mass, p.volume, p.component, p.across)
             better = merit < self.best_merit
         else:
             merit = self.merit
@@ -139,7 +140,8 @@ class Run:
         """How much of the monitor rises above its least value, as the imbalance sees it. A move leaves that alone,
         unless cells hide a spike between its sample points."""
         p = self.problem
-        return float(mass.sum() - p.density.value(p.mesh.points.T).min() * p.volume.sum())
+        mass, volume = p.across.sum(np.array([mass.sum(), p.volume.sum()]))
+        return float(mass - p.across.minimum(p.density.value(p.mesh.points.T).min(initial=np.inf)) * volume)
 
     @cached_property
     def seen_at_start(self) -> float:
@@ -174,7 +176,7 @@ class Run:
         """Valid positions after relaxation; None where it stalls."""
         points, ratio = self._relax(self.full, 25, self.problem.start)
         self.hard = bool(ratio > HARD)
-        rest = np.array_equal(self.problem.start, self.slide.origin) and self.pace.exact
+        rest = self.pace.exact and self.problem.same(self.problem.start, self.slide.origin)
         return self.untangled(points, self.full) if ratio < (STALLED if rest else HARD) else None
 
     def continued(self) -> Array | None:
@@ -208,7 +210,8 @@ class Run:
 
     def _relax(self, functional: Functional, steps: int, start: Array) -> tuple[Array, float]:
         enough = ROUGHLY if self.mover.rough else CONVERGED
-        out = relax(functional, self.forces, self.lift.solve, self.slide, start, steps=steps, tolerance=enough)
+        limits = {"steps": steps, "tolerance": enough, "across": self.across}
+        out = relax(functional, self.forces, self.lift.solve, self.slide, start, **limits)
         self.iterations += out.iterations
         return out.points, out.residual / max(out.initial, 1e-300)
 
@@ -216,7 +219,8 @@ class Run:
         """Descent of the softened E, to which inverted cells are finite, until there are none."""
         stuck = None
         for soften in SOFTENING:
-            if functional.balance(points)[1].min() > 1e-3 and self.problem.valid(points):
+            least = self.across.minimum(functional.balance(points)[1].min(initial=np.inf))
+            if least > 1e-3 and self.problem.valid(points):
                 return points
             if soften != stuck:
                 before = self.iterations
@@ -268,7 +272,7 @@ class Run:
         if self.rule != "interior" or not self.pace.exact:
             return False
         spread = self.full.balance(points)[0] - 1
-        seen = np.sqrt((self.full.volume * spread**2).sum() / self.full.volume.sum())
+        seen = size(spread, self.full.volume, self.across)
         if self.merit <= max(MISSED * seen, FINE):
             return False
         self.rule = "fine"
@@ -276,6 +280,7 @@ class Run:
         return True
 
     def _minimise(self, energy, lift, points: Array, steps: int, tolerance: float, **options: Any) -> Array:
+        options["across"] = self.across
         out = minimise(energy, lift, self.slide, points, steps=steps, tolerance=tolerance, **options)
         self.iterations += out.iterations
         self.energy, self.stale = out.energy, out.stale

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Slide
 
+from .recursion import InProducts, Pair, Recursion, TwoLoops
+
 __all__ = ["Minimum", "Pair", "minimise"]
-
-#: a step, the change of the gradient over it, that change lifted, and the product of the first two
-Pair = tuple[Array, Array, Array, float]
-
 
 #: steps shorter than this lead nowhere
 SHORTEST = 1e-5
@@ -46,10 +45,9 @@ def minimise(
     absolute: bool = False,
     pairs: list[Pair] | None = None,
     longer: float = 1.0,
+    across: Communicator = SERIAL,
 ) -> Minimum:
-    """Nocedal's two-loop recursion with the linear map `lift`, K^-1 per component, as the initial inverse Hessian.
-
-    Gradients are lifted once each: what else is needed of K^-1 is linear in lifted gradients.
+    """Descent along Nocedal's two-loop recursion (see `recursion`) with the linear map `lift`, K^-1 per component.
 
     `scaled`: rescale the initial inverse Hessian by the last step; not needed where the lift is a model of the Hessian
     in size, too.
@@ -59,7 +57,7 @@ def minimise(
     Descent ends where a step lowers the energy by less than the share `tolerance` of it, or, with `absolute`, by less
     than `tolerance`, as befits a logarithm.
     `pairs`: steps with their changes of the gradient, of a descent of nearly the same energy before, to go on with; the
-    last ones of this descent take their place.
+    last ones of this descent take their place. `across`: the processes that share the nodes; energies are those of all.
 
     Every iterate has finite energy, so that no cell is inverted in it; the energy never rises.
     """
@@ -70,68 +68,41 @@ def minimise(
         raise ValueError("Expected a start without inverted cells")
     slide.refresh(points)
     gradient = slide.gather(gradient)
-    lifted = lift(gradient)
-    past: list[Pair] = [] if pairs is None else pairs
+    recursion: Recursion
+    if across.serial:
+        recursion = TwoLoops(slide, [] if pairs is None else pairs, memory, scaled)
+    else:
+        recursion = InProducts(slide, across, memory, scaled)
+    recursion.begin(gradient, lift(gradient))
     k = 0
     for k in range(1, steps + 1):  # noqa: B007
-        direction = _direction(slide, gradient, lifted, past, scaled)
-        slope = float(np.vdot(gradient, direction))
+        direction, slope = recursion.direction()
         if not slope > 0:
-            past.clear()
-            direction = slide.spread(lifted)
-            slope = float(np.vdot(gradient, direction))
+            recursion.forget()
+            direction, slope = recursion.direction()
             if not slope > 0:
                 break
-        found = _searched(energy, slide, points, direction, value, slope, 1.0 if past else opening, reach)
+        length = opening if recursion.empty else 1.0
+        found = _searched(energy, slide, points, direction, value, slope, length, reach)
         evaluations += found.evaluations
         if found.length < SHORTEST:
-            if not past:
+            if recursion.empty:
                 break
-            past.clear()  # start again from steepest descent
+            recursion.forget()  # start again from steepest descent
             continue
         trial = found.points
         slide.refresh(trial)
         force = slide.gather(found.force)
-        raised = lift(force)
-        pair = _pair(slide, trial - points, force - gradient, raised - lifted)
-        if pair is not None:
-            past.append(pair)
-            del past[:-memory]
-        elif not past:  # the slope got steeper: nothing was learnt of its length, and the next step may be longer
+        if not recursion.learn(trial - points, force, lift(force)) and recursion.empty:
+            # the slope got steeper: nothing was learnt of its length, and the next step may be longer
             opening *= longer
         drop = value - found.value
-        points, value, gradient, lifted = trial, found.value, force, raised
+        points, value = trial, found.value
         if found.length < short:
             return Minimum(points, value, k, evaluations, stale=True)
         if drop < tolerance * (1.0 if absolute else max(value, 1e-8)):
             break
     return Minimum(points, value, k, evaluations)
-
-
-def _direction(slide: Slide, gradient: Array, lifted: Array, past: list[Pair], scaled: bool) -> Array:
-    """The inverse Hessian of the pairs times the gradient: what is to be gone against."""
-    rest, direction, coefficients = gradient.copy(), lifted.copy(), []
-    for s, y, up, sy in reversed(past):
-        a = np.vdot(s, rest) / sy
-        coefficients.append(a)
-        rest -= a * y
-        direction -= a * up
-    direction = slide.spread(direction)
-    if past and scaled:
-        _, y, up, sy = past[-1]
-        direction *= sy / np.vdot(y, up)
-    for (s, y, _, sy), a in zip(past, reversed(coefficients), strict=True):
-        direction += s * (a - np.vdot(y, direction) / sy)
-    return direction
-
-
-def _pair(slide: Slide, s: Array, y: Array, up: Array) -> Pair | None:
-    """None where the energy curves downwards along the step."""
-    if len(slide.tied[0]):
-        s = s.copy()
-        s[slide.tied[0]] = 0
-    sy = float(np.vdot(s, y))
-    return (s, y, up, sy) if sy > 1e-14 * np.sqrt(np.vdot(s, s) * np.vdot(y, y)) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
@@ -20,6 +21,8 @@ __all__ = ["Relaxed", "divergence", "relax"]
 
 #: give up when the residual is still above this share of the initial one after so many steps
 HOPELESS, PATIENCE = 0.8, 9
+#: products of directions of unit length tell apart no more than these shares of the largest eigenvalue
+DEPENDENT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def relax(
     tolerance: float = 3e-3,
     step_size: float = 0.3,
     memory: int = 8,
+    across: Communicator = SERIAL,
 ) -> Relaxed:
     r"""d <- d - tau K^-1 B^T (q - 1) with Anderson acceleration (Walker & Ni 2011).
 
@@ -62,7 +66,7 @@ def relax(
     re-entrant corners stay where they are. `forces` is B^T by component. Intermediate meshes may have inverted
     cells, and may have to; the one with the smallest residual |K^-1/2 B^T (q - 1)| is returned, inverted cells or not.
     """
-    total = functional.volume.sum()
+    total = float(across.sum(functional.volume.sum()))
 
     def residual(d: Array) -> tuple[Array, float, Array]:
         with np.errstate(all="ignore"):  # a step may go astray; its norm then says so
@@ -74,9 +78,9 @@ def relax(
         force = np.stack([b @ (q - 1) for b in forces], axis=1)
         if functional.limit is not None:
             force += functional.limit(points)[1]
-        force = slide.gather(force)
+        force = slide.gather(across.accumulate(force))
         step = slide.spread(lift(force))
-        square = float(np.vdot(step, force))
+        square = across.dot(step, force)
         return -step_size * step, np.sqrt(max(square, 0.0) / total) if np.isfinite(square) else np.inf, points
 
     d = start - slide.origin
@@ -88,7 +92,7 @@ def relax(
     k = 0
     while k < steps and norm > tolerance * initial and np.isfinite(norm):
         k += 1
-        direction = _mixed(update, past_d, past_f)
+        direction = _mixed(update, past_d, past_f, across)
         length = 1.0
         new = residual(d + direction)
         while not new[1] < 3 * norm:  # the residual may rise, but not run away
@@ -110,10 +114,23 @@ def relax(
     return Relaxed(best.points, best.residual, initial, k)
 
 
-def _mixed(update: Array, past_d: list[Array], past_f: list[Array]) -> Array:
+def _mixed(update: Array, past_d: list[Array], past_f: list[Array], across: Communicator) -> Array:
     """Anderson's step, from the changes of the displacement and of the update in the steps before."""
     if not past_d:
         return update
     x, f = (np.stack([a.ravel() for a in past], axis=1) for past in (past_d, past_f))
-    mix = np.linalg.lstsq(f, update.ravel(), rcond=1e-10)[0]
+    if across.serial:
+        mix = np.linalg.lstsq(f, update.ravel(), rcond=1e-10)[0]
+    else:
+        mix = _by_products(past_f, update, across)
     return update - ((x + f) @ mix).reshape(update.shape)
+
+
+def _by_products(past_f: list[Array], update: Array, across: Communicator) -> Array:
+    """The same least squares by products of the vectors, each of unit length, in one reduction."""
+    columns = np.stack([across.own(f).ravel() for f in (*past_f, update)], axis=1)
+    products = across.sum(columns.T @ columns)
+    size = np.sqrt(np.maximum(np.diag(products), 1e-300))
+    products = products / np.outer(size, size)
+    mix = np.linalg.lstsq(products[:-1, :-1], products[:-1, -1], rcond=DEPENDENT)[0]
+    return mix / size[:-1] * size[-1]

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellKind, CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.cells.closed_form import CHUNK, ClosedForm
@@ -62,7 +63,7 @@ class Alignment(Distortion):
         Node positions (n, dim).
     distortion
         The weight epsilon of the distortion term.
-    curved_edges, shells
+    curved_edges, shells, across
         As for `Distortion`.
     """
 
@@ -74,8 +75,9 @@ class Alignment(Distortion):
         distortion: float = 0.01,
         curved_edges: NDArray[np.int64] | None = None,
         shells: Shells | None = None,
+        across: Communicator = SERIAL,
     ) -> None:
-        super().__init__(mesh, distortion, curved_edges, shells)
+        super().__init__(mesh, distortion, curved_edges, shells, across)
         blocks, d = hessians.blocks, self.dim
         simplices = all(b.kind.is_simplex for b in blocks) and not hessians.inside
         self._rules = [] if simplices else [(self._rule(b.kind), np.ascontiguousarray(b.nodes.T)) for b in blocks]
@@ -83,7 +85,6 @@ class Alignment(Distortion):
             self._corner = np.ascontiguousarray(np.concatenate([b.nodes for b in blocks]).T)
         self._form = ClosedForm.of(d)
         self._factor = 1 / (4 * (d + 1) ** 2 * (d + 2) * (2 if d == 2 else 6))
-        self._whole = float(self.volume.sum())
         self._see(hessians, rest)
 
     def _rule(self, kind: CellKind) -> Any:
@@ -111,15 +112,17 @@ class Alignment(Distortion):
 
     def squares(self, points: Array) -> Array:
         """sum_K J_K of each field (f,), also where cells are inverted; infinite where one is flat."""
-        if self._rules:
-            return self._squares_by_quadrature(points)
+        out = self._squares_by_quadrature(points) if self._rules else self._squares_in_closed_form(points)
+        return self.across.sum(out)
+
+    def _squares_in_closed_form(self, points: Array) -> Array:
         e = self._edges(points)
         cof = self._cofactors(e)
         det = np.abs(self._determinant(e, cof))
         values = self._hessians.value(points)
-        if not det.min() > 0:
-            return np.full(len(values), np.inf)
         out = np.zeros(len(values))
+        if not det.min(initial=np.inf) > 0:
+            return np.full(len(values), np.inf)
         for part in _chunks(len(det)):
             cells = self._form.at(self._x[:, :, part], cof[:, :, part])
             for f, h in enumerate(values):
@@ -146,22 +149,25 @@ class Alignment(Distortion):
         cof = self._cofactors(e)
         det = self._determinant(e, cof)
         jac = det * self._to_jac
-        if not jac.min() > 0:
+        excess, pushed = self._admitted(points, jac)
+        if pushed is None and self.across.serial:
             return np.inf, None
-        excess, pushed = self._limits(points)
-        if pushed is None:
+        with np.errstate(all="ignore" if pushed is None else None):  # no use of these, but others are to hear of it
+            shape, force, to_dual, to_jac = self._distorted(e, jac)
+            to_dual /= self._whole
+            to_det = to_jac * self._to_jac / self._whole
+            force *= to_dual
+            rest = np.array([(shape + excess) / self._whole, pushed is None])
+            if self._rules:
+                error, by_node = self._by_quadrature(points, rest)
+            else:
+                error, aligned, by_node = self._aligned(points, e, cof, det, force, rest)
+                to_det += aligned
+        if rest[1] or pushed is None:
             return np.inf, None
-        shape, force, to_dual, to_jac = self._distorted(e, jac)
-        to_dual /= self._whole
-        to_det = to_jac * self._to_jac / self._whole
-        force *= to_dual
-        if self._rules:
-            error, by_node = self._by_quadrature(points)
-        else:
-            error, aligned, by_node = self._aligned(points, e, cof, det, force)
-            to_det += aligned
         force += to_det * cof
-        return error + (shape + excess) / self._whole, self._scattered(force) + by_node + pushed / self._whole
+        by_node += self._scattered(force) + pushed / self._whole
+        return error + float(rest[0]), self.across.accumulate(by_node)
 
     # -- by quadrature ------------------------------------------------------------------------------------------------
 
@@ -175,12 +181,18 @@ class Alignment(Distortion):
             out.append(total if np.isfinite(total) else np.inf)
         return np.array(out)
 
-    def _by_quadrature(self, points: Array) -> tuple[float, Array]:
+    def _summed(self, total: float, rest: Array) -> float:
+        """J over all processes, and with it what else is to be summed, in place."""
+        sums = self.across.sum(np.array([total, *rest]))
+        rest[:] = sums[1:]
+        return float(sums[0]) + NOTHING * len(self._fields)
+
+    def _by_quadrature(self, points: Array, rest: Array) -> tuple[float, Array]:
         """1/2 log J, and its slope by the nodes (n, dim)."""
         at, weight = self._hessians.vertex, np.zeros(self._hessians.fields)
         weight[self._fields] = 1 / self._scale[self._fields]
         moments, pulled = self._hessians.moments(points, weight)
-        x, total, back = points[at].T, NOTHING * len(self._fields), []
+        x, total, back = points[at].T, 0.0, []
         by_x = np.zeros(x.shape)
         for (rule, nodes), m in zip(self._rules, moments, strict=True):
             squares, force, by_moments = rule.slopes(x[:, nodes], m)
@@ -188,17 +200,20 @@ class Alignment(Distortion):
             add_at_vertices(by_x, force, nodes)
             back.append(by_moments)
         by_x += pulled(back)
+        total = self._summed(total, rest)
         by_node = np.stack([np.bincount(at, row, self.n_points) for row in by_x], axis=1)
         return 0.5 * np.log(total), 0.5 / total * by_node
 
     # -- in closed form -----------------------------------------------------------------------------------------------
 
-    def _aligned(self, points: Array, e: Array, cof: Array, det: Array, force: Array) -> tuple[float, Array, Array]:
+    def _aligned(
+        self, points: Array, e: Array, cof: Array, det: Array, force: Array, rest: Array
+    ) -> tuple[float, Array, Array]:
         """1/2 log J, and its slopes by the determinants (s,), and by the nodes (n, dim) through the Hessians there;
         those by the vertices through edges and cofactors are added to `force` (dim, dim+1, s)."""
         values, slopes = self._hessians.value_and_slope(points)
         by_vertex, to_size, to_hessian = np.zeros(force.shape), np.empty(len(det)), np.zeros(values.shape)
-        size, total = np.abs(det), NOTHING * len(self._fields)
+        size, total = np.abs(det), 0.0
         for part in _chunks(len(det)):
             cells, corner = self._form.at(self._x[:, :, part], cof[:, :, part]), self._corner[:, part]
             by_cofactor, share = np.zeros(cof[:, :, part].shape), np.zeros(corner.shape[1])
@@ -212,6 +227,7 @@ class Alignment(Distortion):
             total += float(share.sum())
             to_size[part] = share / size[part]
             by_vertex[:, 1:, part] += self._through_cofactors(e[:, :, part], by_cofactor)
+        total = self._summed(total, rest)
         k = 0.5 / total
         by_vertex[:, 0] = -by_vertex[:, 1:].sum(axis=1)
         by_vertex *= k

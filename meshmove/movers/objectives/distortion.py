@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
@@ -40,6 +41,8 @@ class Distortion:
         Edges (e, 2) of curved boundaries, whose stretching is limited (see `EdgeLimit`).
     shells
         Boundaries whose volume is kept (see `VolumeLimit`).
+    across
+        The processes that share the mesh, of which `mesh` has the cells of this one.
     """
 
     def __init__(
@@ -48,8 +51,9 @@ class Distortion:
         distortion: float,
         curved_edges: NDArray[np.int64] | None = None,
         shells: Shells | None = None,
+        across: Communicator = SERIAL,
     ) -> None:
-        self.distortion = distortion
+        self.distortion, self.across = distortion, across
         self.dim, self.n_points = mesh.dim, mesh.n_points
         simplices, owner = mesh.corners
         self._nodes = np.ascontiguousarray(simplices.T)  # (dim+1, s)
@@ -64,13 +68,14 @@ class Distortion:
         self._share = self.volume[owner] / corners[owner]
         self._to_jac = 1 / (volume * (2 if self.dim == 2 else 6))  # of the determinant of the edges
         self._metric = self._inverse_metric(mesh.points)
+        self._whole, cells = (float(v) for v in across.sum(np.array([self.volume.sum(), mesh.n_cells])))
         self.limit = None
         if curved_edges is not None and len(curved_edges):
-            self.limit = EdgeLimit(mesh.points, curved_edges, float(self.volume.mean()))
+            self.limit = EdgeLimit(mesh.points, curved_edges, self._whole / cells)
         self.inside = Interior(mesh, self.volume)
         self.kept = None
         if shells is not None and len(shells):
-            self.kept = VolumeLimit(shells, float(self.volume.sum()))
+            self.kept = VolumeLimit(shells, self._whole)
 
     # -- small pieces -----------------------------------------------------------------------------------------------
 
@@ -130,7 +135,7 @@ class Distortion:
         square = b * b - 4 * a * c
         root = np.sqrt(np.maximum(square, 0)) - b
         found = (square >= 0) & (root > 0)
-        return float((2 * a[found] / root[found]).min(initial=np.inf))
+        return float(self.across.minimum((2 * a[found] / root[found]).min(initial=np.inf)))
 
     # -- the terms --------------------------------------------------------------------------------------------------
 
@@ -155,6 +160,12 @@ class Distortion:
         for c, row in enumerate(force):
             out[:, c] = np.bincount(self._flat, row.ravel(), self.n_points)
         return out
+
+    def _admitted(self, points: Array, jac: Array, soften: float = 0.0) -> tuple[float, Array | None]:
+        """What `_limits` says where no cell of this process is inverted, as no softened one is; else (inf, None)."""
+        if not soften and not jac.min(initial=np.inf) > 0:
+            return np.inf, None
+        return self._limits(points, soften)
 
     def _limits(self, points: Array, soften: float = 0.0) -> tuple[float, Array | None]:
         """What the boundary and the inside of cells add, and its gradient (n, dim); (inf, None): a cell is lost."""

@@ -67,7 +67,6 @@ class EnergyFunctional(Distortion):
     ) -> None:
         super().__init__(mesh, distortion, curved_edges, shells)
         self._energy, self._origin, self._factor = energy, origin, 0.5 / gap
-        self._whole = float(self.volume.sum())
 
     def __call__(self, points: Array) -> tuple[float, Array | None]:
         """F and dF/dx (n, dim) at node positions (n, dim); (inf, None) where a cell is not valid."""

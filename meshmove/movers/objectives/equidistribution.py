@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Shells
@@ -50,6 +51,8 @@ class Functional(Distortion):
         Edges (e, 2) of curved boundaries, whose stretching is limited (see `EdgeLimit`).
     shells
         Boundaries whose volume is kept (see `VolumeLimit`).
+    across
+        See `Distortion`.
     """
 
     def __init__(
@@ -61,16 +64,16 @@ class Functional(Distortion):
         component: NDArray[np.int64] | None = None,
         curved_edges: NDArray[np.int64] | None = None,
         shells: Shells | None = None,
+        across: Communicator = SERIAL,
     ) -> None:
-        super().__init__(mesh, distortion, curved_edges, shells)
+        super().__init__(mesh, distortion, curved_edges, shells, across)
         self.density, self.rule = density, rule
-        if component is None or component.max() == 0:
-            self._component = None
-            self._total = self.volume.sum()
-        else:
-            self._component = component
-            self._total = np.bincount(component, self.volume)[component]
-        self._box = mesh.points.min(axis=0)[:, None], mesh.points.max(axis=0)[:, None]
+        parts = 1 if component is None else int(across.maximum(component.max(initial=0))) + 1
+        self._component = component if parts > 1 else None
+        self._parts = parts
+        self._total = self._by_part(self.volume)
+        low, high = mesh.points.min(axis=0, initial=np.inf), mesh.points.max(axis=0, initial=-np.inf)
+        self._box = across.minimum(low)[:, None], across.maximum(high)[:, None]
         self._rule, self._rule_weight = rule_of(self.dim, rule)
 
     def of(self, density: Density) -> Functional:
@@ -78,6 +81,18 @@ class Functional(Distortion):
         other = copy(self)
         other.density = density
         return other
+
+    # -- sums over components -----------------------------------------------------------------------------------------
+
+    def _by_part(self, values: Array) -> Array:
+        """Sums (parts,) of values of this process's cells, over each component."""
+        if self._component is None:
+            return values.sum(keepdims=True)
+        return np.bincount(self._component, values, self._parts)
+
+    def _of_cells(self, sums: Array) -> Array:
+        """Of each cell what there is of its component; of one component the one number, (1,)."""
+        return sums if self._component is None else sums[self._component]
 
     # -- small pieces -----------------------------------------------------------------------------------------------
 
@@ -92,7 +107,8 @@ class Functional(Distortion):
             m = self._averaged(self.density.value(self._sample(astray=True)))
         mass = self._per_cell(m * jac * self._weight)
         with np.errstate(divide="ignore", invalid="ignore"):  # a wholly inverted mesh has no mean
-            return mass / (self._mean(mass) * self.volume), jac
+            theta = self._of_cells(self.across.sum(self._by_part(mass)) / self._total)
+            return mass / (theta * self.volume), jac
 
     def linearised(self, points: Array) -> tuple[NDArray, NDArray, Array, csr_matrix]:
         """Derivative of log q_K by node components as triplets (cell, node * dim + component, value), and the
@@ -116,12 +132,6 @@ class Functional(Distortion):
         local = np.einsum("ics,jcs->ijs", grads, grads * (self.distortion * self._share))
         laplacian = assemble(self._nodes, local, self.n_points)
         return rows.ravel(), columns.ravel(), values.ravel(), laplacian
-
-    def _mean(self, mass: Array) -> Array | float:
-        """theta: monitor mass over volume of each cell's component."""
-        if self._component is None:
-            return mass.sum() / self._total
-        return np.bincount(self._component, mass)[self._component] / self._total
 
     def _sample(self, astray: bool = False) -> Array:
         """Sample points (dim, q s) of the simplices last visited by `_edges`.
@@ -162,12 +172,11 @@ class Functional(Distortion):
             # the two forms are equal; each is free of cancellation on its side
             jac = np.where(jac > 0, (jac + root) / 2, 2 * soften * soften / (root + np.abs(jac)))
             slope = jac / root
-        elif not jac.min() > 0:
+        excess, pushed = self._admitted(points, jac, soften)
+        if pushed is None and self.across.serial:
             return np.inf, None
-        excess, pushed = self._limits(points, soften)
-        if pushed is None:
-            return np.inf, None
-        energy, dual, to_dual, to_jac = self._distorted(e, jac)
+        with np.errstate(all="ignore" if pushed is None else None):  # of no use, but others are to hear of it
+            energy, dual, to_dual, to_jac = self._distorted(e, jac)
 
         # Monge-Ampère residual
         nodal = None
@@ -183,15 +192,13 @@ class Functional(Distortion):
         share = jac * self._weight
         part = m * share
         mass = self._per_cell(part)
-        log_q = np.log(mass / (self._mean(mass) * self.volume))
+        *total, lost = self.across.sum(np.append(self._by_part(mass), pushed is None))
+        if lost or pushed is None:
+            return np.inf, None
+        log_q = np.log(mass / (self._of_cells(total / self._total) * self.volume))
         pull = self.volume * log_q
-        energy += 0.5 * float(pull @ log_q)
-        if self._component is None:
-            pull = pull / mass - pull.sum() / mass.sum()
-        else:
-            k = self._component
-            pull = pull / mass - (np.bincount(k, pull) / np.bincount(k, mass))[k]
-        pull = self._per_simplex(pull)
+        *pulls, energy = self.across.sum(np.append(self._by_part(pull), energy + excess + 0.5 * float(pull @ log_q)))
+        pull = self._per_simplex(pull / mass - self._of_cells(np.divide(pulls, total)))
         to_jac += pull * part / jac
         to_det = to_jac * slope * self._to_jac
         to_m = pull * share
@@ -203,7 +210,7 @@ class Functional(Distortion):
         force += to_det * cof
         if nodal is None:
             force += to_m * dm_vertex
-            return energy + excess, self._scattered(force) + pushed
         gradient = self._scattered(force)
-        gradient += (nodal * dm_node).T
-        return energy + excess, gradient + pushed
+        if nodal is not None:
+            gradient += (nodal * dm_node).T
+        return float(energy), self.across.accumulate(gradient + pushed)

@@ -1,0 +1,90 @@
+"""What a mesh in one piece and a mesh in many pieces have in common: sums over all of it, and values at shared nodes.
+
+Objectives are sums over cells, and descents need products of vectors over nodes. Where each process holds a piece of
+the mesh, with the nodes that it owns first and then those of its cells that others own (ghosts), it takes no more than
+this to make one mover of any number of processes. The form of one process, `SERIAL`, does nothing and costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from meshmove.geometry.arrays import Array
+
+__all__ = ["SERIAL", "Communicator", "Serial"]
+
+
+class Communicator(Protocol):
+    """Sums over the processes that share a mesh, and values (n, ...) at the nodes of this process's piece.
+
+    All processes call the same methods in the same order. Results of reductions are the same on all of them, so that
+    what is decided by them is decided alike.
+    """
+
+    @property
+    def serial(self) -> bool:
+        """Whether there is one piece, and nobody to agree with."""
+        ...
+
+    def sum(self, values: Array) -> Array:
+        """Of arrays of one shape, number by number, over all processes."""
+        ...
+
+    def maximum(self, values: Array) -> Array: ...
+
+    def minimum(self, values: Array) -> Array: ...
+
+    def every(self, flag: bool) -> bool:
+        """Whether all processes say so."""
+        ...
+
+    def own(self, values: Array) -> Array:
+        """The rows of the nodes that this process owns: over all processes each node once."""
+        ...
+
+    def dot(self, a: Array, b: Array) -> float:
+        """Product of two vectors over all nodes."""
+        ...
+
+    def update(self, values: Array) -> Array:
+        """Values with what the owners have at ghosts; in place."""
+        ...
+
+    def accumulate(self, values: Array) -> Array:
+        """Values with what others have at ghosts added where they are owned, and zero at ghosts; in place."""
+        ...
+
+
+class Serial:
+    """Of a mesh in one piece."""
+
+    serial = True
+
+    def sum(self, values: Array) -> Array:
+        return values
+
+    def maximum(self, values: Array) -> Array:
+        return values
+
+    def minimum(self, values: Array) -> Array:
+        return values
+
+    def every(self, flag: bool) -> bool:
+        return flag
+
+    def own(self, values: Array) -> Array:
+        return values
+
+    def dot(self, a: Array, b: Array) -> float:
+        return float(np.vdot(a, b))
+
+    def update(self, values: Array) -> Array:
+        return values
+
+    def accumulate(self, values: Array) -> Array:
+        return values
+
+
+SERIAL = Serial()
