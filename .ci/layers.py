@@ -17,12 +17,12 @@ LAYERS = """
     cli
     plugins
     solvers
-    motion
+    motion : distributed
     adaptation
     neural
     procedural : samples : transfer
     learning : meshes : monitors : movers
-    moved : notebook : optional : options : outcomes : progress : whole_files
+    communicator : moved : notebook : optional : options : outcomes : progress : whole_files
     geometry
 """
 

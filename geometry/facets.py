@@ -15,7 +15,7 @@ from .errors import InvalidMeshError, first_ids
 from .given import as_numbers, by_name, integers
 from .mesh import CellMesh
 
-__all__ = ["Facets", "facets_of"]
+__all__ = ["Facets", "facets_of", "labels_of"]
 
 _A_CELL = "numbers, one a cell"
 
@@ -124,10 +124,11 @@ def facets_of(mesh: CellMesh) -> Facets:
         if len(wanted):
             padded[:, : wanted.shape[1]] = wanted[:, :width]
         names[name] = _match(table, _keys(padded, mesh.n_points), name) if len(wanted) else np.zeros(0, np.int64)
-    return Facets(unique, cells, _labels(cells, mesh.regions, names), names)
+    return Facets(unique, cells, labels_of(cells, mesh.regions, names), names)
 
 
-def _labels(cells: Ids, regions: Ids | None, names: dict[str, Ids]) -> Ids:
+def labels_of(cells: Ids, regions: Ids | None, names: dict[str, Ids]) -> Ids:
+    """Labels (f,) of facets between cells (f, 2) of regions, with names; see `Facets`."""
     n = cells.max(initial=-1) + 1
     region: NDArray = np.zeros(max(n, 1), dtype=np.int64)
     if regions is not None:

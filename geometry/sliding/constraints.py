@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from meshmove.geometry.arrays import Ids
+from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.facets import Facets
 from meshmove.geometry.given import as_numbers, integers
 from meshmove.geometry.mesh import CellMesh
@@ -31,6 +32,8 @@ __all__ = ["Constraints"]
 
 class Constraints:
     """What `Slide` holds nodes to, found once for a mesh; the parameters are those of `Slide`.
+
+    `frame`: `inertia_frame` of the whole domain, where `mesh` has only the cells at its boundary.
 
     Attributes
     ----------
@@ -62,6 +65,7 @@ class Constraints:
         facets: Facets,
         boundary: str | Mapping[str, str] = "slide",
         fixed: Iterable[int] | NDArray | None = None,
+        frame: Array | None = None,
     ) -> None:
         n, d = mesh.n_points, mesh.dim
         self.origin = mesh.points
@@ -83,7 +87,7 @@ class Constraints:
         self.curved_edges = np.zeros((0, 2), np.int64)
         nodes = facets.nodes[facets.constrained]
         label = facets.label[facets.constrained]
-        self.shape = Shape(n, inertia_frame(mesh))
+        self.shape = Shape(n, inertia_frame(mesh) if frame is None else frame)
         if d == 2:
             chains = trace(mesh.points, nodes[:, :2], label, self.shape.frame)
             self.curves = curves_of(mesh.points, chains, known_bulges(mesh, chains.edges))
@@ -98,6 +102,39 @@ class Constraints:
         curved = np.zeros(n, bool)
         curved[self.curve_node] = curved[self.surface_node] = True
         self.shells = Shells(mesh, facets, curved)
+
+    def piece(self, where: Ids, points: Array, mine: Callable[[Ids], NDArray[np.bool_]], shells: Shells) -> Constraints:
+        """The constraints of some nodes of the mesh, among others that are free.
+
+        Parameters
+        ----------
+        where
+            Which node (n,) of the mesh each one is, -1 for those that it has not.
+        points
+            Their positions (n, dim).
+        mine
+            Of edges and triangles (k, v) of the mesh, whether the piece counts them: all of their nodes are in it.
+        shells
+            Those of the piece.
+        """
+        out = copy(self)
+        rows = np.flatnonzero(where >= 0)
+        number = np.full(len(self.origin), -1, np.int64)
+        number[where[rows]] = rows
+        out.origin, out.fixed = points, np.zeros(len(points), bool)
+        out.fixed[rows] = self.fixed[where[rows]]
+        out.held = number[self.held[number[self.held] >= 0]]
+        out.flat, out.projector = _of_nodes(number, self.flat, self.projector)
+        out.curve_node, out.surface_node = (_of_nodes(number, k)[0] for k in (self.curve_node, self.surface_node))
+        if self.lines is not None:
+            out.lines = _of_nodes(number, *self.lines)
+        if len(self.curve_node):
+            out.curve_node, out.curve_group = _of_nodes(number, self.curve_node, self.curve_group)
+        if len(self.surface_node):
+            out.surface_node, out.surface_group = _of_nodes(number, self.surface_node, self.surface_group)
+        out.curved_edges = number[self.curved_edges[mine(self.curved_edges)]]
+        out.shape, out.shells = self.shape.piece(number, len(points), mine), shells
+        return out
 
     def _add_curves(self, chains: Chains) -> None:
         p = self.origin
@@ -174,3 +211,9 @@ class Constraints:
         self.flat = np.flatnonzero(self._flat & ~self.fixed)
         self.projector = self._projector[self.flat]
         del self._projector, self._flat, self._master
+
+
+def _of_nodes(number: Ids, nodes: Ids, *rest: Any) -> tuple[Any, ...]:
+    """Nodes (k,) by their numbers in a piece without those that are not in it (-1), and such rows of others."""
+    keep = number[nodes] >= 0
+    return (number[nodes[keep]], *(r[keep] for r in rest))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,15 @@ class Shape:
 
     def add_surfaces(self, surfaces: Patches, surface: Surface, used: NDArray[np.bool_]) -> None:
         self._parts.append((surfaces, surface.triangles[used], surface.patch[used]))
+
+    def piece(self, number: Ids, n: int, mine: Callable[[Ids], NDArray[np.bool_]]) -> Shape:
+        """What a piece of the mesh counts of it, whose n nodes have a `number` there (see `Constraints.piece`)."""
+        out = Shape(n, self.frame)
+        for part, members, group in self._parts:
+            own = mine(members)
+            if own.any():
+                out._parts.append((part, number[members[own]], group[own]))
+        return out
 
     def sag(self, points: Array) -> float:
         """Largest distance of the middle of an edge or triangle of points (n, dim) from its curve or surface."""

@@ -6,6 +6,9 @@ larger its facets are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
@@ -40,10 +43,26 @@ class Shells:
         self.dim, self._n = mesh.dim, mesh.n_points
         self._parts, self._weight, self._shell = np.zeros((0, mesh.dim), np.int64), np.zeros(0), np.zeros(0, np.int64)
         self._origin, self._size = mesh.points.mean(axis=0), np.zeros(0)
+        #: of each part the cell that it bounds
+        self.cell = np.zeros(0, np.int64)
+        #: what a piece of the mesh counts of a price on all of it, and how what pieces enclose is summed
+        self.share = 1.0
+        self._summed: Callable[[Array], Array] = _as_it_is
         if curved.any():
             self._build(mesh, facets, curved)
+        self._count = int(self._shell.max(initial=-1)) + 1
         self.rest = self.enclosed(mesh.points)
         self._size = np.maximum(np.abs(self.rest), LEAST * np.abs(cell_volumes(mesh)).sum())
+
+    def piece(
+        self, number: Ids, n: int, own: NDArray[np.bool_], share: float, summed: Callable[[Array], Array]
+    ) -> Shells:
+        """The parts `own` of them, for n nodes that have a `number` (-1: not there); `summed` adds up all pieces."""
+        out = copy(self)
+        out._n, out._parts, out._weight = n, number[self._parts[own]], self._weight[own]
+        out._shell, out.cell = self._shell[own], self.cell[own]
+        out.share, out._summed = share, summed if len(self) else _as_it_is
+        return out
 
     def __len__(self) -> int:
         return len(self.rest)
@@ -67,6 +86,7 @@ class Shells:
         normal = np.cross(along[:, 0], along[:, 1]) if self.dim == 3 else along[:, 0, ::-1] * [1, -1]
         self._parts, self._shell = parts, shell[of]
         self._weight = weight * np.sign((normal * away).sum(axis=1))
+        self.cell = facets.cells[facet, side][of]
 
     def _joined(self, nodes: Ids, component: Ids) -> Ids:
         """A label (k,) for facets of one component that hang together by their nodes."""
@@ -80,8 +100,7 @@ class Shells:
         """Volume inside each shell (s,), negative around holes, at node positions (n, dim)."""
         x = points[self._parts] - self._origin
         volume = np.linalg.det(x) / (2 if self.dim == 2 else 6)
-        count = int(self._shell.max(initial=-1)) + 1
-        return np.bincount(self._shell, self._weight * volume, count).astype(np.float64)
+        return self._summed(np.bincount(self._shell, self._weight * volume, self._count).astype(np.float64))
 
     def change(self, points: Array) -> Array:
         """What each shell gained of its volume, (s,), as a share of it."""
@@ -100,6 +119,10 @@ class Shells:
             values = np.concatenate([s[:, c] for s in slopes])
             out[:, c] = np.bincount(self._parts.T.ravel(), values, self._n)
         return out
+
+
+def _as_it_is(values: Array) -> Array:
+    return values
 
 
 def _simplices(nodes: Ids) -> tuple[Ids, Ids, Array]:

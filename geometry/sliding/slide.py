@@ -45,7 +45,19 @@ class Slide:
         boundary: str | Mapping[str, str] = "slide",
         fixed: Iterable[int] | NDArray | None = None,
     ) -> None:
-        found = self._constraints = Constraints(mesh, facets, boundary, fixed)
+        self._hold_to(Constraints(mesh, facets, boundary, fixed))
+
+    @classmethod
+    def under(cls, constraints: Constraints, frame: Array | None = None) -> Slide:
+        """With constraints that are known; `frame`: that of the whole mesh, where they are those of a piece of it."""
+        out = cls.__new__(cls)
+        out._hold_to(constraints)
+        if frame is not None:
+            out.__dict__["frame"] = frame
+        return out
+
+    def _hold_to(self, found: Constraints) -> None:
+        self._constraints = found
         self.origin, self.fixed, self.shells = found.origin, found.fixed, found.shells
         self.curved_edges = found.curved_edges
         self.home = self.origin  #: where fixed nodes stay

@@ -10,11 +10,11 @@ from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Monitor, NodalDensity, optimal_exponent
 from meshmove.monitors.monitor import smoother
-from meshmove.movers import Move, Mover, Problem, moved_by
+from meshmove.movers import Density, Move, Mover, Problem, moved_by
 
 from .judging.prediction import Predictor, Predicts
 
-__all__ = ["Chosen", "Predictor", "Trials", "choose", "transports"]
+__all__ = ["Chosen", "Densities", "Predictor", "Trials", "choose", "nodal_densities", "transports"]
 
 
 #: intensities in rising order, and where the search among them begins
@@ -36,34 +36,48 @@ class Chosen:
     """The monitor and the move that were chosen. `move` is None when staying put is predicted to be best."""
 
     monitor: Monitor
-    density: NodalDensity
+    density: Density
     values: Array
     move: Move | None
     error: float
 
 
+#: of a monitor the function of space, and its values (n,) at the vertices
+Densities = Callable[[Monitor], tuple[Density, Array]]
+
+
+def nodal_densities(indicator: Array, mesh: CellMesh, locator: PointLocator) -> Densities:
+    """Those of an indicator (n,) at the vertices of a mesh."""
+    smooth = smoother(mesh)
+
+    def of(monitor: Monitor) -> tuple[NodalDensity, Array]:
+        values = monitor.values(mesh, indicator, smooth)
+        return NodalDensity(values, locator), values
+
+    return of
+
+
 class Trials:
     """Trial moves for candidate monitors, each starting from the best mesh so far.
 
+    `densities` makes monitors functions of space; `n_points` of the mesh is how much its moves cost.
     `problem(density, start, effort, predict)` states the problem of one candidate.
     """
 
     def __init__(
         self,
-        indicator: Array,
-        mesh: CellMesh,
-        locator: PointLocator,
+        densities: Densities,
         predict: Predicts,
-        problem: Callable[[NodalDensity, Array, float, Predicts | None], Problem],
+        problem: Callable[[Density, Array, float, Predicts | None], Problem],
         mover: Mover,
         start: Array,
         effort: float,
+        n_points: int,
     ) -> None:
-        self._indicator, self._mesh, self._locator, self._predict = indicator, mesh, locator, predict
+        self._densities, self._predict = densities, predict
         self._problem, self._mover, self._start, self._effort = problem, mover, start, effort
-        self.huge = mesh.n_points > HUGE
-        self._trial_effort = effort * (TRIAL if mesh.n_points <= LARGE else TRIAL_LARGE)
-        self._smooth = smoother(mesh)
+        self.huge = n_points > HUGE
+        self._trial_effort = effort * (TRIAL if n_points <= LARGE else TRIAL_LARGE)
         self.best: Chosen | None = None
 
     def by(self, mover: Mover) -> Trials:
@@ -78,8 +92,7 @@ class Trials:
         return self._predict.rest
 
     def trial(self, monitor: Monitor) -> float:
-        values = monitor.values(self._mesh, self._indicator, self._smooth)
-        density = NodalDensity(values, self._locator)
+        density, values = self._densities(monitor)
         start = self._start if self.best is None or self.best.move is None else self.best.move.points
         problem = self._problem(density, start, self._trial_effort, self._predict)
         move = moved_by(self._mover, problem)
@@ -90,8 +103,7 @@ class Trials:
 
     def carried(self, monitor: Monitor, move: Move | None) -> Chosen:
         """A move to a monitor from where another has led, whatever error is predicted there."""
-        values = monitor.values(self._mesh, self._indicator, self._smooth)
-        density = NodalDensity(values, self._locator)
+        density, values = self._densities(monitor)
         problem = self._problem(density, self._start if move is None else move.points, self._effort, None)
         further = moved_by(self._mover, problem)
         before = 0 if move is None else move.iterations
@@ -100,8 +112,8 @@ class Trials:
     def unmoved(self, monitor: Monitor) -> Chosen:
         """The monitor of the first transport, for a mover that lowers the predicted error by itself."""
         monitor = replace(monitor, intensity=TRANSPORT[0])
-        values = monitor.values(self._mesh, self._indicator, self._smooth)
-        return Chosen(monitor, NodalDensity(values, self._locator), values, None, self._predict.rest)
+        density, values = self._densities(monitor)
+        return Chosen(monitor, density, values, None, self._predict.rest)
 
     def along_intensity(self, monitor: Monitor) -> None:
         """From the middle of the list up while it gets better, else down."""

@@ -16,7 +16,7 @@ from meshmove.movers import Align, Move, Mover, moved_by
 from meshmove.outcomes import Outcome
 
 from .alignment import aligned_from, both_norms
-from .choice import Chosen, Trials, choose, transports
+from .choice import Chosen, Trials, choose, nodal_densities, transports
 from .judging.own_hessian import OwnHessian
 from .judging.prediction import BothNorms, Predictor, Predicts, SharpPredictor
 from .judging.resolution import unresolved
@@ -92,11 +92,12 @@ def move_of(
         out = Chosen(monitor, density, values, move, predict(move.points))
         return _judged(unit, out, predict, fields.element, False, told)
     leads: list[Chosen] = []
+    densities, n = nodal_densities(indicator, unit.current, locator), unit.current.n_points
     if isinstance(mover, Align):
-        trials = Trials(indicator, unit.current, locator, predict, unit.problem, mover.carrier, unit.start, effort)
+        trials = Trials(densities, predict, unit.problem, mover.carrier, unit.start, effort, n)
         leads += transports(monitor, trials, mover.transport) if earlier is None else [trials.unmoved(monitor)]
     else:
-        trials = Trials(indicator, unit.current, locator, predict, unit.problem, mover, unit.start, effort)
+        trials = Trials(densities, predict, unit.problem, mover, unit.start, effort, n)
         if not (aligned and fields.degree == 1 and _aligns(mover, unit.base)):
             out = choose(monitor, trials, unit.current.dim)
             return _judged(unit, out, predict, fields.element, True, told)

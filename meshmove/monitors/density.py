@@ -45,7 +45,8 @@ class CallableDensity:
         place: Callable[[Array], Array] | None = None,
     ) -> None:
         self._function, self._centre, self._scale, self._place = function, centre[:, None], scale, place
-        self._exponent: int | None = None
+        #: of the unit, a power of two; known once values were asked for
+        self.exponent: int | None = None
 
     def _physical(self, x: Array) -> Array:
         """A copy of points (dim, n) in physical space, which the function may write to."""
@@ -77,16 +78,16 @@ class CallableDensity:
         """Values divided by a power of two, which changes no digit."""
         if not m.size:
             return m
-        if self._exponent is None:
-            self._exponent = int(np.frexp(m.max())[1])
-        low, high = (int(np.frexp(v)[1]) - self._exponent for v in (m.min(), m.max()))
+        if self.exponent is None:
+            self.exponent = int(np.frexp(m.max())[1])
+        low, high = (int(np.frexp(v)[1]) - self.exponent for v in (m.min(), m.max()))
         if max(-low, high) > np.log2(APART):
-            unit = float(np.ldexp(0.5, self._exponent))
+            unit = float(np.ldexp(0.5, self.exponent))
             raise MonitorError(
                 f"Expected monitor values within a factor of {APART:g} of each other (got {m.min():.3g} to "
                 f"{max(m.max(), unit):.3g}). Add a floor, such as 1 + m, or take a power or the logarithm of it"
             )
-        return np.ldexp(m, -self._exponent)
+        return np.ldexp(m, -self.exponent)
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
         m = self.value(x)

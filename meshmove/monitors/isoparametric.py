@@ -53,12 +53,12 @@ class Isoparametric:
         """J_K (m,) of cells with vertices x (dim, v, m); infinite or NaN where a determinant is zero."""
         chunks = self._chunks(x.shape[2])
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.concatenate([_Cells(self, x[:, :, c], moments[:, :, c]).squares for c in chunks])
+            return np.concatenate([np.zeros(0), *(_Cells(self, x[:, :, c], moments[:, :, c]).squares for c in chunks)])
 
     def plain_squares(self, x: Array, moments: Array) -> Array:
         """The integral of (I u - u)^2 (m,), by a rule of degree 5."""
         parts = [self._plain(x[:, :, c], moments[:, :, c]) for c in self._chunks(x.shape[2])]
-        return np.concatenate(parts)
+        return np.concatenate([np.zeros(0), *parts])
 
     def _plain(self, x: Array, moments: Array) -> Array:
         rule, weights = self.kind.quadrature(5)

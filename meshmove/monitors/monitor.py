@@ -9,6 +9,7 @@ from numbers import Real
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import vertex_volumes
@@ -97,15 +98,20 @@ class Monitor:
     def is_automatic(self) -> bool:
         return self.intensity is None
 
-    def indicator(self, recovery: Recovery | Averaging, fields: Array) -> Array:
-        """s (n,) with mean one for nodal fields (n, k); zero where every field is linear or constant."""
+    def indicator(self, recovery: Recovery | Averaging, fields: Array, across: Communicator = SERIAL) -> Array:
+        """s (n,) with mean one for nodal fields (n, k); zero where every field is linear or constant.
+
+        `across`: the processes that share the nodes; what is right at those that each of them owns is taken over.
+        """
         parts = []
-        for field in np.reshape(fields, (len(fields), -1)).T:
-            s = recovery.sides.largest(self._of_one(recovery, Standard.of(field).values))
-            parts.append(s / (s.mean() or 1.0))
+        for field in np.atleast_2d(fields.T):
+            s = recovery.sides.largest(self._of_one(recovery, Standard.of(field, across).values, across))
+            s = across.update(s)
+            whole, nodes = across.sum(np.array([across.own(s).sum(), len(across.own(s))]))
+            parts.append(s / (whole / nodes or 1.0))
         return np.max(parts, axis=0)
 
-    def _of_one(self, recovery: Recovery | Averaging, u: Array) -> Array:
+    def _of_one(self, recovery: Recovery | Averaging, u: Array, across: Communicator) -> Array:
         """s (s,) on each side of the vertices."""
         sides, sided = recovery.sides, recovery.sided
         u = u[sides.vertex]
@@ -114,22 +120,29 @@ class Monitor:
         g = sided.gradient(u)
         if self.kind == "gradient":
             return np.sqrt((g**2).sum(axis=0))
-        flat = g / (np.ptp(u) or 1.0)
-        unit = flat / np.sqrt(1 + (flat**2).sum(axis=0))
+        spread = across.maximum(u.max(initial=-np.inf)) - across.minimum(u.min(initial=np.inf))
+        flat = g / (spread or 1.0)
+        unit = across.update((flat / np.sqrt(1 + (flat**2).sum(axis=0))).T).T
         return np.abs(sum(sided.gradient(c)[k] for k, c in enumerate(unit)))
 
-    def values(self, mesh: CellMesh, indicator: Array, smooth: csr_matrix | None = None) -> Array:
-        """m (n,) at the vertices, from an indicator (n,)."""
+    def values(
+        self, mesh: CellMesh, indicator: Array, smooth: csr_matrix | None = None, across: Communicator = SERIAL
+    ) -> Array:
+        """m (n,) at the vertices, from an indicator (n,).
+
+        `across`: the processes that share the mesh, of which `mesh` has all cells about the vertices that this one
+        owns, and those about their neighbours.
+        """
         s = indicator
         weight = vertex_volumes(mesh)
         exponent = self.exponent if self.exponent is not None else _default_exponent(self.kind, mesh.dim)
-        s = (s / (s.max() or 1.0)) ** exponent
+        s = (s / (across.maximum(s.max(initial=0.0)) or 1.0)) ** exponent
         smooth = smoother(mesh) if smooth is None else smooth
         for _ in range(2 if self.smoothing is None else int(self.smoothing)):
-            s = smooth @ s
+            s = across.update(smooth @ s)
         if self.kind == "gradient":
             s = s * s
-        mean = (weight * s).sum() / weight.sum()
+        mean = _mean(s, weight, across)
         if not mean > 0:
             return np.ones(len(s))
         a = 4.0 if self.intensity is None else self.intensity
@@ -137,9 +150,14 @@ class Monitor:
         if self.kind == "gradient":
             m = np.sqrt(m)
         if self.bounds is not None:
-            mean = (weight * m).sum() / weight.sum()
+            mean = _mean(m, weight, across)
             m = np.clip(m, self.bounds[0] * mean, self.bounds[1] * mean)
         return m
+
+
+def _mean(values: Array, weight: Array, across: Communicator) -> float:
+    part, whole = across.sum(np.array([across.own(weight * values).sum(), across.own(weight).sum()]))
+    return float(part / whole)
 
 
 def _is_number(value: object) -> bool:

@@ -27,7 +27,7 @@ from meshmove.geometry.cells.closed_form import CHUNK, ClosedForm
 from .interpolation_error import checked_hessians, interpolation_error
 from .isoparametric import Isoparametric, second_moments
 
-__all__ = ["barycentric", "dual_error", "moments_error", "solution_error", "unit_dual"]
+__all__ = ["barycentric", "dual_error", "error_squares", "mixed_error", "moments_error", "solution_error", "unit_dual"]
 
 
 #: weight of the dual error in the geometric mean
@@ -43,12 +43,21 @@ def solution_error(mesh: CellMesh, hessian: Array, points: Array | None = None) 
     >>> solution_error(mesh, np.zeros((2, 2, 3)))
     0.0
     """
+    return mixed_error(error_squares(mesh, hessian, points))
+
+
+def error_squares(mesh: CellMesh, hessian: Array, points: Array | None = None) -> Array:
+    """Squares (2,) of the interpolation error and of eta, which are sums over cells."""
     if all(b.kind.is_simplex for b in mesh.blocks):
         h, x = checked_hessians(mesh, hessian, points)
-        parts = np.array([_on_simplices(b, x.T, h) for b in mesh.blocks])
-        direct, dual = np.sqrt(parts.sum(axis=0))
-    else:
-        direct, dual = interpolation_error(mesh, hessian, points, cellwise=False)[0], dual_error(mesh, hessian, points)
+        return np.array([_on_simplices(b, x.T, h) for b in mesh.blocks]).sum(axis=0)
+    direct = interpolation_error(mesh, hessian, points, cellwise=False)[0]
+    return np.array([direct**2, dual_error(mesh, hessian, points) ** 2])
+
+
+def mixed_error(squares: Array) -> float:
+    """The geometric mean of both."""
+    direct, dual = np.sqrt(squares)
     return float(direct ** (1 - DUAL) * dual**DUAL)
 
 

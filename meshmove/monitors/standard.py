@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry.arrays import Array
 
 __all__ = ["Standard"]
@@ -28,13 +29,14 @@ class Standard:
     magnitude: float
 
     @classmethod
-    def of(cls, field: Array) -> Standard:
+    def of(cls, field: Array, across: Communicator = SERIAL) -> Standard:
+        """`across`: the processes that share the nodes."""
         u = np.asarray(field, float)
-        largest, first = np.frexp(np.abs(u).max(initial=0.0))
+        largest, first = np.frexp(across.maximum(np.abs(u).max(initial=0.0)))
         u = np.ldexp(u, -first)
-        u = u - u[:1]
-        _, second = np.frexp(np.abs(u).max(initial=0.0))
-        if not u.any():
+        u = u - (u[:1] if across.serial else across.minimum(u.min(initial=np.inf)))
+        spread, second = np.frexp(across.maximum(np.abs(u).max(initial=0.0)))
+        if not spread:
             return cls(np.zeros_like(u), 0, 0.0)
         return cls(np.ldexp(u, -second), int(first + second), float(np.ldexp(largest, -second)))
 

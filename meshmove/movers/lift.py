@@ -47,7 +47,8 @@ class Lift:
         known: list[tuple[Array, Array, Inverse]] = []  # components with the same constraints share one
         self._inverses: list[Inverse] = []
         # of an edge or facet that belongs to a node the length or area is about sqrt(stiffness * mass)
-        extent = np.linalg.norm(across.maximum(mesh.points.max(axis=0)) - across.minimum(mesh.points.min(axis=0)))
+        low, high = mesh.points.min(axis=0, initial=np.inf), mesh.points.max(axis=0, initial=-np.inf)
+        extent = np.linalg.norm(across.maximum(high) - across.minimum(low))
         spring = SPRING / extent * np.sqrt(across.accumulate(matrix.diagonal()) * across.accumulate(mass.copy()))
         for column, back in zip(slide.locked(frame).T, slide.held_back(frame).T, strict=True):
             drawn = np.where(column | (back < 1e-9), 0, spring * back)

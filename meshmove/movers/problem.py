@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +14,6 @@ from meshmove.geometry import CellMesh, Validity
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
 from meshmove.geometry.sliding import Facets, Slide
-from meshmove.monitors import NodalDensity
 
 from .density import Density
 from .imbalance import balance, cell_mass, size
@@ -120,7 +118,7 @@ class Problem:
     def keeps_shape(self, points: Array) -> bool:
         """Whether the boundary's edges and facets cut off little, and it encloses what it did."""
         change = np.abs(self.slide.shells.change(points))
-        if (change > np.maximum(VOLUME, self._start_change)).any():
+        if (change > VOLUME).any() and (change > self._most_change()).any():
             return False
         return self._sag(points) <= max(SAG, SAG_GROWTH * self.rest_sag)
 
@@ -136,10 +134,9 @@ class Problem:
                 high = share
         return best, low
 
-    @cached_property
-    def _start_change(self) -> Array:
-        """By how much of its volume each shell is off at the start, as when that is a mesh moved before."""
-        return np.abs(self.slide.shells.change(self.start)) * (1 + 1e-9)
+    def _most_change(self) -> Array:
+        """By how much of its volume each shell may be off: no more than at the start, where that was moved before."""
+        return np.maximum(VOLUME, np.abs(self.slide.shells.change(self.start)) * (1 + 1e-9))
 
     @property
     def rest_sag(self) -> float:
@@ -159,7 +156,7 @@ class Problem:
 
     def mass(self, points: Array) -> Array:
         """Monitor mass (n_cells,) of the cells."""
-        clusters = self.density.clusters if isinstance(self.density, NodalDensity) else None
+        clusters = getattr(self.density, "clusters", None)
         return cell_mass(self.mesh, points, self.density.value, clusters=clusters)
 
     @property

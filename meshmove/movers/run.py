@@ -98,12 +98,13 @@ class Run:
         self.factorise = self.across.serial and mesh.n_points <= FACTORISE[mesh.dim]
         self.pace = Pace.of(problem, self.factorise)
         self.iterations = 0
+        self._seen: float | None = None
         self.rule = problem.rule
         self.full = self.functional()
         self.best = problem.start
         self.merit = self.best_merit = np.inf if mover.rough else problem.merit(problem.start)
 
-    @cached_property
+    @property
     def lift(self) -> Lift:
         return self.problem.lift
 
@@ -143,9 +144,11 @@ class Run:
         mass, volume = p.across.sum(np.array([mass.sum(), p.volume.sum()]))
         return float(mass - p.across.minimum(p.density.value(p.mesh.points.T).min(initial=np.inf)) * volume)
 
-    @cached_property
+    @property
     def seen_at_start(self) -> float:
-        return self.seen(self.problem.mass(self.problem.start))
+        if self._seen is None:
+            self._seen = self.seen(self.problem.mass(self.problem.start))
+        return self._seen
 
     def carried(self) -> Move:
         """Relaxation only, or where that stalls for rising powers of the monitor, as far as it goes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Recovery
 from meshmove.monitors.isoparametric import Isoparametric, second_moments
@@ -11,7 +12,7 @@ from meshmove.monitors.solution_error import barycentric
 from meshmove.monitors.standard import Standard
 from meshmove.outcomes import Outcome, Told
 
-__all__ = ["cell_to_feature", "unresolved"]
+__all__ = ["cell_to_feature", "feature_squares", "unresolved", "warned"]
 
 
 #: cells over features from which on a move is a guess: alignment raised the error of six of fourteen coarse meshes with
@@ -27,22 +28,31 @@ def cell_to_feature(recovery: Recovery, field: Array) -> float:
     """
     sides = recovery.sides
     u = Standard.of(field).values[sides.vertex]
-    hessian = recovery.sided.hessian(u)
+    error, rise = feature_squares(sides.mesh, recovery.sided.hessian(u), u)
+    return float(np.sqrt(12 * error / rise)) if rise > 0 else 0.0
+
+
+def feature_squares(mesh: CellMesh, hessian: Array, u: Array) -> tuple[float, float]:
+    """|u - Iu|_1^2 and |Iu|_1^2 over the cells of a mesh, of values (n,) with Hessians (dim, dim, n)."""
     dim, error = len(hessian), 0.0
     upper = np.stack([hessian[a, b] for a in range(dim) for b in range(a, dim)])
-    x = sides.mesh.points.T
-    for block in sides.mesh.blocks:
+    x = mesh.points.T
+    for block in mesh.blocks:
         nodes = block.nodes.T
         error += float(Isoparametric(block.kind).squares(x[:, nodes], second_moments(upper[None][:, :, nodes])).sum())
-    corners = sides.simplices.T
+    corners = mesh.simplicial().blocks[0].nodes.T
     gradients, volume = barycentric(x[:, corners])
     rise = (np.einsum("cvs,vs->cs", gradients, u[corners]) ** 2).sum(axis=0) @ volume
-    return float(np.sqrt(12 * error / rise)) if rise > 0 else 0.0
+    return error, float(rise)
 
 
 def unresolved(recovery: Recovery, fields: Array) -> tuple[Told, ...]:
     """A warning where cells are about as wide as the features of one of the fields (n, k), or wider."""
-    ratio = max(cell_to_feature(recovery, u) for u in fields.T)
+    return warned(max(cell_to_feature(recovery, u) for u in fields.T))
+
+
+def warned(ratio: float) -> tuple[Told, ...]:
+    """The warning, if one is due, of cells so many times as wide as features."""
     if not ratio >= RESOLVED:
         return ()
     text = (

@@ -28,7 +28,9 @@ class VolumeLimit:
     def __call__(self, points: Array) -> tuple[float, Array]:
         """Penalty and its gradient (n, dim)."""
         change = self._shells.change(points)
-        return self._weight * float(change @ change), self._shells.pull(points, 2 * self._weight * change)
+        return self._shells.share * self._weight * float(change @ change), self._shells.pull(
+            points, 2 * self._weight * change
+        )
 
     def directions(self, points: Array) -> Array:
         """Columns g (n dim, k) with the sum of g g^T as the Gauss-Newton matrix, one for each shell."""

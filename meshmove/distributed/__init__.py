@@ -1,0 +1,15 @@
+"""Meshes in many pieces, one on each process: one mover of them all, whatever passes the messages."""
+
+from .adapt import DistributedAdaptation, adapt_distributed
+from .mesh import DistributedMesh
+from .ranks import Alone, Ranks, RanksError, together
+
+__all__ = [
+    "Alone",
+    "DistributedAdaptation",
+    "DistributedMesh",
+    "Ranks",
+    "RanksError",
+    "adapt_distributed",
+    "together",
+]

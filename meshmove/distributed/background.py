@@ -1,0 +1,235 @@
+"""What is known on the mesh as it was, as functions of space: each process has those cells that its nodes are among.
+
+The mesh's box is cut into bins. A process asks for all cells that touch a bin in which one of its nodes is, or a
+neighbour of it, from whoever has them. While its nodes stay in these bins, their cells are there; when any leaves them,
+on any process, all processes ask anew. So no process holds more than what its nodes move over.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meshmove.geometry import CellBlock, CellMesh, Location, PointLocator, Sides
+from meshmove.geometry.arrays import Array, Ids
+from meshmove.monitors import NodalDensity, NodalHessians
+
+from .layout import Layout, by_process
+from .ranks import Ranks
+
+__all__ = ["Background", "PatchDensity", "PatchHessians"]
+
+
+#: bins of the mesh's box for each process, and at most
+BINS, MOST = 256, 1 << 22
+#: bins that were asked for before are kept up to so many times those that are needed
+KEPT = 3
+
+
+class _Bins:
+    """Numbers of the bins of a box, cut equally."""
+
+    def __init__(self, low: Array, high: Array, count: int) -> None:
+        size = np.maximum(high - low, 1e-300)
+        dim = len(low)
+        edge = (np.prod(size / size.max()) / min(count, MOST)) ** (1 / dim) * size.max()
+        self.shape = np.maximum(1, np.round(size / edge)).astype(np.int64)
+        self._low, self._scale = low, self.shape / size
+
+    def place(self, x: Array) -> Ids:
+        """Bins (m, dim) of points (m, dim); those outside of the box have the nearest."""
+        return np.clip(((x - self._low) * self._scale).astype(np.int64), 0, self.shape - 1)
+
+    def number(self, place: Ids) -> Ids:
+        return np.ravel_multi_index(tuple(place.T), tuple(self.shape))
+
+    def grown(self, number: Ids) -> Ids:
+        """These bins and their neighbours."""
+        place = np.stack(np.unravel_index(number, tuple(self.shape)), axis=1)
+        steps = np.array(list(product((-1, 0, 1), repeat=len(self.shape))))
+        around = (place[:, None] + steps).reshape(-1, len(self.shape))
+        return np.unique(self.number(np.clip(around, 0, self.shape - 1)))
+
+
+class _PatchLocator(PointLocator):
+    """Points that a walk loses at the rim of a patch, which is no boundary, are looked for again."""
+
+    def follow(self, points: ArrayLike, guess: ArrayLike) -> Location:
+        where = super().follow(points, guess)
+        lost = np.flatnonzero(where.outside)
+        if len(lost):
+            found = self.find(np.asarray(points)[:, lost])
+            where.cells[lost], where.weights[lost], where.nodes[lost] = found.cells, found.weights, found.nodes
+            where.outside[lost] = found.outside
+        return where
+
+
+class Background:
+    """The cells of all processes as they were, those at hand being where they are needed.
+
+    `mesh`: the cells of this process, on all of its nodes; `version` counts how often cells were asked for.
+    """
+
+    def __init__(self, ranks: Ranks, layout: Layout, owners: Ids, mesh: CellMesh) -> None:
+        self._ranks, self._layout, self._owners = ranks, layout, owners
+        self._points, self._cells = mesh.points, mesh.simplicial().blocks[0].nodes
+        self._kind = "triangle" if mesh.dim == 2 else "tetra"
+        used = mesh.points[np.unique(self._cells)]
+        low, high = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
+        self._bins = _Bins(layout.minimum(low), layout.maximum(high), BINS * ranks.size)
+        self._bin, self._cell = self._occupied()
+        mine = np.unique(self._bin)
+        self._have = [np.asarray(bins) for bins in ranks.gather(mine)]
+        self._wanted = np.zeros(0, np.int64)
+        self._covered = np.zeros(int(self._bins.shape.prod()), bool)
+        self.version = 0
+
+    def _occupied(self) -> tuple[Ids, Ids]:
+        """Pairs of a bin and a cell that touches it, sorted by bins."""
+        x = self._points[self._cells]
+        low, high = (self._bins.place(f(x, axis=1)) for f in (np.min, np.max))
+        span = (high - low).max(axis=0, initial=0)
+        bins, cells = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for step in product(*(range(s + 1) for s in span)):
+            on = np.flatnonzero((low + step <= high).all(axis=1))
+            bins.append(self._bins.number(low[on] + step))
+            cells.append(on)
+        every, of = np.concatenate(bins), np.concatenate(cells)
+        order = np.argsort(every, kind="stable")
+        return every[order], of[order]
+
+    def cover(self, points: Array) -> bool:
+        """Have the cells at points (m, dim) at hand, on every process; tell whether they had to be asked for."""
+        number = self._bins.number(self._bins.place(points))
+        missing = not self._covered[number].all()
+        if self.version and self._layout.every(not missing):
+            return False
+        needed = self._bins.grown(np.unique(number))
+        both = np.union1d(needed, self._wanted)
+        self._wanted = both if len(both) <= KEPT * len(needed) else needed
+        self._covered[:] = False
+        self._covered[self._wanted] = True
+        self._fetch()
+        self.version += 1
+        return True
+
+    def _fetch(self) -> None:
+        asked = self._ranks.swap({
+            k: wanted
+            for k, bins in enumerate(self._have)
+            if len(wanted := np.intersect1d(bins, self._wanted, assume_unique=True))
+        })  # fmt: skip
+        cells, nodes, owners = {}, {}, {}
+        for k, bins in asked.items():
+            own = self._cells[np.unique(self._cell[np.isin(self._bin, bins)])]
+            ids = np.unique(own)
+            owners[k] = np.stack([self._layout.ids[ids], self._owners[ids]])
+            nodes[k], cells[k] = self._points[ids], self._layout.ids[own]
+        cells, nodes, owners = (self._ranks.swap(part) for part in (cells, nodes, owners))
+        order = sorted(cells)
+        empty = np.zeros((2, 0), np.int64)
+        ids, owner = np.concatenate([empty, *(owners[k] for k in order)], axis=1)
+        ids, first = np.unique(ids, return_index=True)
+        x = np.concatenate([self._points[:0], *(nodes[k] for k in order)])[first]
+        corner = np.searchsorted(ids, np.concatenate([self._cells[:0], *(cells[k] for k in order)]))
+        self.mesh = CellMesh.single(x, corner, self._kind)
+        self.locator = _PatchLocator(self.mesh) if len(corner) else None
+        self._source(ids, owner[first])
+
+    def _source(self, ids: Ids, owner: Ids) -> None:
+        """Who has the values of the patch's nodes, and which of this process's others ask for."""
+        self._rows = by_process(owner)
+        asked = self._ranks.swap({k: ids[rows] for k, rows in self._rows.items()})
+        own = self._layout.ids[: self._layout.n_owned]
+        order = np.argsort(own, kind="stable")
+        self._given = {k: order[np.searchsorted(own[order], wanted)] for k, wanted in asked.items()}
+
+    def values(self, known: Array) -> Array:
+        """Values (n, ...) of the nodes of pieces, of which owners are right, at the nodes (k, ...) at hand."""
+        out = np.empty((self.mesh.n_points, *known.shape[1:]))
+        came = self._ranks.swap({k: known[rows] for k, rows in self._given.items()})
+        for k, rows in self._rows.items():
+            out[rows] = came[k]
+        return out
+
+
+class PatchDensity:
+    """A monitor by its values (n,) at the nodes of pieces: see `NodalDensity`."""
+
+    def __init__(self, values: Array, background: Background) -> None:
+        self._values, self._background, self._version = values, background, -1
+        self._here: Any = None
+
+    def value(self, x: Array) -> Array:
+        return self._here.value(x) if self._covers(x.T) else np.zeros(x.shape[1])
+
+    def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
+        if not self._covers(x.T):
+            return np.zeros(x.shape[1]), np.zeros(x.shape)
+        return self._here.value_and_gradient(x)
+
+    def clusters(self, x: Array) -> Array:
+        """Values (m, q) at points (dim, m, q)."""
+        flat = x.reshape(len(x), -1).T
+        return self._here.clusters(x) if self._covers(flat) else np.zeros(x.shape[1:])
+
+    def _covers(self, points: Array) -> bool:
+        """Whether there is anything to be looked up, once all processes have what they need."""
+        self._background.cover(points)
+        if self._version != self._background.version:
+            self._version = self._background.version
+            values, locator = self._background.values(self._values), self._background.locator
+            self._here = None if locator is None else NodalDensity(values, locator)
+        return self._here is not None and len(points) > 0
+
+
+class PatchHessians(NodalHessians):
+    """Second derivatives (f, dim, dim, n) of fields at the nodes of pieces: see `NodalHessians`.
+
+    `mesh`: the cells of this process.
+    """
+
+    def __init__(self, hessians: Array, background: Background, mesh: CellMesh) -> None:
+        self._known = np.ascontiguousarray(np.moveaxis(hessians, -1, 0))
+        self._background, self._mesh, self._version = background, mesh, -1
+
+    @property
+    def blocks(self) -> tuple[CellBlock, ...]:
+        return self._mesh.blocks
+
+    @property
+    def vertex(self) -> NDArray[np.int64]:
+        return np.arange(self._mesh.n_points)
+
+    @property
+    def fields(self) -> int:
+        return self._known.shape[1]
+
+    def value(self, points: Array) -> Array:
+        if not self._covers(points):
+            return np.zeros((*self._known.shape[1:2], self._pairs, len(points)))
+        return super().value(points)
+
+    def value_and_slope(self, points: Array) -> tuple[Array, Array]:
+        if not self._covers(points):
+            f, d = self._known.shape[1:3]
+            return np.zeros((f, self._pairs, len(points))), np.zeros((f, self._pairs, d, len(points)))
+        return super().value_and_slope(points)
+
+    @property
+    def _pairs(self) -> int:
+        d = self._known.shape[2]
+        return d * (d + 1) // 2
+
+    def _covers(self, points: Array) -> bool:
+        """See `PatchDensity`."""
+        self._background.cover(points)
+        if self._version != self._background.version:
+            self._version = self._background.version
+            here = np.moveaxis(self._background.values(self._known), 0, -1)
+            if self._background.locator is not None:
+                super().__init__(Sides.of(self._background.mesh), self._background.locator, here)
+        return self._background.locator is not None and len(points) > 0

@@ -1,0 +1,103 @@
+"""Inverses of a Laplacian in pieces, without a library for it: each piece by itself, and one number for each of them.
+
+The additive Schwarz preconditioner with the coarse space of Nicolaides (Toselli & Widlund, Domain Decomposition,
+2005): symmetric and linear, and good for a few processes. For many, plugins have multigrid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
+
+from meshmove.geometry.arrays import Array
+from meshmove.movers.laplacian import Inverse, inverse
+
+from .layout import Layout
+from .ranks import Ranks
+
+__all__ = ["Schwarz", "shift_of"]
+
+
+#: accuracy of `Inverse.solve`, and steps of conjugate gradients that it may take
+ACCURATE, STEPS = 1e-2, 60
+
+
+def shift_of(matrix: csr_matrix, mass: Array, layout: Layout) -> float:
+    """The tiny multiple of the mass that keeps pure Neumann problems solvable, as in one piece."""
+    trace, whole = layout.sum(np.array([matrix.diagonal().sum(), mass.sum()]))
+    return float(1e-9 * trace / whole)
+
+
+class Schwarz:
+    """Makes an `Inverse` of the sum of all processes' matrices."""
+
+    def __init__(self, ranks: Ranks, layout: Layout) -> None:
+        self._ranks, self._layout = ranks, layout
+
+    def __call__(self, matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse:
+        layout, n = self._layout, matrix.shape[0]
+        system = (matrix + diags(shift_of(matrix, mass, layout) * mass)).tocsr()
+        on = np.ones(n, bool) if free is None else np.asarray(free)
+        counted = layout.update(layout.accumulate(np.ones(n)))  # in how many pieces each node is
+        whole = layout.update(layout.accumulate(system.diagonal()))
+        local = csr_matrix(system + diags(whole - system.diagonal()))  # as stiff as the whole at shared nodes
+        used = on & (local.diagonal() > 0)
+        ids = np.flatnonzero(used)
+        solver = inverse(local[ids][:, ids], np.full(len(ids), 1e-300), dim) if len(ids) else None
+        share = np.where(used, 1 / counted, 0.0)
+        coarse = self._coarse(system, share)
+
+        def apply(x: Array) -> Array:
+            """The whole matrix times a vector that is right at ghosts; right where nodes are owned."""
+            return layout.accumulate(system @ x) * on
+
+        def once(rhs: Array) -> Array:
+            r = layout.update(np.where(on, rhs, 0.0))
+            part = np.zeros(n)
+            if solver is not None:
+                part[ids] = solver(r[ids])
+            level: Array = coarse @ layout.sum(self._of_pieces(float(np.vdot(share, r))))
+            part += share * level[self._ranks.rank]
+            return layout.update(layout.accumulate(part) * on)
+
+        def accurate(rhs: Array) -> Array:
+            return _conjugate(apply, once, layout.update(np.where(on, rhs, 0.0)), layout)
+
+        return Inverse(None, once, accurate)
+
+    def _of_pieces(self, value: float) -> Array:
+        out = np.zeros(self._ranks.size)
+        out[self._ranks.rank] = value
+        return out
+
+    def _coarse(self, system: csr_matrix, share: Array) -> Array:
+        """Inverse (pieces, pieces) of what the matrix is on functions that are one number in each piece."""
+        rows = []
+        for k in range(self._ranks.size):
+            step = share if k == self._ranks.rank else np.zeros(len(share))
+            whole = self._layout.update(self._layout.accumulate(step.copy()))
+            image = self._layout.update(self._layout.accumulate(system @ whole))
+            rows.append(self._layout.sum(self._of_pieces(float(np.vdot(share, image)))))
+        return np.linalg.pinv(np.array(rows))
+
+
+def _conjugate(apply: Callable[[Array], Array], once: Callable[[Array], Array], rhs: Array, layout: Layout) -> Array:
+    """Conjugate gradients (Hestenes & Stiefel 1952)."""
+    x, r = np.zeros_like(rhs), rhs.copy()
+    z = once(r)
+    p, rz = z.copy(), layout.dot(r, z)
+    least = ACCURATE**2 * layout.dot(rhs, rhs)
+    for _ in range(STEPS):
+        if not rz > 0 or layout.dot(r, r) <= least:
+            break
+        image = apply(p)
+        a = rz / layout.dot(p, image)
+        x += a * p
+        r -= a * layout.update(image)
+        z = once(r)
+        rz, before = layout.dot(r, z), rz
+        p = z + rz / before * p
+    return x

@@ -1,0 +1,84 @@
+"""Values at the nodes of a piece of a mesh: sums over all pieces, and exchange between owners and ghosts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshmove.geometry.arrays import Array, Ids
+
+from .ranks import Ranks
+
+__all__ = ["Layout", "by_process"]
+
+
+class Layout:
+    """The `Communicator` of processes that each hold some nodes: those that they own first, then ghosts.
+
+    Parameters
+    ----------
+    ranks
+        What passes messages.
+    ids
+        Global numbers (n,) of the nodes.
+    owners
+        Process that owns each (n,): this one for the first `n_owned`.
+
+    `exchanges`, `reductions`: how many there have been.
+    """
+
+    serial = False
+
+    def __init__(self, ranks: Ranks, ids: Ids, owners: Ids, n_owned: int) -> None:
+        self.ranks, self.ids, self.n_owned = ranks, ids, n_owned
+        self.exchanges = self.reductions = 0
+        self._ghosts = {k: rows + n_owned for k, rows in by_process(owners[n_owned:]).items()}
+        asked = ranks.swap({k: ids[rows] for k, rows in self._ghosts.items()})
+        order = np.argsort(ids[:n_owned], kind="stable")
+        #: of each process that has ghosts of nodes of this one, their rows here
+        self._shared = {k: order[np.searchsorted(ids[order], wanted)] for k, wanted in sorted(asked.items())}
+
+    def sum(self, values: Array) -> Array:
+        return self._reduced(values, "sum")
+
+    def maximum(self, values: Array) -> Array:
+        return self._reduced(values, "max")
+
+    def minimum(self, values: Array) -> Array:
+        return self._reduced(values, "min")
+
+    def every(self, flag: bool) -> bool:
+        return bool(self._reduced(np.array(float(flag)), "min") > 0)
+
+    def _reduced(self, values: Array, how: str) -> Array:
+        self.reductions += 1
+        return self.ranks.reduce(np.asarray(values, float), how)
+
+    def own(self, values: Array) -> Array:
+        return values[: self.n_owned]
+
+    def dot(self, a: Array, b: Array) -> float:
+        return float(self.sum(np.asarray(np.vdot(self.own(a), self.own(b)))))
+
+    def update(self, values: Array) -> Array:
+        self.exchanges += 1
+        got = {k: np.empty((len(rows), *values.shape[1:]), values.dtype) for k, rows in self._ghosts.items()}
+        self.ranks.trade({k: values[rows] for k, rows in self._shared.items()}, got)
+        for k, rows in self._ghosts.items():
+            values[rows] = got[k]
+        return values
+
+    def accumulate(self, values: Array) -> Array:
+        self.exchanges += 1
+        got = {k: np.empty((len(rows), *values.shape[1:]), values.dtype) for k, rows in self._shared.items()}
+        self.ranks.trade({k: values[rows] for k, rows in self._ghosts.items()}, got)
+        for k, rows in self._shared.items():  # one process after the other: the sum does not depend on who came first
+            values[rows] += got[k]
+        values[self.n_owned :] = 0
+        return values
+
+
+def by_process(process: Ids) -> dict[int, Ids]:
+    """Rows of each process among (n,), by process."""
+    order = np.argsort(process, kind="stable")
+    found, first = np.unique(process[order], return_index=True)
+    return {int(k): rows for k, rows in zip(found, np.split(order, first[1:]), strict=True)} if len(order) else {}

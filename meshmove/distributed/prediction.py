@@ -1,0 +1,114 @@
+"""The error that a mesh in pieces is predicted to have: sums over the cells of all processes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshmove.adaptation.judging.resolution import feature_squares, warned
+from meshmove.communicator import Communicator
+from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
+from meshmove.monitors import Recovery
+from meshmove.monitors.solution_error import error_squares, mixed_error
+from meshmove.monitors.standard import Standard
+from meshmove.outcomes import Told
+
+from .background import Background, PatchHessians
+from .overlap import Overlap
+
+__all__ = ["SharedPredictor", "extent_of"]
+
+
+#: as for `adaptation.judging.prediction`: errors of this share of the field's spread are rounding errors
+ROUNDING = 1e-12
+REMEMBERED = 4
+
+
+def extent_of(points: Array, across: Communicator) -> float:
+    """Diagonal of the bounding box of all nodes."""
+    low, high = points.min(axis=0, initial=np.inf), points.max(axis=0, initial=-np.inf)
+    return float(np.linalg.norm(across.maximum(high) - across.minimum(low)))
+
+
+class SharedPredictor:
+    """Predicted L2 error of linear elements for fields (n, k), as `Predictor` has it.
+
+    Parameters
+    ----------
+    mesh
+        The cells of this process.
+    overlap, recovery
+        Layers around them, and the recovery of derivatives there.
+    fields
+        Values (n, k) at the nodes of the piece.
+    background
+        Of the mesh as it is.
+    """
+
+    def __init__(
+        self,
+        mesh: CellMesh,
+        across: Communicator,
+        overlap: Overlap,
+        recovery: Recovery,
+        fields: Array,
+        background: Background,
+    ) -> None:
+        self._mesh, self._across = mesh, across
+        self._known: list[tuple[Array, float]] = []
+        standard = [Standard.of(u, across) for u in fields.T]
+        derivatives = [self._hessian(overlap, recovery, f.values) for f in standard]
+        rest = np.array([self._error(d) for d in derivatives])
+        self.ratio = max(self._feature(d, f.values) for d, f in zip(derivatives, standard, strict=True))
+        size = np.sqrt(extent_of(mesh.points, across) ** mesh.dim)
+        noise = np.array([ROUNDING + 16 * np.finfo(float).eps * f.magnitude for f in standard])
+        keep = np.flatnonzero(rest > size * noise)
+        self._fields = [standard[k] for k in keep]
+        self._scale = rest[keep] if len(keep) > 1 else np.ones(len(keep))
+        self.rest = self._norm(rest[keep])
+        if len(keep):
+            self.hessians = PatchHessians(np.stack([derivatives[k] for k in keep]), background, mesh)
+
+    def _hessian(self, overlap: Overlap, recovery: Recovery, values: Array) -> Array:
+        """(dim, dim, n), at ghosts too."""
+        found = np.moveaxis(recovery.hessian(overlap.spread(values)), -1, 0)
+        return np.moveaxis(self._across.update(np.ascontiguousarray(overlap.taken(found))), 0, -1)
+
+    def _error(self, hessian: Array, points: Array | None = None) -> float:
+        return mixed_error(self._across.sum(error_squares(self._mesh, hessian, points)))
+
+    def _feature(self, hessian: Array, values: Array) -> float:
+        error, rise = self._across.sum(np.array(feature_squares(self._mesh, hessian, values)))
+        return float(np.sqrt(12 * error / rise)) if rise > 0 else 0.0
+
+    def _norm(self, errors: Array) -> float:
+        if len(errors) == 1:
+            return self._fields[0].to_field(errors[0])
+        return float(np.sqrt(np.sum((errors / self._scale) ** 2)))
+
+    @property
+    def warnings(self) -> tuple[Told, ...]:
+        """Where cells are as wide as the fields' features."""
+        return warned(self.ratio)
+
+    def __call__(self, points: Array) -> float:
+        """The error at node positions (n, dim); the last few that were asked for are remembered."""
+        if not self._fields:
+            return 0.0
+        for there, error in self._known:
+            if self._across.every(np.array_equal(there, points)):
+                return error
+        values = self.hessians.value(points)
+        errors = np.array([self._error(_full(h, len(points.T)), points) for h in values])
+        error = self._norm(errors)
+        self._known = [*self._known, (points.copy(), error)][-REMEMBERED:]
+        return error
+
+
+def _full(components: Array, dim: int) -> Array:
+    """Symmetric matrices (dim, dim, n) from their components (p, n)."""
+    out = np.empty((dim, dim, components.shape[1]))
+    pairs = [(a, b) for a in range(dim) for b in range(a, dim)]
+    for (a, b), values in zip(pairs, components, strict=True):
+        out[a, b] = out[b, a] = values
+    return out

@@ -1,0 +1,99 @@
+"""A mesh in pieces in unit coordinates, with its constraints, ready to be moved: see `adaptation.unit_mesh`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.checks import check_cells
+from meshmove.geometry.quality import simplex_volumes
+from meshmove.movers import Alignment, Problem
+from meshmove.movers.laplacian import Inverses
+
+from .background import PatchDensity
+from .facets import facets_across
+from .layout import Layout
+from .mesh import DistributedMesh
+from .ranks import Ranks, together
+from .skin import skin_of, slide_of
+
+__all__ = ["SharedMesh"]
+
+
+class SharedMesh:
+    """The piece of this process in the unit coordinates (x - centre) / scale of the whole.
+
+    `base`: its cells; `slide`: how its nodes may glide.
+    """
+
+    def __init__(
+        self,
+        mesh: DistributedMesh,
+        ranks: Ranks,
+        layout: Layout,
+        inverses: Inverses,
+        boundary: Any,
+        fixed: NDArray[np.bool_],
+    ) -> None:
+        self.layout, self.inverses = layout, inverses
+        with together(ranks):
+            if len(mesh.cells):
+                check_cells(mesh.local())
+        volume, first, second = _moments(mesh, np.zeros(mesh.dim), layout)
+        low = layout.minimum(mesh.points.min(axis=0, initial=np.inf))
+        high = layout.maximum(mesh.points.max(axis=0, initial=-np.inf))
+        self.centre = (low + high) / 2
+        mean = first / volume
+        volume, first, second = _moments(mesh, mean, layout)
+        spread = second / volume - np.outer(first, first) / volume**2
+        self.scale = float(f"{np.sqrt(12 * np.linalg.eigvalsh(spread)[-1]):.6g}")
+        self.base = mesh.local((mesh.points - self.centre) / self.scale)
+        values, vectors = np.linalg.eigh(spread / self.scale**2)
+        frame = vectors / np.sqrt(12 * np.maximum(values, 1e-300))
+        self.across = facets_across(mesh, ranks)
+        skin = skin_of(mesh, ranks, self.across, self.base.points, fixed)
+        self.facets = self.across.facets
+        self.slide = slide_of(skin, mesh, ranks, layout, self.base.points, boundary, fixed, frame)
+        self.workspace: dict[Any, Any] = {"component": self.across.component}
+        self.start = self.base.points
+
+    def problem(
+        self,
+        density: Any,
+        start: Array,
+        effort: float,
+        predict: Callable[[Array], float] | None = None,
+        objective: Alignment | None = None,
+    ) -> Problem:
+        return Problem(
+            self.base,
+            self.facets,
+            self.slide,
+            density,
+            start,
+            effort,
+            isinstance(density, PatchDensity),
+            predict,
+            self.workspace,
+            objective,
+            self.layout,
+            self.inverses,
+        )
+
+
+def _moments(mesh: DistributedMesh, centre: Array, layout: Layout) -> tuple[float, Array, Array]:
+    """Volume of the whole domain, and its first and second moments about a point."""
+    local = mesh.local()
+    simplices = local.simplicial().blocks[0].nodes
+    x = mesh.points[simplices] - centre
+    volume = np.abs(simplex_volumes(mesh.points, simplices))
+    middle, d = x.mean(axis=1), mesh.dim
+    # second moments of a simplex: its vertices and its middle, weighted
+    second = np.einsum("s,sva,svb->ab", volume, x, x) / ((d + 1) * (d + 2))
+    second += np.einsum("s,sa,sb->ab", volume, middle, middle) * (d + 1) / (d + 2)
+    sums = layout.sum(np.concatenate([[volume.sum()], volume @ middle, second.ravel()]))
+    return float(sums[0]), sums[1 : 1 + d], sums[1 + d :].reshape(d, d)

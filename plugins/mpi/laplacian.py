@@ -1,0 +1,113 @@
+"""Inverses of a Laplacian in pieces by PETSc: conjugate gradients with algebraic multigrid.
+
+Options are PETSc's own, with the prefix ``meshmove_``: ``-meshmove_pc_type hypre`` takes BoomerAMG, where PETSc was
+built with it, and ``-meshmove_ksp_view`` says what is done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix, diags
+
+from meshmove.distributed.laplacian import shift_of
+from meshmove.distributed.layout import Layout, by_process
+from meshmove.distributed.ranks import Ranks
+from meshmove.geometry.arrays import Array
+from meshmove.movers.laplacian import Inverse
+
+from .ranks import MPIRanks
+
+__all__ = ["PetscInverses"]
+
+
+PREFIX = "meshmove_"
+#: accuracy of `Inverse.solve`, as in one piece, and steps that it may take
+ACCURATE, STEPS = 1e-2, 30
+
+
+class PetscInverses:
+    """Makes an `Inverse` of the sum of all processes' matrices.
+
+    Raises
+    ------
+    RuntimeError
+        PETSc was built for complex numbers, or `ranks` are not those of MPI.
+    """
+
+    def __init__(self, ranks: Ranks, layout: Layout) -> None:
+        from petsc4py import PETSc
+
+        if np.issubdtype(PETSc.ScalarType, np.complexfloating):
+            raise RuntimeError(
+                "Expected PETSc of real numbers (got one that was built for complex numbers). Set PETSC_DIR and "
+                "PETSC_ARCH to a real build, or pass inverses=meshmove.distributed.Schwarz"
+            )
+        if not isinstance(ranks, MPIRanks):
+            raise RuntimeError(f"Expected processes of MPI for PETSc (got {type(ranks).__name__})")
+        self._petsc, self._ranks, self._layout, self._comm = PETSc, ranks, layout, ranks.comm
+        counts = ranks.gather(layout.n_owned)
+        self._first = sum(counts[: ranks.rank])
+        number = np.zeros(len(layout.ids))
+        number[: layout.n_owned] = self._first + np.arange(layout.n_owned)
+        #: numbers of PETSc, of the nodes of the piece, and the process of each
+        self._number = layout.update(number).astype(PETSc.IntType)
+        self._process = np.searchsorted(np.cumsum(counts), self._number, side="right")
+
+    def __call__(self, matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse:
+        n, owned = matrix.shape[0], self._layout.n_owned
+        on = np.ones(n, bool) if free is None else np.asarray(free)
+        system = self._assembled(csr_matrix(matrix + diags(shift_of(matrix, mass, self._layout) * mass)), on)
+        solver = self._solver(system)
+        x, y = system.createVecs()
+
+        def apply(rhs: Array, how: Any) -> Array:
+            x.array[:] = np.where(on[:owned], rhs[:owned], 0.0)
+            how(x, y)
+            out = np.zeros(n)
+            out[:owned] = y.array_r
+            return out
+
+        multigrid = solver.getPC()
+        return Inverse(None, lambda rhs: apply(rhs, multigrid.apply), lambda rhs: apply(rhs, solver.solve))
+
+    def _solver(self, system: Any) -> Any:
+        solver = self._petsc.KSP().create(self._comm)
+        solver.setOptionsPrefix(PREFIX)
+        solver.setOperators(system)
+        solver.setType("cg")
+        solver.setTolerances(rtol=ACCURATE, max_it=STEPS)
+        solver.getPC().setType("gamg")
+        solver.setFromOptions()
+        solver.setUp()
+        return solver
+
+    def _assembled(self, local: csr_matrix, on: NDArray[np.bool_]) -> Any:
+        """The matrix with rows of all nodes; of those that are held nothing but a diagonal."""
+        part = coo_matrix(local)
+        keep = on[part.row] & on[part.col]
+        row, col, value = part.row[keep], part.col[keep], part.data[keep]
+        there = np.stack([self._number[row], self._number[col]], axis=1).astype(np.int64)
+        sent = {k: rows for k, rows in by_process(self._process[row]).items()}
+        places = self._ranks.swap({k: there[rows] for k, rows in sent.items()})
+        values = self._ranks.swap({k: value[rows] for k, rows in sent.items()})
+        order, owned = sorted(places), self._layout.n_owned
+        ij = np.concatenate([there[:0], *(places[k] for k in order)])
+        v = np.concatenate([value[:0], *(values[k] for k in order)])
+        total = int(self._layout.sum(np.array(float(owned))))
+        rows = coo_matrix((v, (ij[:, 0] - self._first, ij[:, 1])), shape=(owned, total)).tocsr()
+        own = np.arange(owned)
+        diagonal = np.asarray(rows[own, self._first + own]).ravel()
+        size, count = self._layout.sum(np.array([diagonal.sum(), (diagonal > 0).sum()]))
+        alone = np.flatnonzero(diagonal == 0)
+        rows = csr_matrix(
+            rows + coo_matrix((np.full(len(alone), size / max(count, 1)), (alone, self._first + alone)), rows.shape)
+        )
+        kind = self._petsc.IntType
+        csr = (rows.indptr.astype(kind), rows.indices.astype(kind), rows.data)
+        out = self._petsc.Mat().createAIJ(((owned, total), (owned, total)), csr=csr, comm=self._comm)
+        out.setOption(self._petsc.Mat.Option.SYMMETRIC, True)
+        out.setOption(self._petsc.Mat.Option.SPD, True)
+        return out

@@ -1,0 +1,208 @@
+"""A mesh in pieces is moved as the mesh in one piece, for any number of processes and any partition."""
+
+import numpy as np
+import pytest
+
+from meshmove import FieldError, InvalidMeshError, Monitor, MonitorError, adapt
+from meshmove.distributed import Alone, DistributedMesh, RanksError, adapt_distributed
+from meshmove.distributed.cutting import bisected, pieces_of
+from meshmove.geometry import CellMesh, inverted_cells
+from tests.meshmove.distributed.threads import on_ranks, whole
+from tests.shapes import box
+
+
+def layer(x):
+    return np.tanh(15 * (np.hypot(x[0] - 0.3, x[1] - 0.2) - 0.4))
+
+
+def scattered(mesh, parts, seed=0):
+    """Parts that are ragged, as those of a graph partitioner."""
+    centre = mesh.points[mesh.blocks[0].nodes].mean(axis=1)
+    bumps = 0.08 * np.sin(9 * centre[:, ::-1] + seed)
+    return bisected(centre + bumps, parts)
+
+
+def moved(mesh, size, function=adapt_distributed, field=layer, seed=0, **options):
+    """What comes of it on all processes, and the positions of the whole mesh."""
+    pieces = pieces_of(mesh, scattered(mesh, size, seed))
+    outs = on_ranks(size, lambda r, p: function(p, r, None if field is None else field(p.points.T), **options), pieces)
+    failed = [out for out in outs if isinstance(out, Exception)]
+    if failed:
+        raise failed[0]
+    return outs, whole(outs, pieces)
+
+
+@pytest.fixture(scope="module")
+def square():
+    return box("triangle", 24)
+
+
+@pytest.fixture(scope="module")
+def of_one(square):
+    return moved(square, 1)[0][0].report
+
+
+@pytest.mark.parametrize(("size", "seed"), [(2, 0), (3, 1), (5, 2)])
+def test_the_predicted_error_does_not_depend_on_the_partition(square, of_one, size, seed):
+    outs, points = moved(square, size, seed=seed)
+    assert not len(inverted_cells(square, points))
+    assert all(out.report.predicted_error_after == outs[0].report.predicted_error_after for out in outs)
+    report = outs[0].report
+    assert report.predicted_error_before == pytest.approx(of_one.predicted_error_before, rel=1e-9)
+    assert report.predicted_error_after == pytest.approx(of_one.predicted_error_after, rel=0.04)
+    assert report.predicted_error_after < 0.4 * report.predicted_error_before
+    assert report.warnings == of_one.warnings
+
+
+def test_the_gain_is_that_of_one_piece(square, of_one):
+    import skfem
+
+    alone = adapt(skfem.MeshTri(square.points.T, square.blocks[0].nodes.T), layer(square.points.T)).report
+    assert of_one.monitor == alone.monitor
+    assert of_one.predicted_error_before == pytest.approx(alone.predicted_error_before, rel=2e-2)
+    gains = [r.predicted_error_before / r.predicted_error_after for r in (of_one, alone)]
+    assert gains[0] == pytest.approx(gains[1], rel=0.05)
+
+
+def test_ghosts_are_where_their_owners_have_them_and_the_outline_stays(square):
+    pieces = pieces_of(square, scattered(square, 3))
+    outs = on_ranks(3, lambda r, p: adapt_distributed(p, r, layer(p.points.T)), pieces)
+    points = whole(outs, pieces)
+    for out, piece in zip(outs, pieces, strict=True):
+        assert np.array_equal(out.points, points[piece.global_ids])
+    at_rest = square.points
+    for side in ((0, 0.0), (0, 1.0), (1, 0.0), (1, 1.0)):
+        on = at_rest[:, side[0]] == side[1]
+        assert np.abs(points[on, side[0]] - side[1]).max() < 1e-12
+    corners = [k for k, x in enumerate(at_rest) if set(x) <= {0.0, 1.0}]
+    assert np.array_equal(points[corners], at_rest[corners])
+    assert np.abs(points - at_rest).max() > 0.05
+
+
+def test_values_are_carried_across_pieces(square):
+    pieces = pieces_of(square, scattered(square, 3))
+
+    def run(ranks, piece):
+        out = adapt_distributed(piece, ranks, layer(piece.points.T))
+        return out.evaluate(piece.points @ [2.0, -3.0] + 1), out.points @ [2.0, -3.0] + 1
+
+    for carried, exact in on_ranks(3, run, pieces):
+        assert carried == pytest.approx(exact, abs=1e-12)
+
+
+def test_tetrahedra():
+    mesh = box("tetra", 6)
+    field = lambda x: np.tanh(8 * (np.sqrt((x**2).sum(axis=0)) - 0.7))  # noqa: E731
+    one, several = (moved(mesh, size, field=field) for size in (1, 3))
+    assert not len(inverted_cells(mesh, several[1]))
+    errors = [outs[0].report.predicted_error_after for outs, _ in (one, several)]
+    assert errors[1] == pytest.approx(errors[0], rel=0.03)
+    assert errors[0] < 0.8 * one[0][0].report.predicted_error_before
+
+
+@pytest.mark.parametrize("options", [{"objective": "equidistribution"}, {"monitor": Monitor(intensity=2.0)}])
+def test_equidistribution(square, options):
+    one, several = (moved(square, size, **options)[0][0].report for size in (1, 3))
+    assert several.predicted_error_after == pytest.approx(one.predicted_error_after, rel=0.03)
+    assert several.predicted_error_after < 0.8 * several.predicted_error_before
+
+
+def test_a_monitor_as_a_function(square):
+    steep = lambda x: 1 + 20 * np.exp(-50 * ((x - 0.4) ** 2).sum(axis=0))  # noqa: E731
+    one, several = (moved(square, size, field=None, monitor=steep)[0][0].report for size in (1, 3))
+    assert several.imbalance_before == pytest.approx(one.imbalance_before, rel=1e-9)
+    assert several.imbalance_after < 0.1 * several.imbalance_before
+    assert several.imbalance_after == pytest.approx(one.imbalance_after, abs=0.02)
+
+
+def test_a_linear_field_moves_nothing(square):
+    outs, points = moved(square, 3, field=lambda x: 1 + 2 * x[0] - x[1])
+    assert np.array_equal(points, square.points)
+    assert [o.name for o in outs[0].report.outcomes] == ["NOTHING_TO_MEET"]
+
+
+def test_a_constant_monitor_moves_nothing(square):
+    _, points = moved(square, 2, field=None, monitor=lambda x: 3.0 + 0 * x[0])
+    assert np.array_equal(points, square.points)
+
+
+def test_held_nodes_and_boundaries_stay(square):
+    left = np.flatnonzero(square.points[:, 0] == 0)
+    edges = np.stack([left[:-1], left[1:]], axis=1)
+    named = CellMesh(square.points, square.blocks, facets={"left": edges})
+    some = np.zeros(square.n_points, bool)
+    some[[60, 200, 333]] = True
+    pieces = pieces_of(named, scattered(named, 3))
+
+    def run(ranks, piece):
+        here = some[piece.global_ids] & (np.arange(len(piece.points)) >= piece.n_owned)  # told at ghosts, too
+        here |= some[piece.global_ids] & (ranks.rank == piece.owners)
+        return adapt_distributed(piece, ranks, layer(piece.points.T), boundary={"left": "fixed"}, fixed=here)
+
+    outs = on_ranks(3, run, pieces)
+    assert not any(isinstance(out, Exception) for out in outs), outs
+    points = whole(outs, pieces)
+    for stay in (left, np.flatnonzero(some)):
+        assert np.array_equal(points[stay], square.points[stay])
+    assert np.abs(points - square.points).max() > 0.05
+
+
+def test_a_process_without_cells(square):
+    pieces = pieces_of(square, scattered(square, 2))
+    empty = DistributedMesh(
+        np.zeros((0, 2)), np.zeros((0, 3), int), "triangle", 0, np.zeros(0, int), np.zeros(0, int), {}, None
+    )
+    outs = on_ranks(3, lambda r, p: adapt_distributed(p, r, layer(p.points.T)), [*pieces, empty])
+    assert not any(isinstance(out, Exception) for out in outs), outs
+    report = outs[2].report
+    assert report.predicted_error_after < 0.4 * report.predicted_error_before
+
+
+def failures(square, function):
+    pieces = pieces_of(square, scattered(square, 3))
+    return on_ranks(3, function, pieces)
+
+
+def test_a_bad_field_on_one_process_is_an_error_on_all(square):
+    def run(ranks, piece):
+        u = layer(piece.points.T)
+        u[0] = np.nan if ranks.rank == 1 else u[0]
+        return adapt_distributed(piece, ranks, u)
+
+    errors = failures(square, run)
+    assert [type(e) for e in errors] == [FieldError] * 3
+    assert "on process 1" in str(errors[0])
+    assert "NaN" in str(errors[2])
+
+
+def test_a_monitor_that_fails_on_one_process_is_an_error_on_all(square):
+    def run(ranks, piece):
+        return adapt_distributed(piece, ranks, monitor=lambda x: np.where(x[0] > 0.9, -1.0, 1 + x[0]))
+
+    errors = failures(square, run)
+    assert all(isinstance(e, MonitorError) for e in errors)
+
+
+def test_other_options_on_one_process_are_an_error_on_all(square):
+    def run(ranks, piece):
+        return adapt_distributed(piece, ranks, layer(piece.points.T), effort=1.0 + (ranks.rank == 2))
+
+    errors = failures(square, run)
+    assert all(isinstance(e, RanksError) for e in errors)
+    assert "the same effort on all processes (got 1.0 on process 0, 2.0 on process 2)" in str(errors[0])
+
+
+def test_arrays_that_do_not_fit_are_an_error_on_all(square):
+    def run(ranks, piece):
+        ids = piece.global_ids[:-1] if ranks.rank == 0 else piece.global_ids
+        bad = DistributedMesh(piece.points, piece.cells, piece.kind, piece.n_owned, ids, piece.owners)
+        return adapt_distributed(bad, ranks, layer(piece.points.T))
+
+    errors = failures(square, run)
+    assert all(isinstance(e, InvalidMeshError) for e in errors)
+
+
+def test_one_process_needs_nobody(square):
+    (piece,) = pieces_of(square, np.zeros(square.n_cells, int))
+    out = adapt_distributed(piece, Alone(), layer(piece.points.T))
+    assert out.report.predicted_error_after < 0.4 * out.report.predicted_error_before
