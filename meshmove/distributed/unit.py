@@ -15,11 +15,11 @@ from meshmove.movers import Alignment, Problem
 from meshmove.movers.laplacian import Inverses
 
 from .background import PatchDensity
-from .facets import facets_across
+from .boundary.facets import facets_across
+from .boundary.skin import skin_of, slide_of
 from .layout import Layout
 from .mesh import DistributedMesh
 from .ranks import Ranks, together
-from .skin import skin_of, slide_of
 
 __all__ = ["SharedMesh"]
 

@@ -13,9 +13,9 @@ from meshmove.geometry import Facets, InvalidMeshError, facets_of
 from meshmove.geometry.arrays import Ids
 from meshmove.geometry.errors import first_ids
 
-from .layout import by_process
-from .mesh import DistributedMesh
-from .ranks import Ranks, together
+from ..layout import by_process
+from ..mesh import DistributedMesh
+from ..ranks import Ranks, together
 
 __all__ = ["PieceFacets", "facets_across"]
 

@@ -20,10 +20,10 @@ from meshmove.geometry.facets import labels_of
 from meshmove.geometry.sliding.constraints import Constraints
 from meshmove.geometry.sliding.middles import edge_index
 
+from ..layout import Layout
+from ..mesh import DistributedMesh
+from ..ranks import Ranks, together
 from .facets import PieceFacets
-from .layout import Layout
-from .mesh import DistributedMesh
-from .ranks import Ranks, together
 
 __all__ = ["Skin", "skin_of", "slide_of"]
 

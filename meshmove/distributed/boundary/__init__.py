@@ -1,0 +1,1 @@
+"""What nodes of a mesh in pieces may glide along."""
