@@ -1,13 +1,22 @@
-"""Progress of what takes more than a few seconds."""
+"""Progress of what takes more than a few seconds: bars, and the stages of a move."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-__all__ = ["progress_of"]
+__all__ = ["STAGES", "progress_of", "stage"]
 
 T = TypeVar("T")
+
+#: the logger that is told of the stages of a move, each with what it has reached
+STAGES = logging.getLogger("meshmove.stages")
+
+
+def stage(text: str, *values: object) -> None:
+    """Tell that a stage of a move is done, at the level INFO of the logger ``meshmove.stages``."""
+    STAGES.info(text, *values)
 
 
 def progress_of(items: Iterable[T], what: str, show: bool, total: int | None = None) -> Iterable[T]:

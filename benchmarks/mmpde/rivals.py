@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from meshmove.learning.optimizers import fabric_of, matrices_apart
+from meshmove.learning.optimizers import matrices_apart
+from meshmove.learning.processes import fabric_of
 from meshmove.learning.run import Run
 from meshmove.motion.frames import MONITOR
 from meshmove.solvers.data import TrajectoryDataset

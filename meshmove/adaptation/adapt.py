@@ -17,6 +17,7 @@ from meshmove.meshes.source import Fields, Source, read_fields
 from meshmove.monitors import Monitor
 from meshmove.movers import Mover
 from meshmove.options import check_names, number, shown
+from meshmove.progress import stage
 
 from .finish import finish
 from .movers_by_name import mover_of
@@ -162,7 +163,9 @@ class Adapting:
         else:
             unit, earlier = last.again(source), last.start if self._rounds else None
         self._unit = unit
+        stage("read and checked, boundary found: %d vertices, %d cells", unit.base.n_points, unit.base.n_cells)
         result = move_of(unit, fields, options.monitor, options.mover, options.effort, earlier)
+        stage("moved, steps: %d; to be checked as it is written, and fields carried", result.move.iterations)
         return finish(source, unit, fields, result, options.transfer, options.mover.name, began)
 
 

@@ -11,6 +11,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.monitors import Monitor, NodalDensity, optimal_exponent
 from meshmove.monitors.monitor import smoother
 from meshmove.movers import Density, Move, Mover, Problem, moved_by
+from meshmove.progress import stage
 
 from .judging.prediction import Predictor, Predicts
 
@@ -97,6 +98,7 @@ class Trials:
         problem = self._problem(density, start, self._trial_effort, self._predict)
         move = moved_by(self._mover, problem)
         error = self._predict(move.points)
+        stage("trial at intensity %g: %.3g of the predicted error", monitor.intensity, error / self.rest)
         if self.best is None or error < self.best.error:
             self.best = Chosen(monitor, density, values, move, error)
         return error

@@ -18,7 +18,7 @@ from meshmove.whole_files import whole
 from . import benchmarks, examples, series, train
 from . import options as option
 from .arguments import boundary_modes, check_folder, check_output, check_picture, one_of
-from .console import errors, say, set_quiet, table, tell, warn, working
+from .console import errors, say, set_talk, table, tell, warn, working
 from .expressions import Expression
 from .fields import chosen, monitor_of
 
@@ -51,12 +51,16 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def common(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say each stage of a move, and its residual.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version, and no more.")
     ] = False,
 ) -> None:
     """What all commands share."""
-    set_quiet(quiet)
+    with errors():
+        set_talk(quiet, verbose)
 
 
 @app.command()

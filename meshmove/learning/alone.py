@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .processes import check_launched
+
 __all__ = ["Alone"]
 
 
@@ -27,8 +29,9 @@ class Alone:
         Raises
         ------
         ValueError
-            Another name, or a device that this machine does not have.
+            Another name, a device that this machine does not have, or a launcher that started several processes.
         """
+        check_launched(1)
         if accelerator == "auto":
             accelerator = "cuda" if torch.cuda.is_available() else "cpu"
         if accelerator not in ("cpu", "cuda") or (accelerator == "cuda" and not torch.cuda.is_available()):

@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from .weights import read_weights, write_weights
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["read_checkpoint", "restore", "save_checkpoint"]
+
+#: of a checkpoint
+Stored = tuple[dict[str, Any], dict[str, Tensor]]
 
 
 def save_checkpoint(
@@ -32,20 +35,13 @@ def save_checkpoint(
     write_weights(path, f"{kind}-checkpoint", facts, tensors)
 
 
-def load_checkpoint(
-    path: Path,
-    model: nn.Module,
-    average: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
-    config: str,
-    kind: str = "dmm",
-) -> dict[str, Any]:
-    """Restore what `save_checkpoint` wrote; gives back its facts.
+def read_checkpoint(path: Path, config: str, kind: str = "dmm") -> Stored:
+    """Facts and tensors that `save_checkpoint` wrote.
 
     Raises
     ------
     ValueError
-        If it belongs to another configuration.
+        If they belong to another configuration.
     """
     facts, tensors = read_weights(path, f"{kind}-checkpoint")
     if facts["config"] != config:
@@ -53,6 +49,14 @@ def load_checkpoint(
             f"Expected a checkpoint of this configuration in {path.parent} (got one of {facts['config']}): "
             "name another folder, or the same configuration"
         )
+    return facts, tensors
+
+
+def restore(
+    stored: Stored, model: nn.Module, average: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
+) -> dict[str, Any]:
+    """Put what `read_checkpoint` read in its place; gives back the facts."""
+    facts, tensors = stored
     parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for name, value in tensors.items():
         part, _, rest = name.partition(".")

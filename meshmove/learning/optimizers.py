@@ -1,34 +1,13 @@
-"""Optimizers and their schedule, and the devices that share a run (Lightning Fabric)."""
+"""Optimizers and their schedule."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["fabric_of", "matrices_apart", "schedule"]
-
-
-def fabric_of(devices: int, accelerator: str, strategy: str | None) -> Any:
-    """Launched processes that share the work.
-
-    Raises
-    ------
-    ImportError
-        Without lightning-fabric.
-    """
-    try:
-        from lightning.fabric import Fabric
-    except ImportError:
-        try:
-            from lightning_fabric import Fabric
-        except ImportError as error:
-            raise ImportError("Training needs lightning-fabric: pip install 'meshmove[train]'") from error
-    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy or ("ddp" if devices > 1 else "auto"))
-    fabric.launch()
-    return fabric
+__all__ = ["matrices_apart", "schedule"]
 
 
 def matrices_apart(

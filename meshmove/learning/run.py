@@ -1,4 +1,4 @@
-"""The training loop that all models share: resumable to the bit, on one device or several (Lightning Fabric)."""
+"""The training loop that all models share: resumable to the bit, on one device or several, of one machine or many."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from meshmove.whole_files import whole
 
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import read_checkpoint, restore, save_checkpoint
 from .config import RunConfig
 from .optimizers import schedule
+from .processes import first_says
 from .progress import Progress
 
 __all__ = ["Run", "new_model", "seeded", "start_from", "write_row"]
@@ -88,7 +89,7 @@ class Run(ABC):
         self.step, self.seconds, self.best, self.waited = 0, 0.0, math.inf, 0
         self._validated, self._total, self._count = -1, 0.0, 0  # and losses since the last validation
         self._between, self._kept, self._keeping = True, time.perf_counter(), 0.0
-        self._fresh = not self._checkpoint.is_file()
+        self._fresh = first_says(fabric, lambda: not self._checkpoint.is_file())
         if not self._fresh:
             self._resume()
             self._made -= self.seconds
@@ -99,7 +100,7 @@ class Run(ABC):
 
     @abstractmethod
     def measure(self) -> dict[str, float]:
-        """Of the averaged weights on held-out samples; every process takes all, so that all agree on stopping early."""
+        """Of the averaged weights on held-out samples; `spread` shares them among the processes."""
 
     def done(self) -> float:
         """How far the schedule of learning rates has come, from 0 to 1."""
@@ -171,7 +172,8 @@ class Run(ABC):
 
     @torch.no_grad()
     def _validate(self, train_loss: float) -> Any:
-        measures = self.measure()
+        found = self.measure()
+        measures = first_says(self.fabric, lambda: found)  # all agree on stopping early
         better = measures[self.criterion] < self.best
         self.waited = 0 if better else self.waited + 1
         self.best = min(measures[self.criterion], self.best)
@@ -198,8 +200,8 @@ class Run(ABC):
         return self.config.as_json()
 
     def _resume(self) -> None:
-        same = self.identity()
-        known = load_checkpoint(self._checkpoint, self.model, self.average, self.optimizers, same, self.kind)
+        stored = first_says(self.fabric, lambda: read_checkpoint(self._checkpoint, self.identity(), self.kind))
+        known = restore(stored, self.model, self.average, self.optimizers)
         self.step, self.seconds = int(known["step"]), float(known["seconds"])
         self.best, self.waited = float(known["best"]), int(known["waited"])
 
@@ -210,7 +212,7 @@ class Run(ABC):
     def _claim(self) -> None:
         """Make the folder this run's, by a checkpoint; not one that has files of another."""
         names = ("log.csv", "best.safetensors")
-        foreign = [name for name in names if (self.folder / name).exists()]
+        foreign = first_says(self.fabric, lambda: [name for name in names if (self.folder / name).exists()])
         if foreign:
             raise FileExistsError(
                 f"Expected a folder of this run or none (got '{self.folder}' with {', '.join(foreign)}, but no "

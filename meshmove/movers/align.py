@@ -8,6 +8,7 @@ import numpy as np
 
 from meshmove.geometry import corner_volumes
 from meshmove.geometry.arrays import Array
+from meshmove.progress import stage
 
 from .checked import moved_by
 from .descent import minimise
@@ -64,7 +65,7 @@ class Align:
         if objective is None:
             return moved_by(self.transport, problem)
         points = best = problem.start
-        least = problem.merit(best)
+        first = least = problem.merit(best)
         budget, iterations = max(1, round(self.steps * problem.effort)), 0
         if problem.n_points > LARGE:
             budget = min(budget, ROUND)
@@ -74,6 +75,8 @@ class Align:
             if not problem.admissible(points):
                 points = problem.drawn_back(points)[0]
             before, merit = least, problem.merit(points)
+            left = merit / max(first, 1e-300)
+            stage("alignment: %.3g of the predicted error it began with, steps: %d", left, iterations)
             if merit < least:
                 best, least = points, merit
             if not least < (1 - WORTH) * before or spent < ROUND:

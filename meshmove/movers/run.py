@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 
 from meshmove.geometry.arrays import Array
 from meshmove.outcomes import Outcome
+from meshmove.progress import stage
 
 from .density import Power
 from .descent import minimise
@@ -216,7 +217,9 @@ class Run:
         limits = {"steps": steps, "tolerance": enough, "across": self.across}
         out = relax(functional, self.forces, self.lift.solve, self.slide, start, **limits)
         self.iterations += out.iterations
-        return out.points, out.residual / max(out.initial, 1e-300)
+        ratio = out.residual / max(out.initial, 1e-300)
+        stage("relaxation: %.2g of the residual is left, steps: %d", ratio, out.iterations)
+        return out.points, ratio
 
     def untangled(self, points: Array, functional: Functional) -> Array | None:
         """Descent of the softened E, to which inverted cells are finite, until there are none."""
@@ -287,4 +290,5 @@ class Run:
         out = minimise(energy, lift, self.slide, points, steps=steps, tolerance=tolerance, **options)
         self.iterations += out.iterations
         self.energy, self.stale = out.energy, out.stale
+        stage("descent: E %.4g, steps: %d", out.energy, out.iterations)
         return out.points

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from meshmove.learning.config import RunConfig
-from meshmove.learning.optimizers import fabric_of
+from meshmove.learning.processes import fabric_of, spread
 from meshmove.learning.progress import Progress as RunProgress
 from meshmove.learning.run import Run, new_model
 from meshmove.neural.dmm import DMM, Settings
@@ -59,6 +59,7 @@ def fit(
     folder: str | Path,
     *,
     devices: int = 1,
+    nodes: int = 1,
     accelerator: str = "auto",
     strategy: str | None = None,
     start: DMM | None = None,
@@ -67,7 +68,7 @@ def fit(
     """Train, yielding at every validation; `folder` gets the log, the checkpoint and the best weights so far.
 
     A run that finds its own checkpoint in `folder` goes on from there, with the same numbers as one that was never
-    interrupted. The batch is shared among the devices: every sample has a number, and depends on it alone.
+    interrupted. The batch is shared among the devices of all nodes: every sample has a number, and depends on it alone.
     `start`: a model whose weights training starts from. `on_step` is told the number of steps done after each of them.
 
     Raises
@@ -78,7 +79,7 @@ def fit(
         If the checkpoint in `folder` belongs to another configuration, the batch cannot be shared evenly, or the model
         to start from has weights of other sizes.
     """
-    run = _Run(config, folder, fabric_of(devices, accelerator, strategy), start)
+    run = _Run(config, folder, fabric_of(devices, accelerator, strategy, nodes), start)
     yield from run.rows(on_step)
 
 
@@ -99,11 +100,14 @@ class _Run(Run):
         return self.objective(batch.to(self.fabric.device), monitor.to(self.fabric.device))[0]
 
     def measure(self) -> dict[str, float]:
-        objective, sums, count = Objective(self.average), torch.zeros(3), 0
-        for first in range(0, self._validation, 8):
-            numbers = range(first, min(first + 8, self._validation))
+        objective = Objective(self.average).eval()
+
+        def sums(numbers: range) -> Tensor:
             batch, monitor = self._held_out.batch(numbers)
-            loss, log = objective.eval()(batch.to(self.fabric.device), monitor.to(self.fabric.device))
-            sums += torch.tensor([float(loss), float(log["imbalance"]), float(log["cut"])]) * len(numbers)
-            count += len(numbers)
-        return dict(zip(("loss", "imbalance", "cut"), (sums / count).tolist(), strict=True))
+            loss, log = objective(batch.to(self.fabric.device), monitor.to(self.fabric.device))
+            return len(numbers) * torch.tensor([[float(loss)], [float(log["imbalance"])], [float(log["cut"])]])
+
+        count = self._validation
+        bundles = [range(first, min(first + 8, count)) for first in range(0, count, 8)]
+        means = spread(self.fabric, bundles, sums).sum(1) / count
+        return dict(zip(("loss", "imbalance", "cut"), means.tolist(), strict=True))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshmove.learning.optimizers import fabric_of
+from meshmove.learning.processes import fabric_of, spread
 from meshmove.learning.progress import Progress as RunProgress
 from meshmove.learning.run import Run, new_model
 from meshmove.solvers.hypino.hypino import HyPINO
@@ -43,6 +43,7 @@ def fit(
     folder: str | Path,
     *,
     devices: int = 1,
+    nodes: int = 1,
     accelerator: str = "auto",
     strategy: str | None = None,
     start: HyPINO | None = None,
@@ -51,8 +52,8 @@ def fit(
     """Train, yielding at every validation; `folder` gets the log, the checkpoint and the best weights so far.
 
     A run that finds its own checkpoint in `folder` goes on from there, with the same numbers as one that was never
-    interrupted. The batch is shared among the devices. `on_step` is told the number of steps done after each of them.
-    `start`: a model whose weights training starts from.
+    interrupted. The batch is shared among the devices of all nodes. `on_step` is told the number of steps done after
+    each of them. `start`: a model whose weights training starts from.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def fit(
         If the checkpoint in `folder` belongs to another configuration, the batch cannot be shared evenly, or the model
         to start from has weights of other sizes.
     """
-    run = _Run(config, folder, fabric_of(devices, accelerator, strategy), start)
+    run = _Run(config, folder, fabric_of(devices, accelerator, strategy, nodes), start)
     yield from run.rows(on_step)
 
 
@@ -78,7 +79,7 @@ class _Run(Run):
         optimizer = torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, 0.98))
         half = torch.bfloat16 if config.half else None
         super().__init__(config, folder, fabric, model, Objective(model, config.weights, half), optimizer)
-        self._held_out: list[Problems] = []
+        self._held_out: dict[int, Problems] = {}
 
     def loss(self) -> Tensor:
         c, f = self.config, self.fabric
@@ -87,23 +88,22 @@ class _Run(Run):
         return self.objective(problems)[0]
 
     def measure(self) -> dict[str, float]:
-        plain, projected = [], []
-        for problems in self._validation():
+        def errors(first: int) -> Tensor:
+            problems = self._problems(first)
             emitted = self.average(problems.coefficients, problems.raster)
-            plain.append(relative_error(problems, emitted))
-            projected.append(projected_error(problems, emitted))
-        error = torch.cat(plain)
+            return torch.stack([relative_error(problems, emitted), projected_error(problems, emitted)])
+
+        error, projected = spread(self.fabric, range(0, self.config.validation, 32), errors)
         return {
             "error": float(error.median()),
             "mean_log": float(error.log().mean()),
-            "projected": float(torch.cat(projected).log().mean().exp()),
+            "projected": float(projected.log().mean().exp()),
         }
 
-    def _validation(self) -> list[Problems]:
+    def _problems(self, first: int) -> Problems:
+        """Up to 32 of the held-out problems, made when this process first asks for them."""
         c = self.config
-        if not self._held_out:
-            for first in range(0, c.validation, 32):
-                size = min(32, c.validation - first)
-                draws = draw(size, (c.seed + HELD_OUT, first), 512, 256, 0.0)
-                self._held_out.append(build(draws.to(self.fabric.device), c.settings.raster))
-        return self._held_out
+        if first not in self._held_out:
+            draws = draw(min(32, c.validation - first), (c.seed + HELD_OUT, first), 512, 256, 0.0)
+            self._held_out[first] = build(draws.to(self.fabric.device), c.settings.raster)
+        return self._held_out[first]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from meshmove.geometry.arrays import Array
 from meshmove.learning.config import RunConfig
-from meshmove.learning.optimizers import fabric_of
+from meshmove.learning.processes import fabric_of
 from meshmove.learning.progress import Progress as RunProgress
 from meshmove.learning.run import Run, new_model
 from meshmove.solvers.hypino.space import STATIONS, Space, SpaceSettings, profiles

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshmove.learning.optimizers import fabric_of, matrices_apart
+from meshmove.learning.optimizers import matrices_apart
+from meshmove.learning.processes import fabric_of, spread
 from meshmove.learning.progress import Progress as RunProgress
 from meshmove.learning.run import Run, new_model
 from meshmove.monitors import Monitor
@@ -54,6 +55,7 @@ def fit(
     start: TwoBranches | None = None,
     base: Step | Base | None = None,
     devices: int = 1,
+    nodes: int = 1,
     accelerator: str = "auto",
     strategy: str | None = None,
     on_step: Callable[[int], None] | None = None,
@@ -62,7 +64,7 @@ def fit(
     """Train on a data set, yielding at every validation; `folder` gets log, checkpoint, best weights and moved meshes.
 
     A run that finds its own checkpoint in `folder` goes on from there, with the same numbers as one that was never
-    interrupted. The batch is shared among the devices.
+    interrupted. The batch is shared among the devices of all nodes, which see `folder` and `cache`.
 
     Parameters
     ----------
@@ -100,9 +102,9 @@ def fit(
     base = matching(base, config.settings.base, config.settings.numbers)
     if validation is None:
         data, validation = data.split(0.9, seed=config.seed)
-    if devices > 1 and config.settings.moving:  # one branch learns at a time
+    if devices * nodes > 1 and config.settings.moving:  # one branch learns at a time
         strategy = strategy or "ddp_find_unused_parameters_true"
-    fabric = fabric_of(devices, accelerator, strategy)
+    fabric = fabric_of(devices, accelerator, strategy, nodes)
     folder, sets = Path(folder), (data, validation)
     cache = Path(cache or folder / "moved")
     run = StepperRun(config, folder, fabric, sets, (monitor, mover), cache, start, base, progress)
@@ -193,9 +195,10 @@ class StepperRun(Run):
         ids = ids[:: max(1, len(ids) // c.validation)]
         if c.settings.base:
             set_gates(self.average, self._samples[0], moved)
-        errors = []
-        for k in range(0, len(ids), 8):
-            batch = self._held_out.batch(ids[k : k + 8], moved).to(self.fabric.device)
-            errors.append(torch.stack(unrolled_errors(self.average, batch)))
-        mean = torch.cat(errors, 1).mean(1)
+
+        def errors(some: Any) -> Tensor:
+            batch = self._held_out.batch(some, moved).to(self.fabric.device)
+            return torch.stack(unrolled_errors(self.average, batch))
+
+        mean = spread(self.fabric, [ids[k : k + 8] for k in range(0, len(ids), 8)], errors).mean(1)
         return {"error": float(mean[0]), "rollout": float(mean[-1])}
