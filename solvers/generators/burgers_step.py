@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -26,7 +27,10 @@ from meshmove.meshes.source import Source
 
 from .burgers import burgers_frames
 
-__all__ = ["BurgersStep"]
+if TYPE_CHECKING:
+    from .burgers_tensors import BurgersTensors
+
+__all__ = ["BurgersStep", "Edges"]
 
 Ids = NDArray[np.int64]
 
@@ -53,7 +57,7 @@ class BurgersStep:
 
     def __init__(self, cfl: float = 0.9) -> None:
         self.cfl = cfl
-        self._kernels: WeakKeyDictionary[CellMesh, _Edges] = WeakKeyDictionary()
+        self._kernels: WeakKeyDictionary[CellMesh, Edges] = WeakKeyDictionary()
         self._grids: WeakKeyDictionary[CellMesh, tuple[int, Ids]] = WeakKeyDictionary()
 
     def __call__(
@@ -69,9 +73,9 @@ class BurgersStep:
             The mesh is not in the plane, or the viscosity is negative.
         """
         cells, u, viscosity = _checked(mesh, fields, attributes)
-        n, place = self._grid(cells)
+        n, place = self.grid(cells)
         if not n:
-            return {"u": self._edges(cells).after(u, dt, viscosity, self.cfl)}
+            return {"u": self.edges(cells).after(u, dt, viscosity, self.cfl)}
         grid = np.empty(n * n)
         grid[place] = u
         after = next(burgers_frames(grid.reshape(n, n), [dt], viscosity, cfl=self.cfl))
@@ -83,15 +87,24 @@ class BurgersStep:
         With the size h of a node's cell they are u h / nu, nu dt / h^2 and u dt / h.
         """
         cells, u, viscosity = _checked(mesh, fields, attributes)
-        size, nu = self._edges(cells).size, max(viscosity, 1e-12)
+        size, nu = self.edges(cells).size, max(viscosity, 1e-12)
         return np.stack([np.arcsinh(u * size / nu), np.log(nu * dt / size**2), np.arcsinh(u * dt / size)], axis=1)
 
-    def _edges(self, mesh: CellMesh) -> _Edges:
+    @cached_property
+    def tensors(self) -> BurgersTensors:
+        """The same steps on tensors of torch, with gradients."""
+        from .burgers_tensors import BurgersTensors
+
+        return BurgersTensors(self)
+
+    def edges(self, mesh: CellMesh) -> Edges:
+        """The dual cells of a mesh."""
         if mesh not in self._kernels:
-            self._kernels[mesh] = _Edges.of(mesh)
+            self._kernels[mesh] = Edges.of(mesh)
         return self._kernels[mesh]
 
-    def _grid(self, mesh: CellMesh) -> tuple[int, Ids]:
+    def grid(self, mesh: CellMesh) -> tuple[int, Ids]:
+        """Nodes a side of a uniform grid on the unit square, and the place of each node in it; 0 for other meshes."""
         if mesh not in self._grids:
             self._grids[mesh] = _as_grid(mesh.points)
         return self._grids[mesh]
@@ -125,7 +138,7 @@ def _as_grid(points: Array) -> tuple[int, Ids]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Edges:
+class Edges:
     """The dual cells of a mesh: `ends` (2, e) of edges with `normal` (e,), the sum of the components of the dual face's
     normal, and twice what is `along` (2, e) them; `size` (n,), the root of the cell's volume; which nodes are `inside`,
     which ends (2, e) on `walls`. Matrices: of the `gradient` (2 n, n), and of `rates` (n, e + n) from fluxes over edges
@@ -142,7 +155,7 @@ class _Edges:
     limits: tuple[Array, Array]
 
     @classmethod
-    def of(cls, mesh: CellMesh) -> _Edges:
+    def of(cls, mesh: CellMesh) -> Edges:
         x, n = mesh.points, mesh.n_points
         cells = np.asarray(mesh.simplicial().blocks[0].nodes, np.int64)
         signed = simplex_volumes(x, cells)
@@ -178,8 +191,7 @@ class _Edges:
     def after(self, u: Array, dt: float, viscosity: float, cfl: float) -> Array:
         """The field after a time, by Shu and Osher's third-order steps that are short enough to make no new extrema."""
         u = np.where(self.inside, u, 0.0)
-        fastest = (np.abs(u).max() * self.limits[0] + viscosity * self.limits[1]).max()
-        count = max(1, int(np.ceil(dt * fastest / cfl)))
+        count = self.steps(u, dt, viscosity, cfl)
         space = np.empty((8, self.ends.shape[1])), np.empty(self.rates.shape[1])
         for _ in range(count):
             stage = u + dt / count * self.rate(u, viscosity, space)
@@ -189,6 +201,11 @@ class _Edges:
                 stage += (1 - weight) * u
             u = stage
         return u
+
+    def steps(self, u: Array, dt: float, viscosity: float, cfl: float) -> int:
+        """How many steps a time takes from a field."""
+        fastest = (np.abs(u).max() * self.limits[0] + viscosity * self.limits[1]).max()
+        return max(1, int(np.ceil(dt * fastest / cfl)))
 
     def rate(self, u: Array, viscosity: float, space: tuple[Array, Array] | None = None) -> Array:
         """du/dt (n,); zero on the boundary. Work space is of 8 edges' arrays, and of one of fluxes and values."""

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
@@ -20,6 +22,7 @@ from meshmove.motion.frames import Moving
 from .assimilation import Observer
 from .checks import attributes_of, check, columns_of, nodes_of, same_mesh, strange, values_of
 from .correcting.base import Base, Step
+from .correcting.gradients import unrolled
 from .graph import Graph
 from .network import Settings, TwoBranches
 from .observation import Observation, several
@@ -112,6 +115,41 @@ class MMPDE(TwoBranches):
         if callable(u0) and self.settings.moving:
             frames = partial(frames, exact=lambda x: columns_of(self.settings, u0(source.columns(x.T))))
         return Trajectory(source, self.settings.fields, float(self.step), steps, frames, values, given, notes)
+
+    def differentiable(
+        self,
+        mesh: Any,
+        u0: Tensor,
+        steps: int,
+        *,
+        attributes: Mapping[str, Tensor | float] | None = None,
+        boundary: Boundary | None = None,
+    ) -> Tensor:
+        """The frames of `rollout` as a tensor (steps + 1, n, F) with gradients in the start (n,) or (n, F) and in the
+        attributes: for inverse problems, sensitivities and control.
+
+        All of them are kept, in double precision; the weights get no gradients. A model that corrects a base needs one
+        whose steps tensors can make, `step.tensors`, as `BurgersStep` has them. What ranges of training say of the gate
+        is taken as given, and a state of rest is left to the network.
+
+        Raises
+        ------
+        BaseError
+            The base makes no steps on tensors.
+        FieldError
+            The start does not fit the mesh, or a boundary is not the mesh's.
+        ValueError
+            A model with two branches, whose moved meshes have no gradients; a missing attribute.
+        """
+        source = Source.of(mesh)
+        check(self, source.cells, steps, None)
+        given = (
+            {} if attributes is None else {k: torch.as_tensor(v, dtype=torch.float64) for k, v in attributes.items()}
+        )
+        numbers = attributes_of(self.settings, {k: float(v.detach()) for k, v in given.items()})
+        known = Known.of(source.cells, self.settings.fields, self.seen, boundary)
+        graph, _ = self._prepared(source.cells)
+        return unrolled(self, graph, u0, [given[k] for k in self.settings.attributes], numbers, known, steps)
 
     def assimilate(
         self, trajectory: Trajectory, observations: Iterable[Observation], *, hold: Sequence[str] = ()

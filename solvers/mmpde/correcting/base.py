@@ -63,6 +63,22 @@ class Base:
             raise BaseError(f"Expected a method describe() of the base {name!r} that gives its numbers {list(numbers)}")
         return cls(step, name, numbers)
 
+    @property
+    def tensors(self) -> Any:
+        """The same steps on tensors of torch, with gradients: ``step.tensors(mesh, fields, dt, attributes)``, and
+        ``step.tensors.describe`` for its numbers.
+
+        Raises
+        ------
+        BaseError
+            There are no such.
+        """
+        found = getattr(self.step, "tensors", None)
+        if not callable(found):
+            raise BaseError(f"Expected a base {self.name!r} with steps on tensors, step.tensors(mesh, fields, dt, "
+                            "attributes), for gradients of a rollout (got none): give it that attribute")  # fmt: skip
+        return found
+
     def __deepcopy__(self, memo: Any) -> Base:
         return self  # it is the user's, not ours to copy
 

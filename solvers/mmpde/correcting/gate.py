@@ -34,11 +34,13 @@ LEAST = 1e-5
 def roughness(graph: Graph, start: Tensor, frames: Tensor) -> Tensor:
     """(N, F) of a start (N, F) and the frames (N, bundle, F) after it."""
     n, count = start.shape
-    every = torch.cat([start[:, None], frames], 1).flatten(1).detach()
+    every = torch.cat([start[:, None], frames], 1).flatten(1)
     bends = graph.operators(every).view(n, -1, every.shape[1])[:, -1].view(n, -1, count)
     bends = bends * graph.kinds[:, :1, None]  # on the boundary Laplacians are fluxes besides
     square = bends[:, 0].square() + bends[:, 1:].square().amax(1)
-    return graph.means(square).sqrt()
+    square = graph.means(square)
+    rough = square > 0  # where it is not, the root has no slope
+    return torch.where(rough, torch.where(rough, square, 1).sqrt(), 0)
 
 
 class Gate(nn.Module):
@@ -60,7 +62,7 @@ class Gate(nn.Module):
 
     def distance(self, features: Tensor) -> Tensor:
         """(N,), in that within which nearly all nodes of training were."""
-        return ((features - self.mean) @ self.whitening).square().mean(1).sqrt() / self.most
+        return ((features - self.mean) @ self.whitening).square().mean(1).clamp_min(1e-30).sqrt() / self.most
 
     def set(self, features: Tensor) -> None:
         """By features (N, width) of training."""

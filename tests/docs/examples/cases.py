@@ -24,7 +24,7 @@ IN_TIME = [
 #: linear problems solved by a network
 SOLVED = ["heat_rod", "holes_poisson", "predict_move_solve", "vibrating_string"]
 #: models that step in time
-STEPPERS = ["mmpde_correct_solver", "mmpde_fronts", "mmpde_own_data", "mmpde_time_loop"]
+STEPPERS = ["mmpde_correct_solver", "mmpde_fronts", "mmpde_own_data", "mmpde_sensors", "mmpde_time_loop"]
 #: what is solved by finite elements, once or in a loop of solves
 STEADY = sorted(set(ASSERTED) - {*IN_TIME, *SOLVED, *STEPPERS})
 

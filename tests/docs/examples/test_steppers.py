@@ -31,6 +31,12 @@ def test_a_coarse_solver_is_corrected_on_a_grid_and_off_it(numbers):
         assert found[f"corrected, {where}"] < 0.5 * found[f"solver, {where}"]
 
 
+def test_sensors_tell_more_of_the_viscosity_with_a_corrected_solver(numbers):
+    found, _ = numbers("mmpde_sensors")
+    for what in ("viscosity", "start"):
+        assert found[f"{what}, corrected"] < 0.7 * found[f"{what}, solver"]
+
+
 @pytest.mark.parametrize(("data", "steps"), [("vessels", 30), ("spots", 150)])
 def test_a_model_is_trained_on_data_of_ones_own(data, steps, tmp_path):
     """With a twentieth of the steps: what counts is that data, training and pictures fit together."""
