@@ -15,7 +15,7 @@ import typer
 from meshmove.meshes.source import Source
 from meshmove.whole_files import whole
 
-from . import benchmarks, examples, series, train
+from . import benchmarks, examples, parallel, series, train
 from . import options as option
 from .arguments import boundary_modes, check_folder, check_output, check_picture, one_of
 from .console import errors, say, set_talk, table, tell, warn, working
@@ -82,7 +82,8 @@ def adapt(
     """Move the nodes of a mesh to where a field needs them; of a time series (.pvd, .xdmf, "run_*.vtu") in all frames.
 
     The field is in the file, in another one, or a formula; with a formula as monitor none is needed. A series is
-    followed by one moving mesh, written as .pvd or .xdmf, and drawn by --plot as .gif, .mp4 or .html.
+    followed by one moving mesh, written as .pvd or .xdmf, and drawn by --plot as .gif, .mp4 or .html. Under mpiexec all
+    processes read, move and write one .xdmf mesh together, by DOLFINx.
     """
     import meshmove
 
@@ -91,6 +92,10 @@ def adapt(
         carried = None if transfer == "none" else transfer
         how: dict[str, Any] = {"mover": mover, "effort": effort, "regions": names}
         how |= {"monitor": monitor_of(monitor), "boundary": boundary_modes(boundary or [])}
+        if parallel.processes() > 1:
+            refused = {"--field-from": field_from, "--plot": plot, "--transfer": transfer == "conservative"}
+            parallel.adapt_together(mesh, out, field, carried, as_json, refused, **how)
+            return
         if series.is_series(mesh):
             series.check(mesh, out, field, field_from, as_json, force)
             series.adapt_series(mesh, out, str(field), plot, carried, **how)

@@ -24,7 +24,18 @@ from .versions import (
     vector_space,
 )
 
-__all__ = ["carried", "gone_along", "is_constant", "is_linear", "with_same_dofs"]
+__all__ = [
+    "Old",
+    "carried",
+    "function_on",
+    "gone_along",
+    "interpolated",
+    "is_constant",
+    "is_linear",
+    "of_vertices",
+    "vertex_blocks",
+    "with_same_dofs",
+]
 
 #: discontinuous functions are looked up this much inside of a cell, to find its own piece
 INSIDE = 1e-6
@@ -38,12 +49,12 @@ def with_same_dofs(field: Any, mesh: Any) -> Any:
     Cell by cell, since a part that was collapsed has numbers of its own.
     """
     field = whole(field)
-    out = _on(field, mesh)
-    _blocks_of(out)[dof_table(out.function_space)] = _blocks_of(field)[dof_table(field.function_space)]
+    out = function_on(field, mesh)
+    vertex_blocks(out)[dof_table(out.function_space)] = vertex_blocks(field)[dof_table(field.function_space)]
     return out
 
 
-def _blocks_of(function: Any) -> NDArray:
+def vertex_blocks(function: Any) -> NDArray:
     """Degrees of freedom (blocks, components), not copied."""
     return function.x.array.reshape(-1, function.function_space.dofmap.bs)
 
@@ -58,7 +69,7 @@ def gone_along(mesh: Any, moved: Any, field: Any) -> Any:
     return _of_expression(mesh, moved, field, None, np.copy)
 
 
-def _on(field: Any, mesh: Any) -> Any:
+def function_on(field: Any, mesh: Any) -> Any:
     from dolfinx.fem import Function
 
     return Function(same_element(field.function_space, mesh), name=field.name)
@@ -91,8 +102,8 @@ def carried(mesh: Any, moved: Any, field: Any, find: Find, linear: Any = None, m
         return _of_cells(moved, field, means)
     parts = sub_degrees(field.function_space)
     if not parts:
-        return _interpolated(mesh, _on(field, moved), field, find)
-    out = _on(field, moved)
+        return _interpolated(mesh, function_on(field, moved), field, find)
+    out = function_on(field, moved)
     for k in range(len(parts)):
         part = _interpolated(mesh, out.sub(k).collapse(), field.sub(k).collapse(), find)
         out.sub(k).interpolate(part)
@@ -122,23 +133,23 @@ def _vertices(mesh: Any) -> Ids:
     return node_table(mesh)[:, :count]
 
 
-def _dof_of_vertex(space: Any, mesh: Any) -> tuple[Ids, Ids]:
+def of_vertices(space: Any, mesh: Any) -> tuple[Ids, Ids]:
     """Geometry nodes of vertices in ascending order, as vertices are numbered, and the block of dofs of each."""
     nodes, at = np.unique(_vertices(mesh), return_index=True)
     return nodes, dof_table(space).ravel()[at]
 
 
 def _of_vertices(mesh: Any, moved: Any, field: Any, linear: Callable[[NDArray], NDArray]) -> Any:
-    out = _on(field, moved)
-    old, new = _dof_of_vertex(field.function_space, mesh)[1], _dof_of_vertex(out.function_space, mesh)[1]
-    _blocks_of(out)[new] = _by_parts(linear, _blocks_of(field)[old])
+    out = function_on(field, moved)
+    old, new = of_vertices(field.function_space, mesh)[1], of_vertices(out.function_space, mesh)[1]
+    vertex_blocks(out)[new] = _by_parts(linear, vertex_blocks(field)[old])
     return out
 
 
 def _of_cells(moved: Any, field: Any, means: Callable[[NDArray, Any], NDArray]) -> Any:
-    out = _on(field, moved)
+    out = function_on(field, moved)
     old, new = dof_table(field.function_space).ravel(), dof_table(out.function_space).ravel()
-    _blocks_of(out)[new] = _by_parts(lambda values: means(values, None), _blocks_of(field)[old])
+    vertex_blocks(out)[new] = _by_parts(lambda values: means(values, None), vertex_blocks(field)[old])
     return out
 
 
@@ -155,27 +166,34 @@ def _of_expression(mesh: Any, moved: Any, field: Any, find: Any, linear: Any) ->
     values = node_values(mesh, field)
     values = values.reshape(len(values), -1)
     out = Function(vector_space(moved, values.shape[1]))
-    nodes, blocks = _dof_of_vertex(out.function_space, moved)
+    nodes, blocks = of_vertices(out.function_space, moved)
     vertex = values[nodes]
     if linear is None:
         there = find(np.asarray(moved.geometry.x, float)[nodes, : moved.geometry.dim])
         new = there.interpolate(vertex)
     else:
         new = _by_parts(linear, vertex)
-    _blocks_of(out)[blocks] = new
+    vertex_blocks(out)[blocks] = new
     return out
 
 
 def _interpolated(mesh: Any, out: Any, field: Any, find: Find) -> Any:
-    """The old function's values at the points of `out`, on the moved mesh, within its range on the old cell."""
+    old = Old(mesh, field)
+    return interpolated(out, field, lambda points, beyond: old.at(find(points), beyond))
+
+
+def interpolated(out: Any, field: Any, at: Callable[[Array, Array], NDArray]) -> Any:
+    """The old function's values at the points of `out`, on the moved mesh, within its range on the old cell.
+
+    `at`: values (m, k) of the old function in the cells that have points (m, dim), so far (m, dim) beyond these.
+    """
     moved = out.function_space.mesh
     broken = bool(field.function_space.element.basix_element.discontinuous)
-    old = _Old(mesh, field)
 
     def values(x: Array) -> NDArray:
-        points = np.asarray(x, float)[: mesh.geometry.dim].T
+        points = np.asarray(x, float)[: moved.geometry.dim].T
         inside = points + INSIDE * (_centres(moved, len(points)) - points) if broken else points
-        return old.at(find(inside), points - inside).T
+        return at(inside, points - inside).T
 
     out.interpolate(values)
     out.x.scatter_forward()
@@ -185,10 +203,10 @@ def _interpolated(mesh: Any, out: Any, field: Any, find: Find) -> Any:
 def _centres(mesh: Any, n: int) -> Array:
     """The centre (n, dim) of the cell of each of n points, as many in each cell."""
     x = np.asarray(mesh.geometry.x, float)[_vertices(mesh)].mean(axis=1)[:, : mesh.geometry.dim]
-    return np.repeat(x, n // len(x), axis=0)
+    return np.repeat(x, n // max(len(x), 1), axis=0)
 
 
-class _Old:
+class Old:
     """A function on the mesh as it was, evaluated at places in its cells."""
 
     def __init__(self, mesh: Any, field: Any) -> None:
@@ -222,7 +240,7 @@ class _Old:
         element = space.element.basix_element
         if element.family.name != "P" or np.iscomplexobj(self.field.x.array):
             return None, None
-        values = _blocks_of(self.field)[dof_table(space)]
+        values = vertex_blocks(self.field)[dof_table(space)]
         return values.min(axis=1), values.max(axis=1)
 
 

@@ -60,11 +60,31 @@ def adapt(
     """
     mesh = _tagged(domain, facet_tags, cell_tags)
     options = _named(options)
+    move = _one if domain.comm.size == 1 else _several
     if not inplace:
-        return one.adapt(mesh, field, **options)
+        return move(mesh, field, options)
+    still, there = _still(domain, mesh, field)
+    return _moved_in_place(domain, move(still, there, options))
+
+
+def _one(mesh: Any, field: Any, options: dict[str, Any]) -> Adaptation:
+    return one.adapt(mesh, field, **options)
+
+
+def _several(mesh: Any, field: Any, options: dict[str, Any]) -> Any:
+    from .parallel import adapt_parallel
+
+    return adapt_parallel(mesh, field, options)
+
+
+def _still(domain: Any, mesh: Any, field: Any) -> tuple[Any, Any]:
+    """A copy that stays while `domain` is moved, and the field on it."""
+    if domain.comm.size > 1:
+        from .parallel import still_of
+
+        return still_of(domain, mesh, field)
     still = attached(with_geometry(domain), tags_of(mesh))
-    there = gone_along(domain, still, field) if owns(field) else field
-    return _moved_in_place(domain, one.adapt(still, there, **options))
+    return still, gone_along(domain, still, field) if owns(field) else field
 
 
 def adapt_loop(
@@ -89,11 +109,20 @@ def adapt_loop(
     options
         Those of `meshmove.adapt_loop`.
     """
-    result = loop.adapt_loop(_tagged(domain, facet_tags, cell_tags), solve, **_named(options))
+    tagged = _tagged(domain, facet_tags, cell_tags)
+    options = _named(options)
+    result: Any
+    if domain.comm.size > 1:
+        from .parallel import loop_parallel
+
+        steps, progress = options.pop("steps", 3), options.pop("progress", None)
+        result = loop_parallel(tagged, solve, steps, progress, options)
+    else:
+        result = loop.adapt_loop(tagged, solve, **options)
     if not inplace:
         return result
-    first = attached(with_geometry(domain), tags_of(result.mesh))
-    return LoopResult(_moved_in_place(domain, result.adaptation), result.history, first)
+    first = attached(with_geometry(domain), tags_of(tagged))
+    return type(result)(_moved_in_place(domain, result.adaptation), result.history, first)
 
 
 class MovingMesh(meshmove.motion.moving_mesh.MovingMesh):
@@ -108,14 +137,20 @@ class MovingMesh(meshmove.motion.moving_mesh.MovingMesh):
 
 
 def _tagged(domain: Any, facet_tags: Any, cell_tags: Any) -> Any:
-    return domain if facet_tags is None and cell_tags is None else with_tags(domain, facet_tags, cell_tags)
+    if facet_tags is None and cell_tags is None:
+        return domain
+    if domain.comm.size > 1:
+        from .parallel import tagged_together
+
+        return tagged_together(domain, facet_tags, cell_tags)
+    return with_tags(domain, facet_tags, cell_tags)
 
 
 def _named(options: dict[str, Any]) -> dict[str, Any]:
     return {k: named_modes(v) if k == "boundary" else v for k, v in options.items()}
 
 
-def _moved_in_place(domain: Any, out: Adaptation) -> Adaptation:
+def _moved_in_place(domain: Any, out: Any) -> Any:
     """The nodes of `domain` put where those of the moved mesh are, and what was carried put on it."""
     domain.geometry.x[:] = out.mesh.geometry.x
 

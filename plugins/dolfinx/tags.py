@@ -46,6 +46,7 @@ def with_tags(domain: Any, facet_tags: Any = None, cell_tags: Any = None) -> Any
         Tags of entities of another dimension, or of numbers that the mesh does not have.
     """
     dim = domain.topology.dim
+    domain.topology.create_entities(dim - 1)
     _check(domain, facet_tags, dim - 1, "facet_tags")
     _check(domain, cell_tags, dim, "cell_tags")
     return attached(domain, (facet_tags, cell_tags))
@@ -70,7 +71,6 @@ def _check(domain: Any, tags: Any, dim: int, name: str) -> None:
         raise ValueError(f"Expected {name} as dolfinx.mesh.MeshTags (got {type(tags).__name__})")
     if tags.dim != dim:
         raise ValueError(f"Expected {name} of entities of dimension {dim} (got tags of dimension {tags.dim})")
-    domain.topology.create_entities(dim)
     numbers = domain.topology.index_map(dim)
     count, most = numbers.size_local + numbers.num_ghosts, int(np.max(tags.indices, initial=-1))
     if most >= count:
@@ -102,13 +102,16 @@ def named_facets(mesh: Any) -> dict[str, Ids]:
     return {str(value): facet_nodes(mesh, indices[values == value]) for value in np.unique(values)}
 
 
-def cell_labels(mesh: Any, n_cells: int) -> dict[str, NDArray]:
-    """Numbers (n_cells,) that tell regions apart, "cell_tags", where the mesh has such tags."""
+def cell_labels(mesh: Any, n_cells: int, every: NDArray | None = None) -> dict[str, NDArray]:
+    """Numbers (n_cells,) that tell regions apart, "cell_tags", where the mesh has such tags.
+
+    `every`: the values of the whole mesh, where other processes may have others; numbers count them.
+    """
     tags = tags_of(mesh)[1]
     if tags is None:
         return {}
     indices, values = np.asarray(tags.indices), np.asarray(tags.values)
-    code = np.unique(values, return_inverse=True)[1].ravel() + 1
+    code = np.searchsorted(np.unique(values) if every is None else every, values) + 1
     labels = np.zeros(n_cells, np.int64)
     mine = indices < n_cells
     labels[indices[mine]] = code[mine]

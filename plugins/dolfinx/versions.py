@@ -23,7 +23,9 @@ __all__ = [
     "evaluated",
     "function_space",
     "native",
+    "node_owners",
     "node_table",
+    "owned_cells",
     "reference_nodes",
     "same_element",
     "sub_degrees",
@@ -161,3 +163,17 @@ def _degree(element: Any) -> int:
     degree = getattr(element, "embedded_superdegree", None)
     degree = element.degree if degree is None else degree
     return int(degree() if callable(degree) else degree)
+
+
+def node_owners(mesh: Any) -> tuple[int, Ids, Ids]:
+    """How many nodes this process owns, and of all of its nodes the numbers in the whole mesh and the owners (n,)."""
+    numbers = mesh.geometry.index_map()
+    owned, ghosts = int(numbers.size_local), int(numbers.num_ghosts)
+    local = np.arange(owned + ghosts, dtype=np.int32)
+    owners = np.concatenate([np.full(owned, mesh.comm.rank), np.asarray(numbers.owners, np.int64)])
+    return owned, np.asarray(numbers.local_to_global(local), np.int64), owners
+
+
+def owned_cells(mesh: Any) -> int:
+    """How many cells this process owns; they come first."""
+    return int(mesh.topology.index_map(mesh.topology.dim).size_local)

@@ -1,0 +1,206 @@
+"""`adapt` and `adapt_loop` for DOLFINx meshes that are distributed: no process ever holds the whole mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meshmove.adaptation.loops.loop import WORTH
+from meshmove.adaptation.result import Report
+from meshmove.distributed import DistributedAdaptation, adapt_distributed, together
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.mesh import CellMesh
+from meshmove.options import check_names, count
+
+from .across import Across
+from .carried import Old, function_on, gone_along, interpolated, is_linear, of_vertices, vertex_blocks
+from .functions import is_function, owns
+from .pieces import Piece, alike
+from .tags import attached, tags_of, with_tags
+from .versions import sub_degrees, vector_space, with_geometry
+
+__all__ = [
+    "ParallelAdaptation",
+    "ParallelLoop",
+    "adapt_parallel",
+    "loop_parallel",
+    "ranks_of",
+    "still_of",
+    "tagged_together",
+]
+
+OPTIONS = ("monitor", "mover", "effort", "boundary", "fixed", "objective", "transfer")
+
+
+@dataclass(frozen=True, eq=False)
+class ParallelAdaptation:
+    """What became of a distributed mesh, on each of its processes.
+
+    `mesh`, `original`: after and before. `displacement` (n, dim): of the geometry nodes of this process, ghosts too.
+    `fields`: the field by the name "field", a function on the moved mesh where it was one. `report`: of the whole mesh,
+    the same on all processes.
+    """
+
+    mesh: Any
+    original: Any
+    displacement: Array
+    fields: dict[str, Any]
+    report: Report
+    _transfer: Callable[[Any], Any] = field(repr=False)
+
+    def transfer(self, values: Any) -> Any:
+        """Another function of the mesh as it was, carried to the moved mesh; all processes call it together."""
+        return self._transfer(values)
+
+
+@dataclass(frozen=True, eq=False)
+class ParallelLoop:
+    """The last adaptation of a loop, the report of each round, and the mesh that the first began from."""
+
+    adaptation: ParallelAdaptation
+    history: tuple[Report, ...]
+    first: Any
+
+    @property
+    def mesh(self) -> Any:
+        return self.adaptation.mesh
+
+    @property
+    def report(self) -> Report:
+        return self.adaptation.report
+
+    def __iter__(self) -> Any:
+        return iter((self.adaptation, self.history))
+
+
+def adapt_parallel(mesh: Any, given: Any, options: dict[str, Any]) -> ParallelAdaptation:
+    """See `meshmove.plugins.dolfinx.adapt`; of its options those of `OPTIONS`."""
+    ranks = ranks_of(mesh)
+    options = dict(options)
+    with together(ranks):
+        check_names(options, OPTIONS, "adapt on a distributed mesh")
+        transfer = options.pop("transfer", "interpolate")
+        if transfer not in ("interpolate", None):
+            raise ValueError(f"Expected transfer 'interpolate' or None on a distributed mesh (got {transfer!r})")
+    alike(ranks, f"transfer={transfer}, a field of {type(given).__name__}")
+    piece = Piece(mesh, ranks)
+    fixed = options.pop("fixed", None)
+    with together(ranks):
+        stays = None if fixed is None else _stays(piece, fixed)
+    out = adapt_distributed(piece.distributed(), ranks, piece.values(given), fixed=stays, **options)
+    carrying = _Carrying(piece, out)
+    fields = {} if transfer is None or given is None else {"field": carrying.carried(given)}
+    return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, out.report, carrying.carried)
+
+
+def ranks_of(mesh: Any) -> Any:
+    """The processes that a mesh is on."""
+    from meshmove.plugins.mpi import MPIRanks
+
+    return MPIRanks(mesh.comm)
+
+
+def tagged_together(domain: Any, facet_tags: Any, cell_tags: Any) -> Any:
+    """`with_tags`, on all processes or on none."""
+    domain.topology.create_entities(domain.topology.dim - 1)
+    with together(ranks_of(domain)):
+        return with_tags(domain, facet_tags, cell_tags)
+
+
+def still_of(domain: Any, mesh: Any, field: Any) -> tuple[Any, Any]:
+    """A copy of a mesh that stays where it is while `domain` is moved, and the field on it.
+
+    `mesh`: `domain` with its tags. Raises `RanksError` unless all processes want the mesh moved in place.
+    """
+    still = attached(with_geometry(domain), tags_of(mesh))
+    if not owns(field):
+        return still, field
+    if is_function(field):
+        return still, gone_along(domain, still, field)
+    piece = Piece(mesh, ranks_of(mesh))
+    return still, _linear(still, piece.values(field))
+
+
+def _stays(piece: Piece, fixed: Any) -> NDArray[np.bool_]:
+    """Mask of vertices that must not move, from numbers or a mask of the geometry nodes of this process."""
+    mask = np.zeros(len(piece.number), bool)
+    mask[np.asarray(fixed)] = True
+    return mask[piece.vertices]
+
+
+class _Carrying:
+    """The moved mesh, and functions carried to it."""
+
+    def __init__(self, piece: Piece, out: DistributedAdaptation) -> None:
+        self.piece, self.out = piece, out
+        mesh = piece.mesh
+        self.displacement: Array = piece.lift @ out.displacement
+        self.moved = attached(with_geometry(mesh), tags_of(mesh))
+        self.moved.geometry.x[:, : mesh.geometry.dim] += self.displacement
+
+    def carried(self, values: Any) -> Any:
+        """A field on the moved mesh: a function of the same element, of linear ones for an expression, else values."""
+        if callable(values) and not owns(values):
+            x = np.ascontiguousarray(np.asarray(self.moved.geometry.x, float)[:, : self.displacement.shape[1]].T)
+            return np.asarray(values(x))
+        if not owns(values):
+            new = self.out.evaluate(self.piece.values(values))
+            return (self.piece.lift @ new).reshape(np.shape(values))
+        if not is_function(values) or is_linear(values):
+            return self._of_vertices(values)
+        if not np.issubdtype(values.x.array.dtype, np.floating):
+            raise TypeError("Expected real functions on a distributed mesh (got complex ones)")
+        out, parts = function_on(values, self.moved), sub_degrees(values.function_space)
+        if not parts:
+            return self._interpolated(out, values)
+        for k in range(len(parts)):
+            part = self._interpolated(out.sub(k).collapse(), values.sub(k).collapse())
+            out.sub(k).interpolate(part)
+        out.x.scatter_forward()
+        return out
+
+    def _of_vertices(self, values: Any) -> Any:
+        at = self.piece.values(values)
+        assert at is not None
+        return _linear(self.moved, self.out.evaluate(at), values if is_function(values) else None)
+
+    def _interpolated(self, out: Any, values: Any) -> Any:
+        values = values.copy()
+        values.x.scatter_forward()
+        piece = self.piece.distributed()
+        cells: CellMesh | None = piece.local() if len(piece.cells) else None
+        across, old = Across(cells, self.piece.ranks, piece.dim), Old(self.piece.mesh, values)
+        components = int(np.prod(values.ufl_shape, dtype=int))
+        return interpolated(out, values, lambda points, beyond: across.values(points, beyond, old.at, components))
+
+
+def _linear(mesh: Any, values: Any, like: Any = None) -> Any:
+    """A continuous linear function of values (n, k) at vertices, in the space of another if there is one."""
+    from dolfinx.fem import Function
+
+    out = Function(vector_space(mesh, values.shape[1])) if like is None else function_on(like, mesh)
+    vertex_blocks(out)[of_vertices(out.function_space, mesh)[1]] = values
+    out.x.scatter_forward()
+    return out
+
+
+def loop_parallel(
+    mesh: Any, solve: Callable[[Any], Any], steps: int, progress: Any, options: dict[str, Any]
+) -> ParallelLoop:
+    """Solve and move in turns, until a round changes nothing or lowers the predicted error by less than two percent."""
+    steps = count(steps, "at least one step", low=1)
+    now, history = mesh, []
+    for k in range(steps):
+        out = adapt_parallel(now, solve(now), options)
+        now = out.mesh
+        history.append(out.report)
+        if progress is not None:
+            progress(k + 1, out.report)
+        before, after = out.report.predicted_error_before, out.report.predicted_error_after
+        if not out.report.max_displacement or (k and before and after and after >= (1 - WORTH) * before):
+            break
+    return ParallelLoop(out, tuple(history), mesh)

@@ -1,0 +1,254 @@
+"""Distributed DOLFINx meshes: moved as on one process, with tags and functions, and errors on all processes alike."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("dolfinx", reason="DOLFINx is not installed here: make test-mpi runs these")
+
+import ufl  # noqa: E402
+from dolfinx import fem, mesh  # noqa: E402
+from mpi4py import MPI  # noqa: E402
+
+from meshmove.geometry import FieldError, MeshmoveError, UnsupportedMeshError  # noqa: E402
+from meshmove.plugins.dolfinx import MovingMesh, adapt, adapt_loop  # noqa: E402
+from tests.plugins.dolfinx.meshes import function, second_order, tagged  # noqa: E402
+
+COMM = MPI.COMM_WORLD
+
+
+def step(x):
+    return np.tanh(15 * (x[0] - 0.4))
+
+
+def square(n: int = 12, cell: str = "triangle", comm=COMM):
+    return mesh.create_unit_square(comm, n, n, getattr(mesh.CellType, cell))
+
+
+def integral(form) -> float:
+    return COMM.allreduce(fem.assemble_scalar(fem.form(form)))
+
+
+@pytest.fixture(scope="module")
+def moved():
+    """A mesh with tags, moved once for several tests."""
+    domain = square()
+    facets = tagged(domain, 1, {1: lambda x: np.isclose(x[0], 0), 2: lambda x: np.isclose(x[1], 1)})
+    cells = tagged(domain, 2, {7: lambda x: x[0] <= 0.5 + 1e-9, 9: lambda x: x[0] >= 0.5 - 1e-9})
+    u = function(domain, step)
+    return domain, u, facets, cells, adapt(domain, u, facet_tags=facets, cell_tags=cells)
+
+
+def test_the_result_is_that_of_one_process():
+    """Predicted error within a few percent, as far as meshes of some hundred cells tell."""
+    domain, alone = square(), square(comm=MPI.COMM_SELF)
+    out, one = adapt(domain, function(domain, step)), adapt(alone, function(alone, step))
+    assert np.isclose(out.report.predicted_error_before, one.report.predicted_error_before, rtol=0.02)
+    assert np.isclose(out.report.predicted_error_after, one.report.predicted_error_after, rtol=0.05)
+    assert len(set(COMM.allgather(out.report.predicted_error_after))) == 1
+    assert np.isclose(integral(1 * ufl.dx(domain=out.mesh)), 1, atol=1e-12)
+
+
+def test_tags_are_valid_on_the_moved_mesh(moved):
+    domain, _, facets, cells, out = moved
+    assert out.report.predicted_error_after < 0.8 * out.report.predicted_error_before
+    ds, dx = ufl.Measure("ds", out.mesh, subdomain_data=facets), ufl.Measure("dx", out.mesh, subdomain_data=cells)
+    assert np.allclose([integral(1 * ds(1)), integral(1 * ds(2))], 1, atol=1e-12)
+    assert np.allclose([integral(1 * dx(7)), integral(1 * dx(9))], 0.5, atol=1e-12)
+
+
+def test_ghosts_are_where_their_owners_are(moved):
+    out = moved[-1]
+    numbers = out.mesh.geometry.index_map()
+    n = numbers.size_local + numbers.num_ghosts
+    ids, x = numbers.local_to_global(np.arange(n, dtype=np.int32)), out.mesh.geometry.x
+    whole = {}
+    for some, points in COMM.allgather((ids, x)):
+        for k, p in zip(some, points, strict=True):
+            assert np.array_equal(whole.setdefault(int(k), p), p)
+
+
+@pytest.mark.parametrize(
+    ("family", "degree", "components"), [("Lagrange", 1, 1), ("Lagrange", 2, 2), ("DG", 1, 1), ("Lagrange", 3, 1)]
+)
+def test_linear_functions_are_carried_exactly(moved, family, degree, components):
+    domain, out = moved[0], moved[-1]
+
+    def linear(x):
+        return np.stack([1 + x[0], 2 * x[1]]) if components == 2 else 1 + x[0] - 2 * x[1]
+
+    carried = out.transfer(function(domain, linear, degree, family, components))
+    exact = function(out.mesh, linear, degree, family, components)
+    assert np.allclose(carried.x.array, exact.x.array, atol=1e-9)
+
+
+def test_mixed_functions_and_expressions_are_carried(moved):
+    domain, out = moved[0], moved[-1]
+    element = ufl.VectorElement("Lagrange", ufl.triangle, 2) * ufl.FiniteElement("Lagrange", ufl.triangle, 1)
+    w = fem.Function(fem.FunctionSpace(domain, element))
+    w.sub(0).interpolate(lambda x: np.stack([x[0], x[1]]))
+    w.sub(1).interpolate(lambda x: x[1] - x[0])
+    x = ufl.SpatialCoordinate(out.mesh)
+    u, p = ufl.split(out.transfer(w))
+    assert integral(ufl.inner(u - x, u - x) * ufl.dx + (p - x[1] + x[0]) ** 2 * ufl.dx) < 1e-18
+    there = out.transfer(3 * ufl.SpatialCoordinate(domain)[0])
+    assert integral((there - 3 * x[0]) ** 2 * ufl.dx) < 1e-18
+
+
+def test_stale_ghosts_are_taken_from_their_owners(moved):
+    domain, u, facets, cells, out = moved
+    stale = u.copy()
+    stale.x.array[domain.geometry.index_map().size_local :] = 1e6
+    again = adapt(domain, stale, facet_tags=facets, cell_tags=cells)
+    assert np.array_equal(again.displacement, out.displacement)
+
+
+def test_in_place_on_several_processes():
+    domain = square(8)
+    u = function(domain, step)
+    apart = adapt(domain, u)
+    out = adapt(domain, u, inplace=True)
+    assert out.mesh is domain
+    assert np.allclose(domain.geometry.x, apart.mesh.geometry.x, atol=1e-12)
+    assert np.allclose(out.fields["field"].x.array, apart.fields["field"].x.array, atol=1e-12)
+    linear = function(out.original, lambda x: x[0], 2)
+    along = fem.Function(fem.FunctionSpace(domain, ("Lagrange", 2)))
+    along.x.array[:] = linear.x.array
+    assert np.allclose(out.transfer(along).x.array, function(domain, lambda x: x[0], 2).x.array, atol=1e-9)
+
+
+def test_a_loop_solves_on_every_mesh():
+    domain = square(10)
+    result = adapt_loop(domain, lambda m: function(m, lambda x: np.tanh(8 * (x[0] - 0.4))), steps=2)
+    last = result.history[-1].predicted_error_after
+    assert last < 0.8 * result.history[0].predicted_error_before
+    assert result.mesh.topology.index_map(2).size_global == domain.topology.index_map(2).size_global
+
+
+def test_straight_cells_of_second_order_move_and_curved_ones_are_refused():
+    domain = second_order(square(6))
+    out = adapt(domain, lambda x: step(x))
+    assert np.isclose(integral(1 * ufl.dx(domain=out.mesh)), 1, atol=1e-12)
+    bent = second_order(square(6), lambda x: np.stack([x[0], x[1] + 0.1 * np.sin(np.pi * x[0]), x[2]]))
+    with pytest.raises(UnsupportedMeshError, match="curved cells"):
+        adapt(bent, lambda x: step(x))
+
+
+def test_a_process_without_cells_takes_part():
+    from dolfinx.cpp.graph import AdjacencyList_int32
+
+    def all_to_first(comm, n, *rest):
+        return AdjacencyList_int32(np.zeros((rest[-1].num_nodes, 1), np.int32))
+
+    domain = mesh.create_unit_square(COMM, 8, 8, partitioner=all_to_first)
+    assert domain.topology.index_map(2).size_local == (128 if COMM.rank == 0 else 0)
+    out = adapt(domain, function(domain, step))
+    assert out.report.predicted_error_after < 0.8 * out.report.predicted_error_before
+    assert np.isclose(integral(1 * ufl.dx(domain=out.mesh)), 1, atol=1e-12)
+    quadratic = out.transfer(function(domain, lambda x: x[0], 2))
+    assert np.allclose(quadratic.x.array, function(out.mesh, lambda x: x[0], 2).x.array, atol=1e-9)
+
+
+def test_a_region_and_a_boundary_on_one_process_only():
+    domain = square(8)
+    own = domain.topology.index_map(2).size_local
+    count = own if COMM.rank == 0 else 0
+    cells = mesh.meshtags(domain, 2, np.arange(count, dtype=np.int32), np.full(count, 5, np.int32))
+    facets = mesh.exterior_facet_indices(domain.topology)[: 3 if COMM.rank == 0 else 0]
+    sides = mesh.meshtags(domain, 1, np.sort(facets), np.full(len(facets), 8, np.int32))
+    size = integral(1 * ufl.Measure("dx", domain, subdomain_data=cells)(5))
+    out = adapt(domain, function(domain, step), facet_tags=sides, cell_tags=cells, boundary={8: "fixed"})
+    # the interface is where the partition is: a jagged line of corners, which stay
+    assert np.isclose(integral(1 * ufl.Measure("dx", out.mesh, subdomain_data=cells)(5)), size, rtol=0.02)
+
+
+def test_errors_of_one_process_are_raised_on_all():
+    domain = square(4)
+
+    def broken(x):
+        if COMM.rank == COMM.size - 1:
+            raise ValueError("no value here")
+        return x[0]
+
+    with pytest.raises(ValueError, match="no value here"):
+        adapt(domain, broken)
+    holes = function(domain, step)
+    if COMM.rank == 0:
+        holes.x.array[:] = np.nan
+    with pytest.raises(FieldError, match="NaN or infinity"):
+        adapt(domain, holes)
+    with pytest.raises(FieldError, match="on another mesh"):
+        adapt(domain, function(square(4), step))
+    tags = tagged(domain, 2, {1: lambda x: x[0] < 2})
+    with pytest.raises(ValueError, match="facet_tags of entities"):
+        adapt(domain, step, facet_tags=tags if COMM.rank == 0 else None, cell_tags=tags)
+    with pytest.raises(ValueError, match="the same on all processes"):
+        adapt(domain, step, cell_tags=tags if COMM.rank == 0 else tags, facet_tags=None, transfer=_own_choice())
+
+
+def _own_choice():
+    return "interpolate" if COMM.rank == 0 else None
+
+
+def test_different_options_are_an_error_on_all():
+    domain = square(4)
+    with pytest.raises(MeshmoveError, match="same"):
+        adapt(domain, step, effort=1.0 + COMM.rank)
+    with pytest.raises(ValueError, match="unexpected|does not know|Expected"):
+        adapt(domain, step, regions="auto")
+
+
+def test_what_needs_one_process_says_so_on_all():
+    with pytest.raises(UnsupportedMeshError, match=f"got one on {COMM.size}"):
+        MovingMesh(square(4))
+
+
+def test_files_are_read_moved_and_written_together(tmp_path_factory):
+    import meshio
+
+    folder = COMM.bcast(str(tmp_path_factory.mktemp("files")) if COMM.rank == 0 else None)
+    path, out = f"{folder}/big.xdmf", f"{folder}/moved.xdmf"
+    if COMM.rank == 0:
+        x = np.linspace(0, 1, 13)
+        points = np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2)
+        first = (np.arange(12)[:, None] * 13 + np.arange(12)).ravel()
+        cells = np.concatenate(
+            [np.stack([first, first + 1, first + 14], 1), np.stack([first, first + 14, first + 13], 1)]
+        )
+        half = (points[cells].mean(axis=1)[:, 1] > 0.5).astype(np.int32)
+        data = {"u": step(points.T), "place": points}
+        meshio.Mesh(points, [("triangle", cells)], point_data=data, cell_data={"material": [half]}).write(path)
+    COMM.barrier()
+    from pathlib import Path
+
+    from meshmove.plugins.dolfinx.files import read_file, write_file
+
+    stored = read_file(COMM, Path(path))
+    u = stored.field("u")
+    x = stored.mesh.geometry.x.T
+    assert np.allclose(u.x.array, function(stored.mesh, step).x.array)
+    assert np.abs(x).max() <= 1
+    domain = stored.regions("auto")
+    result = adapt(domain, u)
+    write_file(Path(out), result.mesh, [result.transfer(stored.field("place"))])
+    COMM.barrier()
+    again = read_file(COMM, Path(out))
+    place = again.field("place").x.array.reshape(-1, 3)
+    where = function(again.mesh, lambda x: x, components=3).x.array.reshape(-1, 3)
+    assert np.allclose(place, where, atol=1e-9)
+    with pytest.raises(FieldError, match="'u', 'place'"):
+        stored.field("w")
+
+
+def test_the_command_line_moves_on_all_processes():
+    """The environment of mpiexec is that of its processes: a command within one is one of a single process."""
+    from meshmove.cli.parallel import processes
+
+    assert processes() == COMM.size
+    code = "from meshmove.cli.parallel import processes; print(processes())"
+    assert json.loads(subprocess.check_output([sys.executable, "-c", code])) == COMM.size
