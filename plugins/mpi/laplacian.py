@@ -1,5 +1,6 @@
-"""Inverses of a Laplacian in pieces by PETSc: conjugate gradients with algebraic multigrid.
+"""Inverses of a Laplacian in pieces by PETSc: conjugate gradients with algebraic multigrid, MUMPS for small meshes.
 
+As in one piece, a factorisation is the better bargain up to some size, where PETSc was built with MUMPS.
 Options are PETSc's own, with the prefix ``meshmove_``: ``-meshmove_pc_type hypre`` takes BoomerAMG, where PETSc was
 built with it, and ``-meshmove_ksp_view`` says what is done.
 """
@@ -16,7 +17,7 @@ from meshmove.distributed.laplacian import shift_of
 from meshmove.distributed.layout import Layout, by_process
 from meshmove.distributed.ranks import Ranks
 from meshmove.geometry.arrays import Array
-from meshmove.movers.laplacian import Inverse
+from meshmove.movers.laplacian import DIRECT, Inverse
 
 from .ranks import MPIRanks
 
@@ -60,7 +61,7 @@ class PetscInverses:
         n, owned = matrix.shape[0], self._layout.n_owned
         on = np.ones(n, bool) if free is None else np.asarray(free)
         system = self._assembled(csr_matrix(matrix + diags(shift_of(matrix, mass, self._layout) * mass)), on)
-        solver = self._solver(system)
+        solver = self._solver(system, system.getSize()[0] <= DIRECT[dim])
         x, y = system.createVecs()
 
         def apply(rhs: Array, how: Any) -> Array:
@@ -73,13 +74,18 @@ class PetscInverses:
         multigrid = solver.getPC()
         return Inverse(None, lambda rhs: apply(rhs, multigrid.apply), lambda rhs: apply(rhs, solver.solve))
 
-    def _solver(self, system: Any) -> Any:
+    def _solver(self, system: Any, small: bool) -> Any:
         solver = self._petsc.KSP().create(self._comm)
         solver.setOptionsPrefix(PREFIX)
         solver.setOperators(system)
         solver.setType("cg")
         solver.setTolerances(rtol=ACCURATE, max_it=STEPS)
-        solver.getPC().setType("gamg")
+        if small and self._petsc.Sys.hasExternalPackage("mumps"):
+            solver.setType("preonly")
+            solver.getPC().setType("cholesky")
+            solver.getPC().setFactorSolverType("mumps")
+        else:
+            solver.getPC().setType("gamg")
         solver.setFromOptions()
         solver.setUp()
         return solver

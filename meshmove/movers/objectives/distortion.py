@@ -163,21 +163,22 @@ class Distortion:
 
     def _admitted(self, points: Array, jac: Array, soften: float = 0.0) -> tuple[float, Array | None]:
         """What `_limits` says where no cell of this process is inverted, as no softened one is; else (inf, None)."""
-        if not soften and not jac.min(initial=np.inf) > 0:
+        lost = not soften and not jac.min(initial=np.inf) > 0
+        if lost and self.across.serial:
             return np.inf, None
-        return self._limits(points, soften)
+        excess, pushed = self._limits(points, soften)  # together: others may sum what shells enclose
+        return (np.inf, None) if lost else (excess, pushed)
 
     def _limits(self, points: Array, soften: float = 0.0) -> tuple[float, Array | None]:
         """What the boundary and the inside of cells add, and its gradient (n, dim); (inf, None): a cell is lost."""
-        energy, gradient = 0.0, None
-        if self.inside:
-            energy, gradient = self.inside(points, soften)
-            if gradient is None:
-                return np.inf, None
-        gradient = np.zeros((self.n_points, self.dim)) if gradient is None else gradient
+        energy, inner = self.inside(points, soften) if self.inside else (0.0, None)
+        lost = bool(self.inside) and inner is None
+        if lost and self.across.serial:
+            return np.inf, None
+        gradient = np.zeros((self.n_points, self.dim)) if inner is None else inner
         for limit in (self.limit, self.kept):
             if limit is not None:
                 excess, force = limit(points)
                 energy += excess
                 gradient += force
-        return energy, gradient
+        return (np.inf, None) if lost else (energy, gradient)

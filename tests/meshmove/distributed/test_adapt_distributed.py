@@ -100,6 +100,29 @@ def test_tetrahedra():
     assert errors[0] < 0.8 * one[0][0].report.predicted_error_before
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_round_outline_keeps_its_shape(parts):
+    import skfem
+
+    disk = skfem.MeshTri.init_circle(3)
+    mesh = CellMesh.single(disk.p.T.copy(), disk.t.T.copy(), "triangle")
+    outs, points = moved(mesh, parts, field=lambda x: np.tanh(8 * (x[0] - 0.3 + 0.5 * x[1])))
+    rim = np.abs(np.hypot(*mesh.points.T) - 1) < 1e-9
+    assert np.abs(np.hypot(*points[rim].T) - 1).max() < 1e-6
+    assert not len(inverted_cells(mesh, points))
+    alone = adapt(disk, np.tanh(8 * (disk.p[0] - 0.3 + 0.5 * disk.p[1]))).report
+    assert outs[0].report.predicted_error_after == pytest.approx(alone.predicted_error_after, rel=0.05)
+
+
+def test_quadrilaterals():
+    mesh = box("quad", 16)
+    one, several = (moved(mesh, size) for size in (1, 3))
+    assert not len(inverted_cells(mesh, several[1]))
+    errors = [outs[0].report.predicted_error_after for outs, _ in (one, several)]
+    assert errors[1] == pytest.approx(errors[0], rel=0.04)
+    assert errors[0] < 0.6 * one[0][0].report.predicted_error_before
+
+
 @pytest.mark.parametrize("options", [{"objective": "equidistribution"}, {"monitor": Monitor(intensity=2.0)}])
 def test_equidistribution(square, options):
     one, several = (moved(square, size, **options)[0][0].report for size in (1, 3))
