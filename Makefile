@@ -76,6 +76,10 @@ gallery: install
 bench: install
 	$(BIN)/meshmove bench
 
+.PHONY: bench-mpi
+bench-mpi:
+	bash .ci/mpi.sh bench
+
 accelerator: install
 	PYTHON=$(abspath $(BIN))/python bash benchmarks/accelerator/run.sh --tiny --out build/accelerator
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests on DOLFINx, on one process and on two: make test-mpi
+# The tests on DOLFINx, on one process and on two: make test-mpi; with an argument the benchmark: make bench-mpi
 #
 # DOLFINx, PETSc and mpi4py come from the system, for its own Python, and so does what they need: NumPy 1. The package
 # and the rest are put into an environment of their own, without torch and VTK, which nothing here needs.
@@ -41,6 +41,10 @@ on() { # on N processes, more than there are cores if need be
   shift
   mpiexec --allow-run-as-root --oversubscribe -n "$n" "$venv/bin/python" "$@"
 }
+
+if [ "${1:-}" = bench ]; then
+  exec "$venv/bin/python" -m benchmarks.mpi.run "${@:2}"
+fi
 
 pytest=(-m pytest -p no:cacheprovider)
 "$venv/bin/python" "${pytest[@]}" tests/plugins/dolfinx

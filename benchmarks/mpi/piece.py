@@ -1,0 +1,85 @@
+"""What one process does for `benchmarks.mpi.run`: its piece of a mesh, moved; the first one prints what came of it."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+
+from meshmove.geometry import CellMesh, Validity
+
+
+def layer(x):
+    return np.tanh(20 * (np.sqrt((x**2).sum(axis=0)) - 0.6))
+
+
+def mesh_of(kind: str, n: int) -> CellMesh:
+    import skfem
+
+    grid = np.linspace(0, 1, n + 1)
+    mesh = skfem.MeshTri.init_tensor(grid, grid) if kind == "triangle" else skfem.MeshTet.init_tensor(grid, grid, grid)
+    return CellMesh.single(mesh.p.T.copy(), mesh.t.T.copy(), kind)
+
+
+def serial(kind: str, n: int) -> dict:
+    """The same by `adapt`."""
+    import skfem
+
+    from meshmove import adapt
+
+    mesh = mesh_of(kind, n)
+    cls = skfem.MeshTri if kind == "triangle" else skfem.MeshTet
+    given, u = cls(mesh.points.T.copy(), mesh.blocks[0].nodes.T.copy()), layer(mesh.points.T)
+    wall, cpu = time.perf_counter(), time.process_time()
+    report = adapt(given, u).report
+    return told(report, 1, time.perf_counter() - wall, time.process_time() - cpu, 0, 0)
+
+
+def told(report, size: int, wall: float, cpu: float, exchanges: int, reductions: int) -> dict:
+    return {
+        "size": size,
+        "before": report.predicted_error_before,
+        "after": report.predicted_error_after,
+        "imbalance": report.imbalance_after,
+        "iterations": report.iterations,
+        "inverted": report.inverted_cells,
+        "wall": wall,
+        "cpu": cpu,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "exchanges": exchanges,
+        "reductions": reductions,
+    }
+
+
+def parallel(kind: str, n: int, seed: int) -> dict | None:
+    from mpi4py import MPI
+
+    from meshmove.distributed import adapt_distributed
+    from meshmove.distributed.cutting import bisected, pieces_of
+    from meshmove.plugins.mpi import MPIRanks, PetscInverses
+
+    comm = MPI.COMM_WORLD
+    mesh = mesh_of(kind, n)
+    centre = mesh.points[mesh.blocks[0].nodes].mean(axis=1)
+    process = bisected(centre + 0.06 * seed * np.sin(9 * centre[:, ::-1] + seed), comm.size)
+    piece = pieces_of(mesh, process)[comm.rank]
+    del mesh, centre, process
+    comm.barrier()
+    wall, cpu = time.perf_counter(), time.process_time()
+    out = adapt_distributed(piece, MPIRanks(comm), layer(piece.points.T), inverses=PetscInverses)
+    cpu, wall = comm.allreduce(time.process_time() - cpu, MPI.MAX), time.perf_counter() - wall
+    lost = comm.allreduce(len(Validity(piece.local()).lost(out.points)))
+    assert not lost, f"{lost} cells are inverted"
+    return (
+        told(out.report, comm.size, wall, cpu, out.layout.exchanges, out.layout.reductions) if not comm.rank else None
+    )
+
+
+if __name__ == "__main__":
+    kind, n, seed = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    found = serial(kind, n) if seed == "serial" else parallel(kind, n, int(seed))
+    if found is not None:
+        print("RESULT " + json.dumps(found), flush=True)
