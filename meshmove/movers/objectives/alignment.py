@@ -112,23 +112,38 @@ class Alignment(Distortion):
 
     def squares(self, points: Array) -> Array:
         """sum_K J_K of each field (f,), also where cells are inverted; infinite where one is flat."""
-        out = self._squares_by_quadrature(points) if self._rules else self._squares_in_closed_form(points)
+        if self._rules:
+            out = self._squares_by_quadrature(points)
+        else:
+            out = np.array([self._closed(points, one).sum() for one in np.eye(self._hessians.fields)])
         return self.across.sum(out)
 
-    def _squares_in_closed_form(self, points: Array) -> Array:
+    def _closed(self, points: Array, weight: Array) -> Array:
+        """J_K (n_cells,) on simplices, of fields with weights (f,)."""
         e = self._edges(points)
         cof = self._cofactors(e)
         det = np.abs(self._determinant(e, cof))
-        values = self._hessians.value(points)
-        out = np.zeros(len(values))
         if not det.min(initial=np.inf) > 0:
-            return np.full(len(values), np.inf)
+            return np.full(len(det), np.inf)
+        values, out = self._hessians.value(points), np.zeros(len(det))
         for part in _chunks(len(det)):
             cells = self._form.at(self._x[:, :, part], cof[:, :, part])
-            for f, h in enumerate(values):
-                bends = cells.bends(h.take(self._corner[:, part], axis=1))
-                out[f] += (cells.squares(bends) / det[part]).sum()
-        return self._factor * out
+            for f in np.flatnonzero(weight):
+                bends = cells.bends(values[f].take(self._corner[:, part], axis=1))
+                out[part] += weight[f] * cells.squares(bends)
+        return self._factor * out / det
+
+    def shares(self, points: Array) -> Array:
+        """J_K (n_cells,) over their sum, with which the fields count at node positions (n, dim)."""
+        weight = np.zeros(self._hessians.fields)
+        weight[self._fields] = 1 / self._scale[self._fields]
+        if self._rules:
+            x, moments = points[self._hessians.vertex].T, self._hessians.moments(points, weight)[0]
+            rules = zip(self._rules, moments, strict=True)
+            out = np.concatenate([rule.squares(x[:, nodes], m) for (rule, nodes), m in rules])
+        else:
+            out = self._closed(points, weight)
+        return out / max(float(self.across.sum(out.sum(keepdims=True))[0]), 1e-300)
 
     @property
     def cells(self) -> NDArray[np.int64]:
