@@ -29,6 +29,7 @@ from .observation import Observation, several
 from .passes import Now, advanced
 from .prior.known import Boundary, Known
 from .rollout import Frame, Trajectory
+from .state import State
 from .training import CONFIGS, fit
 
 __all__ = ["MMPDE"]
@@ -149,7 +150,8 @@ class MMPDE(TwoBranches):
         numbers = attributes_of(self.settings, {k: float(v.detach()) for k, v in given.items()})
         known = Known.of(source.cells, self.settings.fields, self.seen, boundary)
         graph, _ = self._prepared(source.cells)
-        return unrolled(self, graph, u0, [given[k] for k in self.settings.attributes], numbers, known, steps)
+        state = State(graph, u0, torch.zeros(1, len(numbers)))
+        return unrolled(self, state, [given[k] for k in self.settings.attributes], numbers, known, steps)
 
     def assimilate(
         self, trajectory: Trajectory, observations: Iterable[Observation], *, hold: Sequence[str] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,50 +12,50 @@ from torch import Tensor
 
 from meshmove.geometry import FieldError
 from meshmove.solvers.mmpde.graph import Graph
-from meshmove.solvers.mmpde.state import State
 
 from .based import FAR, Based, base_of, step_of
 
 if TYPE_CHECKING:
     from meshmove.solvers.mmpde.network import TwoBranches
     from meshmove.solvers.mmpde.prior.known import Known
+    from meshmove.solvers.mmpde.state import State
 
 __all__ = ["unrolled"]
 
 
 def unrolled(
     model: TwoBranches,
-    graph: Graph,
-    start: Tensor,
+    state: State,
     attributes: Sequence[Tensor],
     numbers: Sequence[float],
     known: Known,
     steps: int,
 ) -> Tensor:
-    """Frames (steps + 1, n, F) from a start (n,) or (n, F); attributes, and their `numbers`. See
-    `MMPDE.differentiable`."""
+    """Frames (steps + 1, n, F) from a state whose values (n,) or (n, F) are in the fields' own units; attributes, and
+    their `numbers`. See `MMPDE.differentiable`."""
     if model.settings.moving:
         raise ValueError("Expected a model of one branch (got one of two, whose moved meshes have no gradients)")
-    values = _checked(start, graph.n_points, len(model.settings.fields))
+    values = _checked(state.values, state.graph.n_points, len(model.settings.fields))
     frames, now = [values], _imposed(values, known)
     with _fixed(model):
         while len(frames) <= steps:
-            bundle = [_imposed(u, known) for u in _bundle(model, graph, now, attributes, numbers)]
+            bundle = [_imposed(u, known) for u in _bundle(model, state, now, attributes, numbers)]
             frames, now = frames + bundle, bundle[-1]
     return torch.stack(frames[: steps + 1])
 
 
 def _bundle(
-    model: TwoBranches, graph: Graph, u: Tensor, attributes: Sequence[Tensor], numbers: Sequence[float]
+    model: TwoBranches, state: State, u: Tensor, attributes: Sequence[Tensor], numbers: Sequence[float]
 ) -> Tensor:
     """(bundle, n, F)."""
     own = torch.stack(list(attributes)) if attributes else u.new_zeros(0)
     own = ((own - model.attribute_mean) / model.attribute_std).float()[None]
+    state = replace(state, values=model.normalised(u).float(), attributes=own)
     if not model.settings.base:
-        out = model.predicted(State(graph, model.normalised(u).float(), own))
+        out = model.predicted(state)
         return model.physical(out.double()).transpose(0, 1)
-    frames, based = _based(model, graph, u, attributes, numbers)
-    out = model.predicted(State(graph, model.normalised(u).float(), own, None, based))
+    frames, based = _based(model, state.graph, u, attributes, numbers)
+    out = model.predicted(replace(state, based=based))
     return (frames + (out - based.frames).double() * model.std).transpose(0, 1)
 
 
