@@ -9,11 +9,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
 SOURCES = $(shell find geometry meshmove solvers plugins -name '*.py')
 
-.PHONY: help install demo test lint format layers types doctest wheel docs gallery bench accelerator check clean distclean
+.PHONY: help install demo test test-mpi lint format layers types doctest wheel docs gallery bench accelerator check clean distclean
 
 help:
 	@echo "make demo     move a mesh that ships in examples/data; the result and a picture go to out/"
 	@echo "make test     the tests"
+	@echo "make test-mpi the tests on DOLFINx, on one process and on two"
 	@echo "make lint     ruff: rules and format"
 	@echo "make check    lint, layers, types, doctests, and the wheel in a clean environment"
 	@echo "make docs     the documentation, to build/site; make gallery runs the examples for its pictures"
@@ -42,6 +43,10 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# On DOLFINx, by the system's Python; says in one line why, where it cannot.
+test-mpi:
+	bash .ci/mpi.sh
 
 lint: install
 	$(BIN)/ruff check .
@@ -88,4 +93,4 @@ clean:
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-mpi

@@ -5,7 +5,7 @@
 # and the rest are put into an environment of their own, without torch and VTK, which nothing here needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export OMP_NUM_THREADS=1 DEBIAN_FRONTEND=noninteractive
+export OMP_NUM_THREADS=1 DEBIAN_FRONTEND=noninteractive OMPI_MCA_mpi_yield_when_idle=1
 system=/usr/bin/python3
 venv=.venv-mpi
 packages=(python3-dolfinx-real python3-petsc4py-real python3-mpi4py python3-venv)
@@ -21,7 +21,7 @@ if ! present; then
   command -v apt-get >/dev/null || without "it is not installed, and there is no apt-get to install it"
   sudo=$([ "$(id -u)" = 0 ] || echo "sudo -n")
   $sudo apt-get update -qq >/dev/null 2>&1 || without "apt-get cannot update its lists here"
-  $sudo apt-get install -qq -y --no-install-recommends "${packages[@]}" >build.mpi.log 2>&1 ||
+  $sudo apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null 2>&1 ||
     without "apt-get cannot install ${packages[*]} here"
   present
 fi
@@ -49,3 +49,7 @@ fi
 pytest=(-m pytest -p no:cacheprovider)
 "$venv/bin/python" "${pytest[@]}" tests/plugins/dolfinx
 on 2 "${pytest[@]}" tests/mpi
+for example in examples/dolfinx/*.py; do
+  "$venv/bin/python" "$example"
+  on 2 "$example"
+done

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +81,22 @@ class ParallelLoop:
 def adapt_parallel(mesh: Any, given: Any, options: dict[str, Any]) -> ParallelAdaptation:
     """See `meshmove.plugins.dolfinx.adapt`; of its options those of `OPTIONS`."""
     ranks = ranks_of(mesh)
-    options = dict(options)
+    with _or_end(ranks):
+        return _adapted(mesh, ranks, given, dict(options))
+
+
+@contextmanager
+def _or_end(ranks: Any) -> Iterator[None]:
+    """End all processes where one has an error that the others do not know of, and would wait for ever."""
+    try:
+        yield
+    except Exception as error:
+        if not error.__dict__.get("agreed"):
+            ranks.end(error)
+        raise
+
+
+def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> ParallelAdaptation:
     with together(ranks):
         check_names(options, OPTIONS, "adapt on a distributed mesh")
         transfer = options.pop("transfer", "interpolate")
@@ -144,6 +160,10 @@ class _Carrying:
 
     def carried(self, values: Any) -> Any:
         """A field on the moved mesh: a function of the same element, of linear ones for an expression, else values."""
+        with _or_end(self.piece.ranks):
+            return self._carried(values)
+
+    def _carried(self, values: Any) -> Any:
         if callable(values) and not owns(values):
             x = np.ascontiguousarray(np.asarray(self.moved.geometry.x, float)[:, : self.displacement.shape[1]].T)
             return np.asarray(values(x))

@@ -137,9 +137,9 @@ def evaluated(expression: Any, mesh: Any, cells: NDArray[np.int32]) -> NDArray:
     from inspect import signature
 
     by_mesh = len(signature(expression.eval).parameters) > 2 or "mesh" in signature(expression.eval).parameters
-    values = expression.eval(mesh, cells) if by_mesh else expression.eval(cells)
+    values = np.asarray(expression.eval(mesh, cells) if by_mesh else expression.eval(cells))
     points = expression.X() if callable(expression.X) else expression.X
-    return np.asarray(values).reshape(len(cells), len(points), -1)
+    return values.reshape(len(cells), len(points), int(np.prod(values.shape[1:])) // len(points))
 
 
 def sub_degrees(space: Any) -> list[tuple[bool, int]]:

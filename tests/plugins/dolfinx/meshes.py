@@ -30,8 +30,11 @@ def second_order(flat: Any, bend: Any = lambda x: x) -> Any:
 
     space = fem.FunctionSpace(flat, ("Lagrange", 2))
     dim = flat.geometry.dim
-    x = bend(space.tabulate_dof_coordinates().T.copy()).T[:, :dim]
-    cells = space.dofmap.list.array.reshape(-1, space.dofmap.dof_layout.num_dofs).astype(np.int64)
+    numbers = space.dofmap.index_map
+    x = bend(space.tabulate_dof_coordinates()[: numbers.size_local].T.copy()).T[:, :dim]
+    own = flat.topology.index_map(dim).size_local
+    local = space.dofmap.list.array.reshape(-1, space.dofmap.dof_layout.num_dofs)[:own]
+    cells = np.asarray(numbers.local_to_global(local.ravel()), np.int64).reshape(local.shape)
     domain = ufl.Mesh(ufl.VectorElement("Lagrange", flat.ufl_cell(), 2))
     return mesh.create_mesh(flat.comm, cells, np.ascontiguousarray(x), domain)
 
@@ -40,8 +43,11 @@ def function(domain: Any, values: Any, degree: int = 1, family: str = "Lagrange"
     """A function of an element that interpolates values f(x)."""
     from dolfinx import fem
 
-    make = fem.FunctionSpace if components == 1 else fem.VectorFunctionSpace
-    out = fem.Function(make(domain, (family, degree)))
+    if components == 1:
+        space = fem.FunctionSpace(domain, (family, degree))
+    else:
+        space = fem.VectorFunctionSpace(domain, (family, degree), dim=components)
+    out = fem.Function(space)
     out.interpolate(values)
     return out
 
