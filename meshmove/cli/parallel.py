@@ -15,7 +15,7 @@ import typer
 from meshmove.optional import require
 
 from .arguments import check_folder
-from .console import errors, say, set_quiet, tell, working
+from .console import errors, say, set_talk, tell, working
 from .expressions import Expression
 
 __all__ = ["adapt_together", "on_first", "processes"]
@@ -41,7 +41,7 @@ def on_first(rank: int) -> Iterator[None]:
         with errors():
             yield
         return
-    set_quiet(True)
+    set_talk(quiet=True, verbose=False)
     try:
         yield
     except Exception as error:
