@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from meshmove.adaptation.adapt import Options, read_options
 from meshmove.adaptation.result import Report
-from meshmove.geometry import FieldError, UnsupportedMeshError
+from meshmove.geometry import FieldError
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.given import integers, real
 from meshmove.monitors import Monitor
@@ -73,7 +73,8 @@ def adapt_distributed(
 ) -> DistributedAdaptation:
     """Move the nodes of a mesh that is in pieces to where a field needs them; all processes call it together.
 
-    The mover is that of `adapt`, and so is the result for any number of processes, up to what preconditioners of
+    Derivatives of a field at an interface between regions are the mean of those of its sides. The mover is that of
+    `adapt`, and so is the result for any number of processes, up to what preconditioners of
     another partition do to a few dozen steps. Options are those of `adapt`.
 
     Parameters
@@ -147,8 +148,6 @@ def _adapted(
         values = None if field is None else _values(field, len(mesh.points))
         if isinstance(options.monitor, Monitor) and values is None:
             raise ValueError("Expected a field, or a monitor function m(x) (got neither)")
-        if mesh.regions is not None and values is not None and mesh.kind not in ("triangle", "tetra"):
-            raise UnsupportedMeshError("Expected triangles or tetrahedra where a mesh in pieces has regions")
     mesh = replace(mesh, points=layout.update(np.array(mesh.points, float)))
     stays = layout.update(layout.accumulate(stays.astype(float))) > 0
     unit = SharedMesh(mesh, ranks, layout, inverses(ranks, layout), boundary, stays)

@@ -49,6 +49,7 @@ def overlap_of(mesh: DistributedMesh, ranks: Ranks, layout: Layout, points: Arra
         (ranks.rank * SHIFT + np.arange(len(mesh.cells)))[:, None],
         mesh.global_ids[mesh.cells],
         mesh.owners[mesh.cells],
+        np.reshape(0 * mesh.cells[:, 0] if mesh.regions is None else mesh.regions, (-1, 1)),
     ], axis=1)  # fmt: skip
     stars = _Stars(own, mesh, ranks)
     cells, known = _unique(np.concatenate([own, stars.rows])), mesh.global_ids[: mesh.n_owned]
@@ -67,21 +68,21 @@ def _vertices(cells: Ids, v: int, known: Ids) -> tuple[Ids, Ids]:
     """Global numbers and owners of the vertices of cells that are not yet known."""
     ids, first = np.unique(cells[:, 1 : 1 + v], return_index=True)
     new = ~np.isin(ids, known, assume_unique=True)
-    return ids[new], cells[:, 1 + v :].ravel()[first[new]]
+    return ids[new], cells[:, 1 + v : 1 + 2 * v].ravel()[first[new]]
 
 
 class _Stars:
-    """All cells around the vertices that a process owns, also those of others: `rows` (k, 1 + 2 v)."""
+    """All cells around the vertices that a process owns, also those of others: `rows` (k, 2 + 2 v)."""
 
     def __init__(self, own: Ids, mesh: DistributedMesh, ranks: Ranks) -> None:
         self._ranks, v = ranks, mesh.cells.shape[1]
         parts = {}
         foreign = np.unique(mesh.owners[mesh.cells])
         for k in foreign[foreign != ranks.rank]:
-            parts[int(k)] = own[(own[:, 1 + v :] == k).any(axis=1)]
+            parts[int(k)] = own[(own[:, 1 + v : 1 + 2 * v] == k).any(axis=1)]
         came = ranks.swap(parts)
         self.rows = np.concatenate([own, *(came[k] for k in sorted(came))])
-        corner, owner = self.rows[:, 1 : 1 + v].ravel(), self.rows[:, 1 + v :].ravel()
+        corner, owner = (self.rows[:, a : a + v].ravel() for a in (1, 1 + v))
         of = np.flatnonzero(owner == ranks.rank)
         order = of[np.argsort(corner[of], kind="stable")]
         self._vertex, self._cell = corner[order], order // v
@@ -118,5 +119,6 @@ def _assembled(cells: Ids, mesh: DistributedMesh, ranks: Ranks, layout: Layout, 
     shared = Layout(ranks, ids, owners, len(owned))
     x = np.zeros((len(ids), mesh.dim))
     x[: len(owned)] = points[: len(owned)]
-    kind = kind_of(mesh.kind).name
-    return Overlap(CellMesh.single(shared.update(x), nodes.reshape(-1, v), kind), shared, at)
+    regions = None if mesh.regions is None else cells[:, -1]
+    whole = CellMesh.single(shared.update(x), nodes.reshape(-1, v), kind_of(mesh.kind).name, regions=regions)
+    return Overlap(whole, shared, at)

@@ -122,7 +122,9 @@ class Monitor:
             return np.sqrt((g**2).sum(axis=0))
         spread = across.maximum(u.max(initial=-np.inf)) - across.minimum(u.min(initial=np.inf))
         flat = g / (spread or 1.0)
-        unit = across.update((flat / np.sqrt(1 + (flat**2).sum(axis=0))).T).T
+        unit = flat / np.sqrt(1 + (flat**2).sum(axis=0))
+        if sides.whole:
+            unit = across.update(unit.T).T
         return np.abs(sum(sided.gradient(c)[k] for k, c in enumerate(unit)))
 
     def values(

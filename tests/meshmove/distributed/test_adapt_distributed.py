@@ -114,6 +114,20 @@ def test_a_round_outline_keeps_its_shape(parts):
     assert outs[0].report.predicted_error_after == pytest.approx(alone.predicted_error_after, rel=0.05)
 
 
+def test_a_kink_at_an_interface_is_no_curvature():
+    mesh = box("triangle", 16)
+    right = mesh.points[mesh.blocks[0].nodes].mean(axis=1)[:, 0] > 0.5
+    regions = CellMesh(mesh.points, mesh.blocks, regions=right.astype(int))
+    kinked = lambda x: np.abs(x[0] - 0.5) + 0.2 * x[1]  # noqa: E731
+    outs, points = moved(regions, 3, field=kinked)
+    assert np.array_equal(points, mesh.points)
+    assert [o.name for o in outs[0].report.outcomes] == ["NOTHING_TO_MEET"]
+    _, points = moved(regions, 3, field=lambda x: kinked(x) + layer(x))
+    on = mesh.points[:, 0] == 0.5
+    assert np.abs(points[on, 0] - 0.5).max() < 1e-12
+    assert np.abs(points[on] - mesh.points[on]).max() > 1e-3
+
+
 def test_quadrilaterals():
     mesh = box("quad", 16)
     one, several = (moved(mesh, size) for size in (1, 3))
