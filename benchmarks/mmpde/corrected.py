@@ -1,6 +1,7 @@
 """Finite volumes corrected by MM-PDE: in distribution, twelve shifted cases and four beyond, and in the same time.
 
-    python -m benchmarks.mmpde.corrected [--quick] [--train FOLDER] [--weights FILE] [--folder DIR] [--json FILE]
+    python -m benchmarks.mmpde.corrected [--quick] [--train FOLDER [--seed N]] [--weights FILE] [--folder DIR]
+                                       [--json FILE]
 
 Beside them the same without the gate, and the network `burgers-still`, which has no base. Rollouts of 30 frames from
 nodal values; errors are relative L2 errors against finite volumes on 192 x 192 cells, as means over trajectories;
@@ -176,13 +177,15 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="three cases, one trajectory each, truths on 96 x 96")
     parser.add_argument("--train", type=Path, metavar="FOLDER", help="learn there first, and measure that model")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that training, default: %(default)s")
     parser.add_argument("--weights", default="burgers-corrected", help="a name or a file, default: %(default)s")
     parser.add_argument("--folder", type=Path, default=Path("out/mmpde/data"), help="of truths, default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file as well")
     args = parser.parse_args()
     weights = args.weights
     if args.train:
-        weights = str(train(args.train, args.folder))
+        stages = (replace(c, seed=2 * args.seed + k) for k, c in enumerate((FIRST, SECOND)))
+        weights = str(train(args.train, args.folder, *stages))
     rows = run(args.quick, args.folder, weights)
     sys.stdout.write(table(rows) + "\n")
     if args.json:
