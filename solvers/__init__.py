@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 _WHERE = {
     "PROBLEMS": "meshmove.solvers.fem.manufactured",
     "BurgersStep": "meshmove.solvers.generators.burgers_step",
+    "ConvergenceError": "meshmove.solvers.pde",
     "Dirichlet": "meshmove.solvers.pde",
     "HyPINO": "meshmove.solvers.hypino",
     "Interval": "meshmove.solvers.pde",
@@ -17,6 +18,7 @@ _WHERE = {
     "Problem": "meshmove.solvers.fem.manufactured",
     "ProblemError": "meshmove.solvers.pde",
     "Robin": "meshmove.solvers.pde",
+    "SemilinearPDE": "meshmove.solvers.pde",
     "Solution": "meshmove.solvers.solution",
     "TimeInterval": "meshmove.solvers.pde",
     "Trajectories": "meshmove.solvers.data",
@@ -42,12 +44,14 @@ if TYPE_CHECKING:
     from .generators.burgers_step import BurgersStep as BurgersStep
     from .hypino import HyPINO as HyPINO
     from .mmpde import MMPDE as MMPDE
+    from .pde import ConvergenceError as ConvergenceError
     from .pde import Dirichlet as Dirichlet
     from .pde import Interval as Interval
     from .pde import LinearPDE as LinearPDE
     from .pde import Neumann as Neumann
     from .pde import ProblemError as ProblemError
     from .pde import Robin as Robin
+    from .pde import SemilinearPDE as SemilinearPDE
     from .pde import TimeInterval as TimeInterval
     from .solution import project as project
     from .solution.solution import Solution as Solution

@@ -14,7 +14,7 @@ import torch
 
 from meshmove.geometry.given import count, shown
 from meshmove.learning.weights import WeightsError, read_weights, write_weights
-from meshmove.solvers.pde import ProblemError, Statement, several_of
+from meshmove.solvers.pde import ProblemError, SemilinearPDE, Statement, several_of
 from meshmove.solvers.projection.field import Sum
 from meshmove.solvers.solution import Solution
 from meshmove.solvers.solution import project as projected
@@ -64,7 +64,7 @@ class HyPINO(Network):
     @overload
     def solve(
         self,
-        pde: Statement,
+        pde: Statement | SemilinearPDE,
         *,
         refine: int | None = ...,
         finetune: int | None = ...,
@@ -76,7 +76,7 @@ class HyPINO(Network):
     @overload
     def solve(
         self,
-        pde: Iterable[Statement],
+        pde: Iterable[Statement | SemilinearPDE],
         *,
         refine: int | None = ...,
         finetune: int | None = ...,
@@ -87,7 +87,7 @@ class HyPINO(Network):
     ) -> list[Solution]: ...
     def solve(
         self,
-        pde: Statement | Iterable[Statement],
+        pde: Statement | SemilinearPDE | Iterable[Statement | SemilinearPDE],
         *,
         refine: int | None = None,
         finetune: int | None = None,
@@ -101,7 +101,8 @@ class HyPINO(Network):
         Parameters
         ----------
         pde
-            The problem, or several: they are emitted together, and improved one by one.
+            The problem, or several: they are emitted together, and improved one by one. Semilinear ones are projected;
+            for a start of their own see `project`.
         refine
             Rounds of refinement; a round that does not help is not kept.
         finetune
@@ -140,17 +141,24 @@ class HyPINO(Network):
         count(finetune, "steps of finetune >= 0", high=MOST_ROUNDS, error=ProblemError)
         if not (isinstance(project, bool) or (isinstance(project, str) and project == "emitted")):
             raise ProblemError(f'Expected project False, True or "emitted" (got {shown(project)})')
-        problems = [pde] if isinstance(pde, Statement) else several_of(pde)
+        one = isinstance(pde, Statement | SemilinearPDE)
+        problems: list[Any] = [pde] if one else several_of(pde, (Statement, SemilinearPDE))
+        alone = project is True and not refine and not finetune
+        if not alone and any(isinstance(p, SemilinearPDE) for p in problems):
+            raise ProblemError(
+                "Expected project=True, without refine or finetune, for a semilinear problem (got another choice): the "
+                "hypernetwork reads linear problems"
+            )
         options: dict[str, Any] = {"tolerance": tolerance, "effort": effort, "seed": seed}
-        if project is True and not refine and not finetune:
-            solutions = [projected(p, space=self.space, **options) for p in problems]
+        if alone:
+            solutions: list[Any] = [projected(p, space=self.space, **options) for p in problems]
         else:
             first = self.emit(problems) if problems else None
             solutions = [
                 self._improved(p, first.select(i), refine, finetune, project, options)  # type: ignore[union-attr]
                 for i, p in enumerate(problems)
             ]
-        return solutions[0] if isinstance(pde, Statement) else solutions
+        return solutions[0] if one else solutions
 
     def _improved(
         self, pde: Statement, first: Emitted, refine: int, finetune: int, project: bool | str, options: dict[str, Any]

@@ -1,9 +1,10 @@
-"""Stating linear problems of second order: equation, domain, conditions."""
+"""Stating linear and semilinear problems of second order: equation, domain, conditions."""
 
 from .conditions import Dirichlet, Interval, Neumann, Robin, TimeInterval
 from .functions import NonlinearError, ProblemError
 from .linear import LinearPDE, several_of
 from .mesh_domain import MeshDomain
+from .semilinear import ConvergenceError, SemilinearPDE
 from .statement import Statement
 from .terms import TERMS
 from .unit import BoundaryRows, InteriorRows, UnitProblem
@@ -12,6 +13,7 @@ from .unit.corners_and_holes import Corner, Hole
 __all__ = [
     "TERMS",
     "BoundaryRows",
+    "ConvergenceError",
     "Corner",
     "Dirichlet",
     "Hole",
@@ -23,6 +25,7 @@ __all__ = [
     "NonlinearError",
     "ProblemError",
     "Robin",
+    "SemilinearPDE",
     "Statement",
     "TimeInterval",
     "UnitProblem",

@@ -73,7 +73,7 @@ def checked(f: Any, what: str) -> Function:
     if len(needed) > 1:
         raise NonlinearError(
             f"Expected a linear operator, {what} a function of the points x alone (got one of {', '.join(needed)}). "
-            "A non-linear equation is a sequence of linear ones: freeze u at the last iterate, as Picard and Newton do"
+            "A term that depends on u and its gradient is the reaction= of a SemilinearPDE"
         )
     if not list(parameters):
         raise ProblemError(f"Expected {what} as a function of the points x (2, n) (got one without parameters)")

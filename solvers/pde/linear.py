@@ -133,6 +133,10 @@ class LinearPDE(Statement):
         kind = classify(operator)
         sides = sides_of(plane, self.conditions, timed, self.initial, self.velocity)
         super().__init__(plane, operator.coefficients, operator.source, sides, timed, kind, extra, regions)
+        self.check()
+
+    def check(self) -> None:
+        """Refuses what has no solution, or more than one."""
         check_posed(self)
 
     def _planar(self, domain: Any, time: TimeInterval | str | None) -> Domain:
@@ -165,8 +169,8 @@ class LinearPDE(Statement):
         return f"LinearPDE({'; '.join(parts)})"
 
 
-def several_of(problems: Any) -> list[Statement]:
-    """A list of problems from any iterable of them.
+def several_of(problems: Any, kinds: tuple[type, ...] = (Statement,)) -> list[Any]:
+    """A list of problems, of some kinds, from any iterable of them.
 
     Raises
     ------
@@ -179,7 +183,7 @@ def several_of(problems: Any) -> list[Statement]:
         several = list(problems)
     except (TypeError, RuntimeError):  # arrays and tensors without a dimension
         several = [problems]
-    wrong = [i for i, problem in enumerate(several) if not isinstance(problem, Statement)]
+    wrong = [i for i, problem in enumerate(several) if not isinstance(problem, kinds)]
     if wrong:
         raise ProblemError(
             f"Expected a LinearPDE or several "

@@ -103,15 +103,15 @@ def classify(pde: Statement) -> str:
     )
 
 
-def check_posed(pde: Statement) -> None:
-    """Refuses what has no solution, or more than one."""
+def check_posed(pde: Statement, constants_known: bool = False) -> None:
+    """Refuses what has no solution, or more than one; `constants_known`: by another term, whatever the conditions."""
     if pde.kind == "algebraic":
         return
     _check_time(pde)
     _check_covered(pde)
     rows = [row for side in pde.sides for row in side.rows]
     slopes = rows and all(row.kind == NEUMANN or (row.kind == ROBIN and row.share == 0) for row in rows)
-    if slopes and not _sees_constants(pde):
+    if slopes and not constants_known and not _sees_constants(pde):
         raise ProblemError(
             "Expected Dirichlet data on some boundary: with Neumann conditions alone and no u-term the solution is "
             "known up to a constant only (got Neumann, or Robin with alpha = 0, everywhere). Give one boundary a "

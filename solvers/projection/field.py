@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from meshmove.geometry.arrays import Array
+from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.terms import BASE, Along
 
 from .features.random_tanh import Tanh
 from .features.singular import Local
 from .features.splines import Splines
 
-__all__ = ["Emission", "Expansion", "Field", "Sum", "Zero"]
+__all__ = ["Emission", "Expansion", "Field", "Located", "Sum", "Zero"]
 
 
 class Field(Protocol):
@@ -94,6 +95,18 @@ class Sum:
         return sum(
             (a * as_array(f.jets(X)) for f, a in zip(self.fields, self.factors, strict=True)), np.zeros((5, X.shape[1]))
         )
+
+
+@dataclass(frozen=True)
+class Located:
+    """A field as a function of points in the problem's own coordinates, with derivatives in these."""
+
+    unit: UnitProblem
+    field: Field
+
+    def jets(self, x: Array) -> Array:
+        """Value, dx, dy, dxx, dyy, and further ones of the problem, (terms, n)."""
+        return as_array(self.field.jets(self.unit.to_unit(x))) / self.unit.powers[:, None]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from .least_squares import Arrow, Columns
 from .quadrature import Quadrature, quadrature
 from .trust import Told
 
-__all__ = ["Level", "Projection", "estimated", "fit"]
+__all__ = ["Level", "Projection", "columns_of", "estimated", "fit", "fitted", "rows_of"]
 
 Feature = Local | Tanh | Emission
 
@@ -45,7 +45,7 @@ class Level:
     `cells` (along X, along Y), `unknowns`, `residual`: the root mean square of Lu - f at fresh points relative to
     that of f and of the terms of L u; `change`: of u from the coarser level, relative L2 (NaN on the first);
     `interior` and `missed`: the relative errors that the residual, and what is missed of the conditions, tell of;
-    `seconds` since the start; `graded`: whether cells are uneven.
+    `seconds` since the start; `graded`: whether cells are uneven; `steps`: linear solves, those of Newton's method.
     """
 
     cells: tuple[int, int]
@@ -56,6 +56,7 @@ class Level:
     missed: float
     seconds: float
     graded: bool = False
+    steps: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,16 +123,25 @@ def fit(
     equation = quadrature(unit, splines)
     if smeared:
         equation = equation.smeared()
-    magnitude = np.sqrt((equation.coefficients**2).mean(axis=1))
-    if splines.knots is None:
-        h = 2 / max(splines.cells)
-        rows = conditions(unit, magnitude, h, h / ROWS_PER_CELL, seed)
-    else:
-        rows = graded_conditions(unit, magnitude, splines, seed)
+    return fitted(equation, rows_of(unit, equation, seed), features)
+
+
+def rows_of(unit: UnitProblem, equation: Quadrature, seed: int = 0) -> Conditions:
+    """The conditions, with as many rows and as much weight as the cells of the equation ask for."""
+    splines, magnitude = equation.splines, np.sqrt((equation.coefficients**2).mean(axis=1))
+    if splines.knots is not None:
+        return graded_conditions(unit, magnitude, splines, seed)
+    h = 2 / max(splines.cells)
+    return conditions(unit, magnitude, h, h / ROWS_PER_CELL, seed)
+
+
+def fitted(equation: Quadrature, rows: Conditions, features: Sequence[Feature] = ()) -> Projection:
+    """The projection onto the splines that the equation is given for, and further features."""
     columns = [columns_of(f, equation, rows) for f in features]
     system = Arrow(equation, rows.points, rows.coefficients, columns)
     weights = system.solve(np.concatenate([equation.source * equation.weights, rows.values]))
-    return Projection(Expansion(splines, tuple(features), weights, unit.along), (), system, equation, rows)
+    field = Expansion(equation.splines, tuple(features), weights, equation.along)
+    return Projection(field, (), system, equation, rows)
 
 
 def columns_of(feature: Feature, equation: Quadrature, rows: Conditions) -> Columns:

@@ -37,6 +37,8 @@ def add_gram(splines: Splines, X: Array, rows: Array, band: Array) -> None:
 
     Rows are gathered by blocks of cells, so that the products are dense and batched.
     """
+    if not len(rows):
+        return
     d, (step_x, step_y) = splines.degree, splines.strides
     i, j = splines.cell(X)
     wide = -(-splines.cells[0] // _BLOCK)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,19 +10,16 @@ from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
 
 from .features.knots import Knots
-from .features.singular import corner_features, hole_features
 from .features.splines import Splines
-from .field import Expansion
 from .grading import counted, fewer, indicators, moved, regraded
-from .grids import DEGREE, Feature, Level, Projection, fit
-from .trust import Middles, told
+from .grids import DEGREE, Feature, Projection
+from .run import SCOUT, Run, size_of, told_of
 
-__all__ = ["project_unit"]
+__all__ = ["WORK", "project_unit", "refined"]
 
 _COARSEST, _PROBING = 24, 32  # cells along each axis of the first grid, and of those that look for knots
 _GROWTH = 1.8
-_SCOUT = 20_000  # scattered points at which sources are looked for that all grids miss
-_WORK = 3.5e10  # operations of the last solve
+WORK = 3.5e10  #: operations of the last solve
 #: grading is looked into where the first grid has told of an error above this, or its own indicators differ by factors
 _STEEP = 1e-2
 _SEEKING, _SETTLED = 6, 1.35  # smeared rounds at most, and the largest factor by which settled knots move
@@ -45,7 +40,7 @@ def project_unit(
     tolerance: float = 1e-6,
     effort: float = 1.0,
     seed: int = 0,
-    scout: int = _SCOUT,
+    scout: int = SCOUT,
     start: tuple[Knots, Knots] | None = None,
     graded: bool = True,
 ) -> Projection:
@@ -66,19 +61,24 @@ def project_unit(
     graded
         Whether uneven cells are allowed.
     """
-    run = _Run(unit, extra, tolerance, _WORK * effort, seed, scout)
-    if start is not None and graded and not extra and max(k.contrast for k in start) > _UNEVEN:
+    return refined(Run(unit, extra, tolerance, WORK * effort, seed, scout), start, graded)
+
+
+def refined(run: Run, start: tuple[Knots, Knots] | None = None, graded: bool = True) -> Projection:
+    """The grids of a run: see `project_unit`."""
+    tolerance, graded = run.tolerance, graded and not run.extra
+    if start is not None and graded and max(k.contrast for k in start) > _UNEVEN:
         emitted = run.look(Splines.graded(start, DEGREE), ())
-        if _told(emitted) < _HOPEFUL:
+        if told_of(emitted) < _HOPEFUL:
             emitted = _graded(run, start, emitted)
             if emitted.error < max(tolerance, _TRUSTED):
                 return emitted
     best = run.look(Splines((_COARSEST, _COARSEST), DEGREE), ())
     other = None
-    if graded and best.error >= tolerance and _told(best) > _STEEP and not extra:
+    if graded and best.error >= tolerance and told_of(best) > _STEEP:
         knots = _sought(run)
         first = run.look(Splines.graded(knots, DEGREE), ())
-        if _told(first) * _size(first) < _BETTER * _told(best) * _size(best):
+        if told_of(first) * size_of(first) < _BETTER * told_of(best) * size_of(best):
             other = _graded(run, knots, first)
             if other.error < max(tolerance, _TRUSTED):
                 return other
@@ -86,92 +86,27 @@ def project_unit(
     return other if other is not None and not best.error < other.error else best
 
 
-@dataclass
-class _Run:
-    """A problem, what its projections may cost, and what they share."""
-
-    unit: UnitProblem
-    extra: Sequence[Feature]
-    tolerance: float
-    work: float
-    seed: int
-    scout: int
-    begun: float = field(default_factory=time.perf_counter)
-
-    def __post_init__(self) -> None:
-        self.scattered = self.unit.interior(self.scout, seed=self.seed + 7919)
-        self.corners = corner_features(self.unit)
-        self.more = sum(f.size for f in self.corners) + sum(f.size for f in self.extra)
-
-    def fitted(self, splines: Splines, smeared: bool = False) -> Projection:
-        """The projection onto splines, and onto the singular functions that they ask for."""
-        longest = max(float(splines.shares(a).max()) / n for a, n in enumerate(splines.cells))
-        holes = hole_features(self.unit, 4.0 / max(splines.cells) if splines.knots is None else 4.0 * longest)
-        return fit(self.unit, splines, [*self.corners, *holes, *self.extra], seed=self.seed, smeared=smeared)
-
-    def look(self, splines: Splines, levels: Sequence[Level], before: Expansion | None = None) -> Projection:
-        """The projection onto splines with what a fresh look tells of it, as the next level after others."""
-        now = self.fitted(splines)
-        middles = Middles(now)
-        u = middles.values(now.field.weights / now.system.scales)
-        change = float("nan") if before is None else _relative(middles, before.jets(middles.points)[0] - u, u)
-        seen = told(self.unit, now, middles, self.scattered)
-        level = Level(
-            splines.cells,
-            len(now.field.weights),
-            seen.residual,
-            change,
-            seen.interior + seen.unseen + seen.unsolved,
-            seen.missed,
-            time.perf_counter() - self.begun,
-            splines.knots is not None,
-        )
-        return replace(now, levels=(*levels, level), seen=seen)
-
-    def affordable(self, cells: tuple[int, int]) -> bool:
-        """Whether a solve costs no more than it may: the factor of the band, and the columns that go through it."""
-        splines = Splines(cells, DEGREE)
-        return splines.size * splines.band * (splines.band + 4.0 * self.more) <= self.work
-
-
-def _told(now: Projection) -> float:
-    return now.levels[-1].interior + now.levels[-1].missed
-
-
-def _size(now: Projection) -> float:
-    """L2 norm of a solution."""
-    middles = Middles(now)
-    return middles.norm(middles.values(now.field.weights / now.system.scales))
-
-
-def _relative(middles: Middles, difference: Array, u: Array) -> float:
-    if middles.shares is not None:
-        difference, u = np.sqrt(middles.shares) * difference, np.sqrt(middles.shares) * u
-    return float(np.linalg.norm(difference)) / max(float(np.linalg.norm(u)), 1e-300)
-
-
 # -- graded grids -----------------------------------------------------------------------------------------------------
 
 
-def _sought(run: _Run) -> tuple[Knots, Knots]:
+def _sought(run: Run) -> tuple[Knots, Knots]:
     """Knots that gather where the solution is steep: rounds in which layers are smeared to the width of a cell."""
-    seen = run.unit.interior(_SEEN, seed=run.seed + 7919)
     knots, cells = (Knots.even(_PROBING), Knots.even(_PROBING)), (_PROBING, _PROBING)
     for _ in range(_SEEKING):
         now = run.fitted(Splines.graded(knots, DEGREE), smeared=True)
-        new = regraded(knots, indicators(run.unit, now, seen), cells)
+        new = regraded(knots, indicators(run.unit, now, run.rows(_SEEN)), cells)
         far, knots = moved(knots, new), new
         if far < _SETTLED:
             break
     return knots
 
 
-def _graded(run: _Run, knots: tuple[Knots, Knots], now: Projection | None = None) -> Projection:
+def _graded(run: Run, knots: tuple[Knots, Knots], now: Projection | None = None) -> Projection:
     """Graded grids that are placed anew in every round, until tolerance is met or the next would cost too much."""
     best = now = now or run.look(Splines.graded(knots, DEGREE), ())
     aim, whole = _AIM, False
     while now.error >= run.tolerance and len(now.levels) < _ROUNDS:
-        size = _size(now) / np.sqrt(run.unit.area)
+        size = size_of(now) / np.sqrt(run.unit.area)
         squares = indicators(run.unit, now, run.scattered)
         knots = counted(knots, squares, aim * run.tolerance * size, _LOWEST, _LONGEST, DEGREE)
         spent, whole = whole, not run.affordable((knots[0].cells, knots[1].cells))
@@ -189,7 +124,7 @@ def _graded(run: _Run, knots: tuple[Knots, Knots], now: Projection | None = None
 # -- even grids -------------------------------------------------------------------------------------------------------
 
 
-def _even(run: _Run, now: Projection) -> Projection:
+def _even(run: Run, now: Projection) -> Projection:
     """Even grids that grow from the first."""
     while now.error >= run.tolerance:
         grown = _grown(run, now)
@@ -199,7 +134,7 @@ def _even(run: _Run, now: Projection) -> Projection:
     return now
 
 
-def _grown(run: _Run, now: Projection) -> tuple[int, int] | None:
+def _grown(run: Run, now: Projection) -> tuple[int, int] | None:
     """The next grid, or None; its cells are shared between the axes by the roughness of the splines along each."""
     splines = now.field.splines
     assert splines is not None

@@ -1,4 +1,4 @@
-"""Projection: the solution of a linear problem as the best combination of features."""
+"""Projection: the solution of a linear or semilinear problem as the best combination of features."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any, overload
 
 from meshmove.geometry.given import count, number
 from meshmove.solvers.fem.jumping import solve_jumping
-from meshmove.solvers.pde import ProblemError, Statement, several_of
+from meshmove.solvers.pde import ProblemError, SemilinearPDE, Statement, several_of
 from meshmove.solvers.projection.doubts import doubts
 from meshmove.solvers.projection.features.random_tanh import Tanh
 from meshmove.solvers.projection.field import Emission
 from meshmove.solvers.projection.grids import Feature
+from meshmove.solvers.projection.newton import project_semilinear
 from meshmove.solvers.projection.refinement import project_unit
 from meshmove.solvers.projection.shared import alike, settle
 
@@ -26,7 +27,7 @@ MOST_FEATURES, MOST_EFFORT = 10_000, 1e6
 
 @overload
 def project(
-    pde: Statement,
+    pde: Statement | SemilinearPDE,
     emitted: Any = None,
     *,
     random: int = 0,
@@ -34,12 +35,13 @@ def project(
     effort: float = 1.0,
     seed: int = 0,
     space: Any = None,
+    start: Any = None,
 ) -> Solution: ...
 
 
 @overload
 def project(
-    pde: Iterable[Statement],
+    pde: Iterable[Statement | SemilinearPDE],
     emitted: Any = None,
     *,
     random: int = 0,
@@ -47,11 +49,12 @@ def project(
     effort: float = 1.0,
     seed: int = 0,
     space: Any = None,
+    start: Any = None,
 ) -> list[Solution]: ...
 
 
 def project(
-    pde: Statement | Iterable[Statement],
+    pde: Statement | SemilinearPDE | Iterable[Statement | SemilinearPDE],
     emitted: Any = None,
     *,
     random: int = 0,
@@ -59,6 +62,7 @@ def project(
     effort: float = 1.0,
     seed: int = 0,
     space: Any = None,
+    start: Any = None,
 ) -> Solution | list[Solution]:
     """The combination of features that solves a problem best.
 
@@ -83,6 +87,9 @@ def project(
     space
         What writes knots that graded grids begin with, as the network of `HyPINO` does: an object with
         ``knots(unit)``. By default they are looked for, where an even grid does not do.
+    start
+        Of semilinear problems, what Newton's method begins with: a number, a function of points x (2, n), or another
+        `Solution`. By default the solution without the reaction.
 
     Returns
     -------
@@ -93,6 +100,8 @@ def project(
     ------
     ProblemError
         A number is out of range, or a function of the problem is not finite somewhere.
+    ConvergenceError
+        Newton's method comes to no solution of a semilinear problem.
     MissingPackageError
         Conductivity jumps between regions, and gmsh is not installed.
 
@@ -117,11 +126,20 @@ def project(
         raise ProblemError(f"Expected emitted networks with features(X) (got {type(emitted).__name__})")
     if space is not None and not hasattr(space, "knots"):
         raise ProblemError(f"Expected a space with knots(unit), such as HyPINO's (got {type(space).__name__})")
+    if isinstance(pde, SemilinearPDE):
+        if emitted is not None or random:
+            raise ProblemError("Expected neither emitted nor random features for a semilinear problem (got some)")
+        return _semilinear(pde, start, tolerance=tolerance, effort=effort, seed=seed)
+    if start is not None and isinstance(pde, Statement):
+        raise ProblemError("Expected start= for semilinear problems alone (got one for a linear problem): leave it out")
     if not isinstance(pde, Statement):
-        several = several_of(pde)
+        several = several_of(pde, (Statement, SemilinearPDE))
+        if start is not None and not all(isinstance(p, SemilinearPDE) for p in several):
+            raise ProblemError("Expected start= for semilinear problems alone (got linear ones among several)")
         if emitted is not None:
             raise ProblemError(f"Expected one problem with emitted= (got {len(several)}): project them one by one")
         options = {"random": random, "tolerance": tolerance, "effort": effort, "seed": seed, "space": space}
+        options |= {"start": start} if start is not None else {}
         return _several(several, options)
     if pde.extra and (emitted is not None or random):
         raise ProblemError(
@@ -158,7 +176,19 @@ def project(
     )
 
 
-def _several(problems: list[Statement], options: dict[str, Any]) -> list[Solution]:
+def _semilinear(pde: SemilinearPDE, start: Any, **options: Any) -> Solution:
+    found, unit = project_semilinear(pde, start, **options)
+    return Solution(
+        unit.pde,
+        found.field,
+        history=found.levels,
+        estimate=found.error,
+        doubts=doubts(unit, found),
+        how="projected by Newton's method",
+    )
+
+
+def _several(problems: list[Any], options: dict[str, Any]) -> list[Solution]:
     """Each by itself, but those that share a domain, an operator and conditions first together."""
     found: list[Solution | None] = [None] * len(problems)
     for group in _groups(problems) if not options["random"] else ():
@@ -169,10 +199,12 @@ def _several(problems: list[Statement], options: dict[str, Any]) -> list[Solutio
     return [project(p, **options) if s is None else s for p, s in zip(problems, found, strict=True)]
 
 
-def _groups(problems: list[Statement]) -> list[list[int]]:
+def _groups(problems: list[Any]) -> list[list[int]]:
     """Numbers of the problems that are alike but for their sources, two and more."""
     groups: list[list[int]] = []
     for i, problem in enumerate(problems):
+        if not isinstance(problem, Statement):
+            continue
         for group in groups:
             if alike(problem, problems[group[0]]):
                 group.append(i)

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import Statement
 from meshmove.solvers.pde.functions import evaluate
 from meshmove.solvers.pde.sides import NEUMANN, ROBIN
-from meshmove.solvers.projection.field import Field, as_array
+from meshmove.solvers.projection.field import Field, Located
 
 __all__ = ["remainder"]
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """A field with its points in physical coordinates."""
-
-    pde: Statement
-    field: Field
-
-    def jets(self, x: Array) -> Array:
-        unit = self.pde.unit
-        return as_array(self.field.jets(unit.to_unit(x))) / unit.powers[:, None]
 
 
 def remainder(pde: Statement, field: Field) -> Statement:
@@ -38,7 +25,7 @@ def remainder(pde: Statement, field: Field) -> Statement:
     >>> remainder(pde, Zero()).source_at(np.zeros((2, 1)))
     array([3.])
     """
-    u = _Unit(pde, field)
+    u = Located(pde.unit, field)
 
     def source(x: Array) -> Array:
         return pde.source_at(x) - (pde.coefficients_at(x) * u.jets(x)).sum(axis=0)
@@ -52,7 +39,7 @@ def remainder(pde: Statement, field: Field) -> Statement:
     return pde.with_data(source, tuple(sides))
 
 
-def _missed(pde: Statement, u: _Unit, row: Any) -> Callable[[Array], Array]:
+def _missed(pde: Statement, u: Located, row: Any) -> Callable[[Array], Array]:
     def missed(x: Array) -> Array:
         jets = u.jets(x)
         if row.kind == 0:

@@ -1,0 +1,153 @@
+"""Semilinear problems on grids that grow: Newton's method on each, begun with what the last one found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from meshmove.solvers.pde import ConvergenceError, ProblemError, SemilinearPDE, UnitProblem
+from meshmove.solvers.pde.functions import checked
+from meshmove.solvers.pde.unit import InteriorRows
+from meshmove.solvers.pde.well_posed import check_posed
+
+from ..features.splines import Splines
+from ..field import Expansion, Field, Located
+from ..grids import DEGREE, Level, Projection, fit
+from ..refinement import WORK, refined
+from ..run import SCOUT, Run, size_of
+from .on_grid import Found, OnGrid
+
+__all__ = ["project_semilinear"]
+
+_CELLS = 24  # to a side of the grid that a start is brought to
+_WITHIN, _LEAST = 1e-2, 1e-11  # of the tolerance, and at least: relative changes at which steps end
+_SMEARED = 1e-2  # where layers are looked for
+
+
+def project_semilinear(
+    problem: SemilinearPDE, start: Any = None, *, tolerance: float = 3e-5, effort: float = 1.0, seed: int = 0
+) -> tuple[Projection, UnitProblem]:
+    """The solution, and the linear problem around it.
+
+    Parameters
+    ----------
+    start
+        A number, a function of points, or another solution; by default the solution without the reaction.
+    """
+    begun = _started(problem, start)
+    unit = _around(problem, begun)  # its operator is not constant: corners ask for other functions than the linear one
+    run = _NewtonRun(unit, (), tolerance, WORK * effort, seed, SCOUT, problem=problem, start=begun, now=begun)
+    found = refined(run)
+    last = run.results[id(found.field)]
+    if not last.converged:
+        raise _stuck(last)
+    return found, _around(problem, found.field)
+
+
+def _around(problem: SemilinearPDE, field: Field) -> UnitProblem:
+    """The linear problem around a function."""
+    return problem.around(Located(problem.unit, field)).unit
+
+
+@dataclass
+class _NewtonRun(Run):
+    """A run whose problem is the one around the last function that was found."""
+
+    problem: SemilinearPDE = field(kw_only=True)
+    start: Field = field(kw_only=True)
+    now: Field = field(kw_only=True)
+    solved: bool = False
+    results: dict[int, Found] = field(default_factory=dict, repr=False)
+    fresh: dict[int, InteriorRows] = field(default_factory=dict, repr=False)
+
+    def rows(self, n: int) -> InteriorRows:
+        """The equation around the last function at so many scattered points."""
+        if n not in self.fresh:
+            known = self.samples.setdefault(n, self.problem.unit.interior(n, seed=self.seed + 7919))
+            x = self.unit.to_physical(known.points)
+            coefficients = self.unit.pde.coefficients_at(x) / self.unit.powers[:, None]
+            self.fresh[n] = known._replace(coefficients=coefficients, source=self.unit.pde.source_at(x))
+        return self.fresh[n]
+
+    def fitted(self, splines: Splines, smeared: bool = False) -> Projection:
+        """Newton's method on these splines, from the last function that was found."""
+        grid = OnGrid(self.problem, splines, self.features(splines), self.now, seed=self.seed, smeared=smeared)
+        within = max(_WITHIN * self.tolerance, _SMEARED if smeared else _LEAST)
+        found = grid.solve(self.now, within)
+        if not found.converged and self.problem.kind == "elliptic":
+            found = grid.relax(self.now, within)
+        if not (found.converged or self.solved or smeared):
+            found = grid.walk(self.start, within)
+        now = found.projection
+        if smeared and not (found.converged or self.solved):
+            raise _stuck(found)
+        if found.converged:
+            self.now, self.solved = now.field, self.solved or not smeared
+        self.unit = _around(self.problem, now.field)
+        self.results[id(now.field)] = found
+        self.fresh.clear()
+        return now
+
+    def look(self, splines: Splines, levels: Sequence[Level], before: Expansion | None = None) -> Projection:
+        """As of linear problems; what has not converged tells of any error."""
+        now = super().look(splines, levels, before)
+        *others, level = now.levels
+        found = self.results[id(now.field)]
+        share = self._curved(now) if found.converged else float("inf")
+        level = replace(level, interior=level.interior / (1 - share) if share < 1 else float("inf"), steps=found.steps)
+        return replace(now, levels=(*others, level))
+
+    def _curved(self, now: Projection) -> float:
+        """How much the operator changes within the error that is told of, in units of its smallest singular value.
+
+        Below one Newton's method converges from there, and the linear problem tells the error (Kantorovich).
+        """
+        level, seen = now.levels[-1], now.seen
+        assert seen is not None
+        error = (level.interior + level.missed) * size_of(now) / np.sqrt(self.unit.area)
+        rows = self.rows(self.scout)
+        x = self.unit.to_physical(rows.points)
+        state = Located(self.problem.unit, now.field).jets(x)[:3]
+        reaction = self.problem.reaction
+        there = reaction.slopes(state, x)[0]
+        moved = [reaction.slopes(state + np.array([[d], [0], [0]]), x)[0] - there for d in (error, -error)]
+        most = np.nanmax(np.abs(moved)) if np.isfinite(error) else np.inf
+        return float(most / max(seen.weakest * _terms(self.unit), 1e-300))
+
+
+def _terms(unit: UnitProblem) -> float:
+    """The largest term of the operator for a wave as long as the domain."""
+    k = np.pi / 2
+    return float((np.abs(unit.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
+
+
+def _started(problem: SemilinearPDE, start: Any) -> Field:
+    if start is None:
+        return _without_reaction(problem)
+    field, unit = getattr(start, "field", None), problem.unit
+    if isinstance(field, Expansion):
+        theirs = start.pde.unit
+        same = np.array_equal(theirs.half, unit.half) and np.array_equal(theirs.center, unit.center)
+        if same and tuple(field.along) == tuple(unit.along):
+            return field
+    grid = Splines((_CELLS, _CELLS), DEGREE)
+    return fit(problem.with_value(checked(start, "the start")).unit, grid).field
+
+
+def _without_reaction(problem: SemilinearPDE) -> Field:
+    try:
+        check_posed(problem.linear)
+    except ProblemError:  # known up to a constant
+        return fit(problem.with_value(0.0).unit, Splines((_CELLS, _CELLS), DEGREE)).field
+    return fit(problem.unit, Splines((_CELLS, _CELLS), DEGREE)).field
+
+
+def _stuck(last: Found) -> ConvergenceError:
+    return ConvergenceError(
+        f"Expected Newton's method to converge (got a last change of {last.change:.1g} of u after {last.steps} steps). "
+        "There may be no solution, or none that is reached from here: give a start= that is nearer, such as the "
+        "solution for a smaller parameter"
+    )

@@ -1,0 +1,103 @@
+"""What the grids of one problem share: its projection onto any splines, a fresh look at it, and what it may cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from meshmove.geometry.arrays import Array
+from meshmove.solvers.pde import UnitProblem
+from meshmove.solvers.pde.unit import InteriorRows
+
+from .features.singular import corner_features, hole_features
+from .features.splines import Splines
+from .field import Expansion
+from .grids import DEGREE, Feature, Level, Projection, fit
+from .trust import Middles, told
+
+__all__ = ["SCOUT", "Run", "size_of", "told_of"]
+
+SCOUT = 20_000  #: scattered points at which sources are looked for that all grids miss
+
+
+@dataclass
+class Run:
+    """A problem, what its projections may cost, and what they share."""
+
+    unit: UnitProblem
+    extra: Sequence[Feature]
+    tolerance: float
+    work: float
+    seed: int
+    scout: int
+    begun: float = field(default_factory=time.perf_counter)
+    samples: dict[int, InteriorRows] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.corners = corner_features(self.unit)
+        self.more = sum(f.size for f in self.corners) + sum(f.size for f in self.extra)
+
+    def rows(self, n: int) -> InteriorRows:
+        """The equation at so many scattered points."""
+        if n not in self.samples:
+            self.samples[n] = self.unit.interior(n, seed=self.seed + 7919)
+        return self.samples[n]
+
+    @property
+    def scattered(self) -> InteriorRows:
+        """The equation where sources are looked for that grids miss."""
+        return self.rows(self.scout)
+
+    def features(self, splines: Splines) -> list[Feature]:
+        """The singular functions that splines ask for, and further ones."""
+        longest = max(float(splines.shares(a).max()) / n for a, n in enumerate(splines.cells))
+        holes = hole_features(self.unit, 4.0 / max(splines.cells) if splines.knots is None else 4.0 * longest)
+        return [*self.corners, *holes, *self.extra]
+
+    def fitted(self, splines: Splines, smeared: bool = False) -> Projection:
+        """The projection onto splines and the features that they ask for."""
+        return fit(self.unit, splines, self.features(splines), seed=self.seed, smeared=smeared)
+
+    def look(self, splines: Splines, levels: Sequence[Level], before: Expansion | None = None) -> Projection:
+        """The projection onto splines with what a fresh look tells of it, as the next level after others."""
+        now = self.fitted(splines)
+        middles = Middles(now)
+        u = middles.values(now.field.weights / now.system.scales)
+        change = float("nan") if before is None else _relative(middles, before.jets(middles.points)[0] - u, u)
+        seen = told(self.unit, now, middles, self.scattered)
+        level = Level(
+            splines.cells,
+            len(now.field.weights),
+            seen.residual,
+            change,
+            seen.interior + seen.unseen + seen.unsolved,
+            seen.missed,
+            time.perf_counter() - self.begun,
+            splines.knots is not None,
+        )
+        return replace(now, levels=(*levels, level), seen=seen)
+
+    def affordable(self, cells: tuple[int, int]) -> bool:
+        """Whether a solve costs no more than it may: the factor of the band, and the columns that go through it."""
+        splines = Splines(cells, DEGREE)
+        return splines.size * splines.band * (splines.band + 4.0 * self.more) <= self.work
+
+
+def told_of(now: Projection) -> float:
+    """The relative error that a fresh look tells of."""
+    return now.levels[-1].interior + now.levels[-1].missed
+
+
+def size_of(now: Projection) -> float:
+    """L2 norm of a solution."""
+    middles = Middles(now)
+    return middles.norm(middles.values(now.field.weights / now.system.scales))
+
+
+def _relative(middles: Middles, difference: Array, u: Array) -> float:
+    if middles.shares is not None:
+        difference, u = np.sqrt(middles.shares) * difference, np.sqrt(middles.shares) * u
+    return float(np.linalg.norm(difference)) / max(float(np.linalg.norm(u)), 1e-300)
