@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from meshmove.adaptation.choice import TRANSPORT, Trials, transports
+from meshmove.adaptation.choice import TRANSPORT, Trials, nodal_densities, transports
 from meshmove.geometry import PointLocator, Slide, facets_of
 from meshmove.monitors import Monitor
 from meshmove.movers import Move, Problem
@@ -49,8 +49,8 @@ def led(mover, thorough, slope):
     def problem(density, start, effort, predict):
         return Problem(mesh, facets, slide, density, start, effort, True, predict)
 
-    locator, predict = PointLocator(mesh), Predicted(mesh, slope)
-    trials = Trials(bump(mesh.points.T), mesh, locator, predict, problem, mover, mesh.points, 1.0)
+    densities = nodal_densities(bump(mesh.points.T), mesh, PointLocator(mesh))
+    trials = Trials(densities, Predicted(mesh, slope), problem, mover, mesh.points, 1.0, mesh.n_points)
     return mesh, transports(MONITOR, trials, thorough)
 
 
