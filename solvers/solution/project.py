@@ -152,15 +152,7 @@ def project(
                 "Expected neither emitted nor random features where conductivity jumps between regions (got some): "
                 "leave them out, finite elements on a fitted mesh solve it"
             )
-        solved = solve_jumping(pde, tolerance=tolerance, effort=effort, seed=seed)
-        return Solution(
-            pde,
-            solved.field,
-            history=solved.levels,
-            estimate=solved.error,
-            doubts=solved.doubts,
-            how="solved by finite elements",
-        )
+        return _jumping(pde, tolerance=tolerance, effort=effort, seed=seed)
     extra: list[Feature] = [Emission(emitted)] if emitted is not None else []
     if random:
         extra.append(Tanh(random, seed=seed))
@@ -173,6 +165,18 @@ def project(
         estimate=found.error,
         doubts=doubts(pde.unit, found),
         how="projected",
+    )
+
+
+def _jumping(pde: Statement, **options: Any) -> Solution:
+    solved = solve_jumping(pde, **options)
+    return Solution(
+        pde,
+        solved.field,
+        history=solved.levels,
+        estimate=solved.error,
+        doubts=solved.doubts,
+        how="solved by finite elements",
     )
 
 
