@@ -144,9 +144,7 @@ class MMPDE(TwoBranches):
         """
         source = Source.of(mesh)
         check(self, source.cells, steps, None)
-        given = (
-            {} if attributes is None else {k: torch.as_tensor(v, dtype=torch.float64) for k, v in attributes.items()}
-        )
+        given = {k: torch.as_tensor(v, dtype=torch.float64) for k, v in (attributes or {}).items()}
         numbers = attributes_of(self.settings, {k: float(v.detach()) for k, v in given.items()})
         known = Known.of(source.cells, self.settings.fields, self.seen, boundary)
         graph, _ = self._prepared(source.cells)
