@@ -168,7 +168,9 @@ class _Carrying:
             x = np.ascontiguousarray(np.asarray(self.moved.geometry.x, float)[:, : self.displacement.shape[1]].T)
             return np.asarray(values(x))
         if not owns(values):
-            new = self.out.evaluate(self.piece.values(values))
+            at = self.piece.values(values)
+            assert at is not None
+            new = self.out.evaluate(at)
             return (self.piece.lift @ new).reshape(np.shape(values))
         if not is_function(values) or is_linear(values):
             return self._of_vertices(values)

@@ -176,7 +176,8 @@ class Piece:
         values = cell_values(self.mesh, field, reference_nodes(self._cell, 1).T)[:, :own]
         nodes = self.number[self.corners[:own]].ravel()
         parts = _real(values.reshape(len(values), -1).T)
-        sums = np.stack([np.bincount(nodes, v, minlength=n) for v in (*parts.T, np.ones(len(nodes)))], axis=1)
+        each = [np.bincount(nodes, v, minlength=n) for v in (*parts.T, np.ones(len(nodes)))]
+        sums: Array = np.stack(each, axis=1).astype(float)
         sums = self.layout.update(self.layout.accumulate(sums))
         with together(self.ranks):
             mean = sums[:, :-1] / np.maximum(sums[:, -1:], 1)
