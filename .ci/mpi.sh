@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_NUM_THREADS=1 DEBIAN_FRONTEND=noninteractive OMPI_MCA_mpi_yield_when_idle=1
+export OMPI_MCA_plm_rsh_agent=sh # Open MPI wants one to be there, though all processes are on this machine
 system=/usr/bin/python3
 venv=.venv-mpi
 packages=(python3-dolfinx-real python3-petsc4py-real python3-mpi4py python3-venv)
@@ -23,7 +24,7 @@ if ! present; then
   $sudo apt-get update -qq >/dev/null 2>&1 || without "apt-get cannot update its lists here"
   $sudo apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null 2>&1 ||
     without "apt-get cannot install ${packages[*]} here"
-  present
+  present || without "${packages[*]} are installed, and cannot be imported"
 fi
 "$system" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   without "the system's Python is $("$system" -V), meshmove needs 3.11"
@@ -39,8 +40,10 @@ fi
 on() { # on N processes, more than there are cores if need be
   local n=$1
   shift
-  mpiexec --allow-run-as-root --oversubscribe -n "$n" "$venv/bin/python" "$@"
+  timeout 900 mpiexec --allow-run-as-root --oversubscribe -n "$n" "$venv/bin/python" "$@"
 }
+
+on 2 -c 'from mpi4py import MPI; MPI.COMM_WORLD.barrier()' || without "mpiexec cannot start two processes here"
 
 if [ "${1:-}" = bench ]; then
   exec "$venv/bin/python" -m benchmarks.mpi.run "${@:2}"
