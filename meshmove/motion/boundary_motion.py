@@ -260,12 +260,6 @@ def with_boundary(unit: UnitMesh, home: Home, state: State, ids: Ids, goals: Arr
     carried, target = rest or (None, None)
     if state.place is None or carried is None or target is None:
         return out, replace(state, points=points, place=None)
-<<<<<<< HEAD
     # across a body thinner than its way, a node is not near the cell where it was found last
     place = replace(state.place, carried=carried, target=target, cells=None, sides=None)
     return out, replace(state, points=points, place=place)
-=======
-    return out, replace(
-        state, points=points, place=replace(state.place, carried=carried, target=target, cells=None, sides=None)
-    )
->>>>>>> step
