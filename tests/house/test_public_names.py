@@ -16,7 +16,7 @@ PUBLIC = {
     "meshmove.geometry.domains": "Disk Domain DomainError Ellipse Polygon Raster Rectangle Triangle",
     "meshmove.solvers": """Dirichlet HyPINO Interval LinearPDE MMPDE Neumann PROBLEMS Problem ProblemError Robin
         Solution TimeInterval Trajectories TrajectoryDataset interpolation_error_of l2_error project
-        solve_finite_elements solve_poisson""",
+        ConvergenceError SemilinearPDE solve_finite_elements solve_poisson""",
     "meshmove.solvers.data": "DatasetError Trajectories TrajectoryDataset cached cached_dataset",
     "meshmove.solvers.hypino": "Emitted HyPINO Settings Solution",
     "meshmove.solvers.mmpde": "CONFIGS MMPDE Config Frame Observation Settings Trajectory fit",
