@@ -26,6 +26,10 @@ def step(x):
     return np.tanh(15 * (x[0] - 0.4))
 
 
+def mild(x):
+    return np.tanh(6 * (x[0] - 0.4))
+
+
 def square(n: int = 12, cell: str = "triangle", comm=COMM):
     return mesh.create_unit_square(comm, n, n, getattr(mesh.CellType, cell))
 
@@ -45,11 +49,11 @@ def moved():
 
 
 def test_the_result_is_that_of_one_process():
-    """Predicted error within a tenth: on a mesh in pieces the preconditioner of alignment is another."""
+    """Predicted error within a few percent, for what a mesh of some hundred cells resolves."""
     domain, alone = square(), square(comm=MPI.COMM_SELF)
-    out, one = adapt(domain, function(domain, step)), adapt(alone, function(alone, step))
+    out, one = adapt(domain, function(domain, mild)), adapt(alone, function(alone, mild))
     assert np.isclose(out.report.predicted_error_before, one.report.predicted_error_before, rtol=0.02)
-    assert np.isclose(out.report.predicted_error_after, one.report.predicted_error_after, rtol=0.1)
+    assert np.isclose(out.report.predicted_error_after, one.report.predicted_error_after, rtol=0.05)
     assert len(set(COMM.allgather(out.report.predicted_error_after))) == 1
     assert np.isclose(integral(1 * ufl.dx(domain=out.mesh)), 1, atol=1e-12)
 
