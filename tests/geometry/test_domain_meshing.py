@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -154,6 +157,19 @@ def test_without_gmsh(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_input_is_named(domain: Domain, size: float, message: str) -> None:
     with pytest.raises(DomainError, match=message):
         domain.mesh(size)
+
+
+@needs_gmsh
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="there are no signals of pipes here")
+def test_a_closed_pipe_is_an_exception_after_meshing() -> None:
+    """In a process of its own, as the signal that Gmsh leaves behind would end this one."""
+    code = (
+        "import os; from meshmove.geometry.domains import Rectangle; "
+        "Rectangle((0, 0), (1, 1)).mesh(0.5, 'gmsh'); r, w = os.pipe(); os.close(r)\n"
+        "try:\n    os.write(w, b'x')\nexcept BrokenPipeError:\n    print('raised')"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (out.returncode, out.stdout) == (0, "raised\n"), out.stderr
 
 
 @needs_gmsh

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +45,8 @@ def _session(options: dict[str, float]) -> Iterator[Any]:
         mine = not gmsh.isInitialized()
         if mine:
             # interruptible installs a signal handler, which only the main thread may do
-            gmsh.initialize(readConfigFiles=False, interruptible=False)
+            with _broken_pipes_as_before():
+                gmsh.initialize(readConfigFiles=False, interruptible=False)
         saved = {name: gmsh.option.getNumber(name) for name in options}
         current = "" if mine else gmsh.model.getCurrent()
         name = "meshmove domain"
@@ -62,6 +65,24 @@ def _session(options: dict[str, float]) -> Iterator[Any]:
                     gmsh.option.setNumber(key, value)
                 if current in gmsh.model.list():
                     gmsh.model.setCurrent(current)
+
+
+@contextmanager
+def _broken_pipes_as_before() -> Iterator[None]:
+    """Python ignores SIGPIPE and raises BrokenPipeError; gmsh lets it end the process, also after `finalize`."""
+    number = getattr(signal, "SIGPIPE", None)
+    if number is None:  # Windows
+        yield
+        return
+    handler = ctypes.pythonapi.PyOS_getsig  # unlike `signal.signal`, from any thread
+    handler.restype, handler.argtypes = ctypes.c_void_p, (ctypes.c_int,)
+    restore = ctypes.pythonapi.PyOS_setsig
+    restore.restype, restore.argtypes = ctypes.c_void_p, (ctypes.c_int, ctypes.c_void_p)
+    before = handler(number)
+    try:
+        yield
+    finally:
+        restore(number, before)
 
 
 def triangulate(edges: BoundaryEdges, field: SizeField) -> tuple[Array, Ids]:
