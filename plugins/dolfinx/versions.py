@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry.arrays import Array, Ids
+from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.optional import require
 
 __all__ = [
@@ -59,7 +60,8 @@ def node_table(mesh: Any) -> Ids:
     many = getattr(mesh.geometry, "dofmaps", None)
     if isinstance(many, Sequence) and not callable(many):
         if len(many) != 1:
-            raise NotImplementedError(f"meshes with {len(many)} kinds of cells")
+            text = f"Expected cells of one kind (got {len(many)} kinds): move a submesh of one of them"
+            raise UnsupportedMeshError(text)
         return _rows(many[0])
     return _rows(mesh.geometry.dofmap)
 

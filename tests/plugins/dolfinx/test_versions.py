@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from meshmove.geometry.errors import UnsupportedMeshError
 from meshmove.geometry.location import PointLocator
 from meshmove.meshes.registry import register
 from meshmove.plugins.dolfinx import adapt, cells, converter, versions
@@ -66,7 +67,7 @@ def test_tables_are_read_from_lists_and_arrays():
     assert np.array_equal(versions.dof_table(space), table)
     several = SimpleNamespace(geometry=SimpleNamespace(dofmaps=[table]))
     assert np.array_equal(versions.node_table(several), table)
-    with pytest.raises(NotImplementedError, match="2 kinds"):
+    with pytest.raises(UnsupportedMeshError, match="one kind .got 2 kinds"):
         versions.node_table(SimpleNamespace(geometry=SimpleNamespace(dofmaps=[table, table])))
     none = SimpleNamespace(array=table[:0].ravel(), offsets=np.array([0]))
     assert len(versions.dof_table(SimpleNamespace(dofmap=SimpleNamespace(list=none)))) == 0
