@@ -17,7 +17,7 @@ nodes, weighted by the cells' areas, as in most programs. The mesh moves to that
 glide along their arc.
 
 The energy norm of the error, which the whole bracket and the weak singularities at the clamp's ends share, grows by a
-fifth, as cells are taken from there: a mesh is good for what it was moved to.
+third, as cells are taken from there: a mesh is good for what it was moved to.
 
 The reference values are those of quadratic elements on a mesh of 13,689 vertices graded from 0.002 on the fillet.
 """

@@ -278,18 +278,3 @@ class PointLocator:
             weights[rows, : kind.vertices] = shape / shape.sum(1, keepdims=True)
             place = np.einsum("mv,mvd->md", weights[rows, : kind.vertices], vertices[done])
             squared[rows] = ((x[rows] - place) ** 2).sum(1)
-
-
-def locator_of(mesh: CellMesh, locator: PointLocator | None) -> PointLocator:
-    """The one that is there already, or a new one of a mesh.
-
-    Raises
-    ------
-    FieldError
-        What is there is none, or of another mesh.
-    """
-    if locator is None:
-        return PointLocator(mesh)
-    if not isinstance(locator, PointLocator):
-        raise FieldError(f"Expected a PointLocator of the mesh, or None (got {type(locator).__name__})")
-    return locator

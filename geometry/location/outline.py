@@ -64,7 +64,7 @@ class Outline:
         """The boundary's points close to points (m, dim) that left the mesh through a facet of `cell` (m,).
 
         Closest cells, weights (m, dim+1) there, squared distances; and the rows that are nowhere near the boundary
-        around their cell, which keep the cell.
+        around their cell, or on its inner side, where a straight walk led out across a bay, which keep the cell.
         """
         cell = cell.copy()
         weights, squared = np.zeros((len(x), self._table.width)), np.full(len(x), np.inf)
@@ -75,7 +75,8 @@ class Outline:
         if len(rows):
             facet = self._facet[cell[rows], side[rows]]
             facet, inner, gap = self._descended(np.ascontiguousarray(x[rows].T), facet)
-            near = gap <= _BESIDE**2 * self._square[facet]
+            before = self._table.facet_functions(x[rows], self.cell[facet])[np.arange(len(rows)), self.side[facet]] < 0
+            near = before & (gap <= _BESIDE**2 * self._square[facet])
             of_facet = np.stack([1 - np.add.reduce(inner), *inner], axis=1)
             rows, facet, of_facet, gap = rows[near], facet[near], of_facet[near], gap[near]
             cell[rows], squared[rows] = self.cell[facet], gap

@@ -15,7 +15,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.checks import check_cells
 from meshmove.meshes.source import Fields, Source, read_fields
 from meshmove.monitors import Monitor
-from meshmove.movers import Mover
+from meshmove.movers import Align, Mover
 from meshmove.options import check_names, number, shown
 from meshmove.progress import stage
 
@@ -137,6 +137,7 @@ class Adapting:
         self._options, self._rounds = options, rounds
         self._boundary, self._fixed, self._reference, self._regions = boundary, fixed, reference, regions
         self._unit: UnitMesh | None = None
+        self._mover, self._anew = options.mover, True
 
     @classmethod
     def of(cls, options: Mapping[str, Any], rounds: bool = False) -> Adapting:
@@ -161,12 +162,15 @@ class Adapting:
         if last is None:
             unit = UnitMesh(source, self._fixed, self._boundary, self._reference)
         else:
-            unit, earlier = last.again(source), last.start if self._rounds else None
+            unit, earlier = last.again(source), None if self._anew or not self._rounds else last.start
         self._unit = unit
         stage("read and checked, boundary found: %d vertices, %d cells", unit.base.n_points, unit.base.n_cells)
-        result = move_of(unit, fields, options.monitor, options.mover, options.effort, earlier)
+        result = move_of(unit, fields, options.monitor, self._mover, options.effort, earlier)
+        self._anew = earlier is not None and result.move.points is earlier
+        if self._anew and isinstance(self._mover, Align):
+            self._mover = replace(self._mover, relative=False)  # what had led away followed noise, and would again
         stage("moved, steps: %d; to be checked as it is written, and fields carried", result.move.iterations)
-        return finish(source, unit, fields, result, options.transfer, options.mover.name, began)
+        return finish(source, unit, fields, result, options.transfer, self._mover.name, began)
 
 
 def _with_dual(fields: Fields, dual: Fields) -> Fields:

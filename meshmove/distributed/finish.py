@@ -68,7 +68,7 @@ def _settled(unit: SharedMesh, mesh: DistributedMesh, found: Array) -> tuple[Arr
     """Positions in the mesh's coordinates in which no cell is inverted, and the share of the step that they are."""
     validity, step = Validity(mesh.local()), (found - unit.start) * unit.scale
     for share in SHARES:
-        points = mesh.points + share * step
+        points = unit.layout.update(mesh.points + share * step)  # ghosts to the last bit where their owners are
         if unit.layout.every(not len(validity.lost(points))):
             return points, share
     return mesh.points.copy(), 0.0

@@ -58,12 +58,16 @@ class Align:
         Of the descent, at effort 1.
     distortion
         Weight of the cells' shapes beside the logarithm of the error.
+    relative
+        Whether descent in the plane is preconditioned by strains relative to cells, which gets further, and on noise in
+        the field, too; else by a Laplacian, with which cells next to each other move alike.
     """
 
     transport: Mover = field(default_factory=lambda: MongeAmpere(distortion=0.05))
     carrier: Mover = field(default_factory=lambda: MongeAmpere(distortion=0.05, rough=True))
     steps: int = 60
     distortion: float = 0.01
+    relative: bool = True
     name: str = "alignment"
 
     def __call__(self, problem: Problem) -> Move:
@@ -78,7 +82,7 @@ class Align:
         if problem.n_points > LARGE:
             budget = min(budget, ROUND)
         while budget > iterations and problem.moves:
-            points, spent = descended(problem, objective, points, min(ROUND, budget - iterations))
+            points, spent = descended(problem, objective, points, min(ROUND, budget - iterations), self.relative)
             iterations += spent
             if not problem.admissible(points):
                 points = problem.drawn_back(points)[0]
@@ -92,9 +96,11 @@ class Align:
         return Move(best, iterations, judged=True)
 
 
-def descended(problem: Problem, objective: Alignment, points: Array, steps: int) -> tuple[Array, int]:
+def descended(
+    problem: Problem, objective: Alignment, points: Array, steps: int, relative: bool = True
+) -> tuple[Array, int]:
     """Positions after so many steps at most from valid ones, and how many they were."""
-    lift, scaled = _inverse(problem, objective, points)
+    lift, scaled = _inverse(problem, objective, points, relative)
     out = minimise(
         objective,
         lift,
@@ -128,12 +134,14 @@ def _simplices(problem: Problem) -> bool:
     return problem.across.every(all(b.kind.is_simplex for b in problem.mesh.blocks))
 
 
-def _inverse(problem: Problem, objective: Alignment, points: Array) -> tuple[Callable[[Array], Array], bool]:
+def _inverse(
+    problem: Problem, objective: Alignment, points: Array, relative: bool
+) -> tuple[Callable[[Array], Array], bool]:
     """What stands for the inverse of the second derivative of F, and whether its size is still to be found.
 
-    Relative strains in the plane, where one process can factorise them; else a Laplacian.
+    Relative strains in the plane where they are wanted and one process can factorise them; else a Laplacian.
     """
-    if problem.across.serial and problem.mesh.dim == 2 and problem.mesh.n_points <= LARGE:
+    if relative and problem.across.serial and problem.mesh.dim == 2 and problem.mesh.n_points <= LARGE:
         strains = problem.kept("strains", lambda: Strains(problem.mesh, problem.slide))
         return strains.inverse(objective.shares(points), problem.slide, points), False
     lift, first = _lift(problem)

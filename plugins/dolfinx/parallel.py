@@ -154,7 +154,7 @@ class _Carrying:
     def __init__(self, piece: Piece, out: DistributedAdaptation) -> None:
         self.piece, self.out = piece, out
         mesh = piece.mesh
-        self.displacement: Array = piece.lift @ out.displacement
+        self.displacement = piece.lifted(out.displacement)
         self.moved = attached(with_geometry(mesh), tags_of(mesh))
         self.moved.geometry.x[:, : mesh.geometry.dim] += self.displacement
 

@@ -57,6 +57,7 @@ class Piece:
             self.number = np.full(len(mesh.geometry.x), -1, np.int64)
             self.number[self.vertices] = np.arange(len(self.vertices))
             owned, ids, owners = node_owners(mesh)
+            self._node_owners = ids, owners, owned
             self.n_owned = int(np.count_nonzero(self.vertices < owned))
             self.global_ids, self.owners = ids[self.vertices], owners[self.vertices]
             self._straight()
@@ -86,6 +87,12 @@ class Piece:
         out = csr_matrix((values.ravel(), (index, columns.ravel())), shape=(len(self.number), len(self.vertices)))
         out.eliminate_zeros()
         return out
+
+    def lifted(self, displacement: Array) -> Array:
+        """Displacements (n_nodes, dim) of geometry nodes by those of vertices (n, dim), to the last bit those of their
+        owners."""
+        out: Array = self.lift @ displacement
+        return out if self._degree == 1 else Layout(self.ranks, *self._node_owners).update(out)
 
     def _straight(self) -> None:
         if self._degree == 1 or not len(self.corners):

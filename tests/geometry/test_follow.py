@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import skfem
 
+from meshmove.geometry.domains import Disk, Rectangle
 from meshmove.geometry.location import PointLocator
 from meshmove.geometry.mesh import CellMesh
 from tests.shapes import box
@@ -116,3 +117,17 @@ def test_faces_cut_along_both_diagonals_are_no_boundary(kind):
     assert np.allclose(followed.interpolate(values), found.interpolate(values), atol=0.02)
     inside = ~found.outside
     assert inside.mean() > 0.9 and np.allclose(followed.interpolate(values)[inside], (near[0] + 2 * near[2])[inside])
+
+
+def test_points_inside_are_never_taken_for_outside_whatever_walk_led_to_them():
+    """The way to a point across a bay of the boundary leaves the mesh: it is in it all the same."""
+    mesh = (Rectangle((0, 0), (1, 1)) - Disk((1, 1), 0.6) - Disk((0.25, 0.25), 0.12)).mesh(0.07, engine="scipy")
+    locator, rng = PointLocator(mesh), np.random.default_rng(3)
+    cell = np.repeat(np.arange(mesh.n_cells), 40)
+    weights = rng.dirichlet(np.full(3, 0.3), len(cell))
+    x = np.einsum("mv,mvd->dm", weights, mesh.points[mesh.blocks[0].nodes[cell]])
+    near = locator.find(x + rng.normal(scale=0.05, size=x.shape)).cells
+    followed = locator.follow(x, near)
+    assert_of_own_cell(followed, mesh)
+    assert not followed.outside.any()
+    assert np.allclose(place(followed, mesh), x, rtol=0, atol=1e-12)

@@ -67,10 +67,20 @@ def test_tags_are_valid_on_the_moved_mesh(moved):
 
 
 def test_ghosts_are_where_their_owners_are(moved):
-    out = moved[-1]
-    numbers = out.mesh.geometry.index_map()
+    assert_same_on_all_processes(moved[-1].mesh)
+
+
+@pytest.mark.parametrize(("cell", "degree"), [("triangle", 2), ("quadrilateral", 1), ("quadrilateral", 2)])
+def test_ghosts_are_where_their_owners_are_in_cells_of_other_kinds(cell, degree):
+    domain = square(8, cell)
+    assert_same_on_all_processes(adapt(domain if degree == 1 else second_order(domain), step).mesh)
+
+
+def assert_same_on_all_processes(mesh) -> None:
+    """Nodes are at the same places to the last bit, whoever has them."""
+    numbers = mesh.geometry.index_map()
     n = numbers.size_local + numbers.num_ghosts
-    ids, x = numbers.local_to_global(np.arange(n, dtype=np.int32)), out.mesh.geometry.x
+    ids, x = numbers.local_to_global(np.arange(n, dtype=np.int32)), mesh.geometry.x
     whole = {}
     for some, points in COMM.allgather((ids, x)):
         for k, p in zip(some, points, strict=True):

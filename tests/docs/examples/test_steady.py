@@ -54,7 +54,7 @@ def test_nodes_of_the_fillet_stay_on_it(numbers):
     found, _ = numbers("elastic_bracket")
     assert found["off the arc"] < 1e-12
     assert found["adapted"] < 0.08  # of the peak stress
-    assert found["adapted energy"] < 1.35 * found["uniform energy"]  # which it was not moved for
+    assert found["adapted energy"] < 1.4 * found["uniform energy"]  # which it was not moved for
 
 
 def test_the_beam_keeps_its_hexahedra(numbers):
