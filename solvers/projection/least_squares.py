@@ -10,20 +10,23 @@ steps give what a QR factorisation gives (Bjorck, Numerical Methods for Least Sq
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, cho_solve_banded, cholesky_banded, solve_triangular
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, cho_solve_banded, cholesky_banded
 from scipy.sparse import csr_matrix, hstack
 
 from meshmove.geometry.arrays import Array, Ids
 
 from .features.splines import Splines
 from .quadrature import Quadrature
+from .triangles import Triangle, forward
 
 __all__ = ["Arrow", "Columns"]
 
 
 _BLOCK = 4  # cells to a side of the blocks whose rows are multiplied as dense matrices
+_MANY = 4  # right-hand sides that are solved for together by dense blocks
 _RIDGE = 1e-13
 _SETTLED = 1e-9
 _FLOOR = 1e-6  # columns shorter than this times the median are not scaled to unit length
@@ -104,18 +107,24 @@ class Arrow:
             band[0] = diagonal + self.ridge
             try:
                 self.factor = cholesky_banded(band, lower=True, check_finite=False)
-                half = _forward(self.factor, cross)
+                half = forward(self.factor, cross)
                 schur = corner - half.T @ half + self.ridge * np.eye(len(corner))
                 self.corner = cho_factor(schur) if len(corner) else None
                 return
             except LinAlgError:
                 self.ridge *= 30
 
+    @cached_property
+    def _triangle(self) -> Triangle:
+        return Triangle(self.factor)
+
     def _back(self, g: Array) -> Array:
+        if g.ndim == 2 and g.shape[1] >= _MANY:
+            return self._triangle.solve(g)
         return cho_solve_banded((self.factor, True), g, check_finite=False)
 
     def precondition(self, g: Array) -> Array:
-        """The scaled normal equations solved for a scaled gradient."""
+        """The scaled normal equations solved for a scaled gradient, (unknowns,) or several (unknowns, k)."""
         a = self._back(g[: self.size])
         if self.corner is None:
             return a
@@ -184,23 +193,6 @@ class Arrow:
             gamma, old = r @ h, gamma
             p = h + gamma / old * p
         return z
-
-
-def _forward(factor: Array, right: Array, block: int = 192) -> Array:
-    """L^-1 right for a lower banded L and many columns, by dense blocks: LAPACK's own takes the columns one by one."""
-    if not right.shape[1]:
-        return right
-    band, n = factor.shape
-    out = right.copy()
-    for start in range(0, n, block):
-        stop, back = min(start + block, n), max(start - band + 1, 0)
-        i, j = np.arange(start, stop)[:, None], np.arange(back, stop)
-        gap = i - j
-        rows = np.where((gap >= 0) & (gap < band), factor[gap.clip(0, band - 1), j], 0.0)
-        split = start - back
-        out[start:stop] -= rows[:, :split] @ out[back:start]
-        out[start:stop] = solve_triangular(rows[:, split:], out[start:stop], lower=True, check_finite=False)
-    return out
 
 
 def _scales(norms: Array) -> Array:

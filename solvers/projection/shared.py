@@ -28,7 +28,7 @@ __all__ = ["Settled", "alike", "settle"]
 _CELLS = (24, 40)  # to a side of the grids: what the first does not solve goes to the second
 _FRESH = 2  # fresh points over the edge of a cell
 _LEAST = 2  # problems that a grid is made for
-_TOGETHER = 64  # sources whose tables are held at once
+_TOGETHER = 32  # sources whose tables are held at once
 _SCOUT = 2_000  # scattered points at which sources are looked for that the grid misses
 _FAR = 3.0  # times the largest source on the grid: a source that the grid does not see
 _TOLD = 1.5  # of what a fresh look tells of, in the estimate: there is no change from a coarser grid beside it
@@ -83,87 +83,125 @@ def settle(problems: Sequence[Statement], tolerance: float, seed: int = 0) -> li
 
 
 class _Shared:
-    """A factorised grid, and what a fresh look at any source needs."""
+    """A factorised grid, and what a fresh look at any source needs.
+
+    Sources, weights and residuals of several problems are rows, those inside the domain as whole tables.
+    """
 
     def __init__(self, unit: UnitProblem, now: Projection, seed: int) -> None:
-        self.now, splines = now, now.field.splines
+        self.now, self.along, splines = now, unit.along, now.field.splines
         assert splines is not None
-        self.fit, self.middles = _Products(now.equation), Middles(now)
-        look = fresh_look(unit, splines, _FRESH)
-        self.look, self.fresh = _Products(look), look
-        self.symbol = symbol_of(look, weakest_of(now, self.middles))
-        self.at_fit, self.at_look = unit.to_physical(now.equation.points), unit.to_physical(look.points)
-        self.scout = unit.to_physical(unit.interior(_SCOUT, seed=seed + 7919).points)
+        self.middles, system = Middles(now), now.system
+        self.fit, self.look = _Products(now.equation), _Products(fresh_look(unit, splines, _FRESH))
+        self.symbol = symbol_of(self.look.equation, weakest_of(now, self.middles))
+        X = now.equation.points, self.look.equation.points, unit.interior(_SCOUT, seed=seed + 7919).points
+        self.points = unit.to_physical(np.concatenate(X, axis=1))
+        self.splits = np.cumsum([x.shape[1] for x in X[:2]])
+        # no feature adds to the equation: dense columns are on the boundary alone
+        self.rows, self.dense = system.boundary, system.dense[self.splits[0] :].toarray()
+        self.columns = system.boundary.T.tocsr()
         rows = boundary_look(unit, now)
         more = np.zeros((len(unit.along) - 3, rows.points.shape[1]))
         self.edge = splines.matrix(rows.points, np.concatenate([rows.coefficients, more]), unit.along)
         jets = [f.jets(rows.points)[:3] for f in now.field.features]
-        local = [np.einsum("dn,dsn->ns", rows.coefficients, j) for j in jets]
-        self.edge_local = np.concatenate(local, axis=1) if local else np.zeros((rows.points.shape[1], 0))
+        local = [np.einsum("dn,dsn->sn", rows.coefficients, j) for j in jets]
+        self.edge_local = np.concatenate(local) if local else np.zeros((0, rows.points.shape[1]))
         self.edge_values, self.edge_share = rows.values, share_missed(rows)
-        self.along = unit.along
 
     def solved(self, problems: Sequence[Statement], tolerance: float) -> list[Settled | None]:
         """Each problem's solution, where the estimate is below the tolerance."""
-        now, system = self.now, self.now.system
-        inside = np.stack([p.source_at(self.at_fit) for p in problems], axis=1) * now.equation.weights[:, None]
-        right = np.concatenate([inside, np.repeat(now.conditions.values[:, None], len(problems), axis=1)])
-        z = system.precondition(self._transpose(right))
-        z += system.precondition(self._transpose(right - self._apply(z)))
-        w = z * system.scales[:, None]
+        now, system, n = self.now, self.now.system, self.splits[0]
+        sources = np.empty((len(problems), self.points.shape[1]))
+        for row, problem in zip(sources, problems, strict=True):
+            row[:] = problem.source_at(self.points)
+        inside = self.fit.spread(sources[:, :n] * now.equation.weights)
+        edge = np.repeat(now.conditions.values[None], len(problems), axis=0)
+        z = system.precondition(self._transpose(inside, edge).T)
+        z += system.precondition(self._transpose(*self._left(inside, edge, (z * system.scales[:, None]).T)).T)
+        w = np.ascontiguousarray((z * system.scales[:, None]).T)
         parts = now.field.splines, now.field.features
         return [
             Settled(Expansion(*parts, weights, self.along), float(e)) if e < tolerance else None
-            for weights, e in zip(w.T.copy(), self._told(problems, z, w), strict=True)
+            for weights, e in zip(w, self._told(sources, w), strict=True)
         ]
 
-    def _apply(self, z: Array) -> Array:
-        system = self.now.system
-        x = z[: system.size] * system.scale[:, None]
-        y = np.concatenate([self.fit.apply(x), system.boundary @ x])
-        return y + system.dense @ (z[system.size :] * system.dense_scale[:, None])
+    def _left(self, inside: Array, edge: Array, w: Array) -> tuple[Array, Array]:
+        """Residuals inside (k, Qy, Qx) and on the boundary (k, m) of weights (k, unknowns)."""
+        size = self.now.system.size
+        on = (self.rows @ w[:, :size].T).T + w[:, size:] @ self.dense.T
+        return inside - self.fit.apply(w[:, :size]), edge - on
 
-    def _transpose(self, r: Array) -> Array:
-        system, n = self.now.system, self.now.equation.points.shape[1]
-        a = self.fit.transpose(r[:n]) + system.boundary.T @ r[n:]
-        return np.concatenate([a * system.scale[:, None], (system.dense.T @ r) * system.dense_scale[:, None]])
+    def _transpose(self, inside: Array, edge: Array) -> Array:
+        """Scaled gradients (k, unknowns) of residuals inside (k, Qy, Qx) and on the boundary (k, m)."""
+        splines = self.fit.transpose(inside) + (self.columns @ edge.T).T
+        return np.concatenate([splines, edge @ self.dense], axis=1) * self.now.system.scales
 
-    def _told(self, problems: Sequence[Statement], z: Array, w: Array) -> Array:
+    def _told(self, sources: Array, w: Array) -> Array:
         """Estimated relative errors."""
-        size, shape = self.now.system.size, self.fresh.inside.shape
-        f = np.stack([p.source_at(self.at_look) for p in problems], axis=1)
-        table = np.zeros((len(problems), *shape))
-        table[:, self.fresh.inside] = (self.look.apply(w[:size]) - f).T
-        hat = dctn(table, axes=(1, 2), norm="ortho")
-        interior = np.sqrt((hat**2 / self.symbol).sum(axis=(1, 2)) * (4 / np.prod(shape)))
-        edge = self.edge @ w[:size] + self.edge_local @ w[size:] - self.edge_values[:, None]
-        missed = self.edge_share @ np.abs(edge)
-        norm = np.array([self.middles.norm(self.middles.values(column)) for column in z.T])
-        told = _TOLD * (interior + missed) / np.maximum(norm, 1e-300)
-        most = _FAR * np.abs(f).max(axis=0)
-        seen = np.array([np.abs(p.source_at(self.scout)).max() for p in problems]) <= most
+        size, shape = self.now.system.size, self.look.equation.inside.shape
+        _, fresh, scout = np.split(sources, self.splits, axis=1)
+        table = self.look.apply(w[:, :size]) - self.look.spread(fresh)
+        hat = dctn(table, axes=(1, 2), norm="ortho", overwrite_x=True)
+        interior = np.sqrt(np.einsum("kyx,kyx,yx->k", hat, hat, 1 / self.symbol) * (4 / np.prod(shape)))
+        edge = (self.edge @ w[:, :size].T).T + w[:, size:] @ self.edge_local - self.edge_values
+        missed = np.abs(edge) @ self.edge_share
+        told = _TOLD * (interior + missed) / np.maximum(self._norms(w), 1e-300)
+        seen = np.abs(scout).max(axis=1) <= _FAR * np.abs(fresh).max(axis=1)
         return np.where(seen & (told < 1), told / np.maximum(1 - told, 1e-300), np.inf)
+
+    def _norms(self, w: Array) -> Array:
+        """L2 norms (k,) over the unit domain."""
+        middles, size = self.middles, self.now.system.size
+        along_x, along_y = (a.toarray() for a in middles.along)
+        u = along_y @ (self.fit.tables(w[:, :size]) @ along_x.T)
+        return np.sqrt(middles.area) * np.linalg.norm(u[:, middles.inside] + w[:, size:] @ middles.dense.T, axis=1)
 
 
 class _Products:
-    """Products of a quadrature with many vectors at once."""
+    """Products of a quadrature with many vectors at once; terms with the same coefficient are one."""
 
     def __init__(self, equation: Quadrature) -> None:
         self.equation = equation
-        self.terms = [(y.toarray(), x.toarray(), c) for y, x, c in equation.terms]
+        alike: dict[int, list[tuple[Array, Array, Array]]] = {}
+        for y, x, c in equation.terms:
+            alike.setdefault(id(c), []).append((y.toarray(), x.toarray(), c))
+        self.terms = [
+            (np.concatenate([y for y, _, _ in group], axis=1), [x for _, x, _ in group], group[0][2])
+            for group in alike.values()
+        ]
+
+    def spread(self, values: Array) -> Array:
+        """Values (k, n) at the points inside as tables (k, Qy, Qx), zero outside."""
+        inside = self.equation.inside
+        if inside.all():
+            return values.reshape(-1, *inside.shape)
+        out = np.zeros((len(values), *inside.shape))
+        out[:, inside] = values
+        return out
+
+    def tables(self, x: Array) -> Array:
+        """Coefficients of splines (k, size) as (k, side y, side x)."""
+        s = self.equation.splines
+        sx, sy = s.sides
+        return x.reshape(-1, sy, sx) if s.strides[0] == 1 else x.reshape(-1, sx, sy).transpose(0, 2, 1)
 
     def apply(self, x: Array) -> Array:
-        """A x, (n, k)."""
-        q, s = self.equation, self.equation.splines
-        sx, sy = s.sides
-        X = x.T.reshape(-1, sy, sx) if s.strides[0] == 1 else x.T.reshape(-1, sx, sy).transpose(0, 2, 1)
-        out = sum(c * (y @ (X @ along.T)) for y, along, c in self.terms)
-        return out[:, q.inside].T
+        """A x as tables (k, Qy, Qx), of x (k, size)."""
+        X, shape = self.tables(x), self.equation.inside.shape
+        out = np.zeros((len(x), *shape))
+        for y, along, c in self.terms:
+            parts = np.empty((len(x), len(along), X.shape[1], shape[1]))
+            for i, one in enumerate(along):
+                np.matmul(X, one.T, out=parts[:, i])
+            out += c * (y @ parts.reshape(len(x), -1, shape[1]))
+        return out
 
     def transpose(self, r: Array) -> Array:
-        """A'r, (size, k)."""
-        q, s = self.equation, self.equation.splines
-        R = np.zeros((r.shape[1], *q.inside.shape))
-        R[:, q.inside] = r.T
-        out = sum((y.T @ (c * R)) @ along for y, along, c in self.terms)
-        return (out if s.strides[0] == 1 else out.transpose(0, 2, 1)).reshape(r.shape[1], -1).T
+        """A'r, (k, size), of tables r (k, Qy, Qx)."""
+        s = self.equation.splines
+        out = np.zeros((len(r), *reversed(s.sides)))
+        for y, along, c in self.terms:
+            parts = (y.T @ (c * r)).reshape(len(r), len(along), -1, r.shape[2])
+            for i, one in enumerate(along):
+                out += parts[:, i] @ one
+        return (out if s.strides[0] == 1 else out.transpose(0, 2, 1)).reshape(len(r), -1)

@@ -28,6 +28,26 @@ def test_solutions_are_those_of_one_by_one():
         assert np.linalg.norm(one(x) - u) < one.error_estimate * np.linalg.norm(u) < 1e-4 * np.linalg.norm(u)
 
 
+def test_a_source_among_many_and_a_source_among_two_have_the_same_solution():
+    problems = [_problem(_waves(k / 10)) for k in range(40)]
+    many, two = settle(problems, 1e-4), settle([problems[37], problems[3]], 1e-4)
+    X = problems[0].unit.to_unit(HOLED.sample_interior(200))
+    for one, other in zip((many[37], many[3]), two, strict=True):
+        assert np.allclose(one.field.jets(X)[0], other.field.jets(X)[0], rtol=0, atol=1e-9)
+        assert np.isclose(one.estimate, other.estimate, rtol=1e-6)
+
+
+def test_a_source_is_evaluated_once_on_each_grid():
+    calls = []
+
+    def counted(x):
+        calls.append(x.shape[1])
+        return np.sin(x[0]) + 1
+
+    assert all(settle([_problem(_waves(1)), _problem(counted)], 1e-3))
+    assert len(calls) == 1
+
+
 def test_what_the_shared_grid_does_not_see_is_solved_by_itself():
     peak = lambda x: 1e4 * np.exp(-((x[0] - 1.3) ** 2 + (x[1] - 0.5) ** 2) / 0.03**2)  # noqa: E731
     narrow = lambda x: 1e6 * np.exp(-((x[0] - 1.31) ** 2 + (x[1] - 0.52) ** 2) / 0.005**2)  # noqa: E731
