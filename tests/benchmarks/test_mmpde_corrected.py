@@ -1,11 +1,14 @@
 """The benchmark of corrected solvers: its meshes cover the square, its measure is right, its rows come out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from benchmarks.mmpde import corrected, families, shifted
+from benchmarks.mmpde import corrected, families, second_branch, shifted
 from meshmove.geometry.quality import simplex_volumes, vertex_volumes
-from meshmove.solvers.generators.burgers import burgers_mesh, random_field
+from meshmove.solvers import MMPDE, TrajectoryDataset
+from meshmove.solvers.generators.burgers import burgers_mesh, burgers_trajectories, random_field
 
 
 @pytest.mark.parametrize(
@@ -57,9 +60,8 @@ def test_symmetries_are_those_of_the_start_too():
 
 def test_splines_through_the_truth_are_nearer_than_few_of_its_values():
     fine = random_field(97, np.random.default_rng(0))
-    assert (
-        corrected._off(fine, fine) < 1e-12 < corrected._off(fine[::4, ::4], fine) < corrected._off(fine[::8, ::8], fine)
-    )
+    off = [corrected.off_as_field(fine[::k, ::k], fine) for k in (1, 4, 8)]
+    assert off[0] < 1e-12 < off[1] < off[2]
 
 
 def test_its_quick_rows(tmp_path):
@@ -67,3 +69,28 @@ def test_its_quick_rows(tmp_path):
     assert [r["name"].split(":")[0] for r in rows[:3]] == ["in distribution", "viscosity 0.001", "viscosity 0.02"]
     assert all(0 < r["corrected"] and 0 < r["base"] < 0.2 and np.isfinite(r["measured"]) for r in rows[:3])
     assert rows[-1]["measured"] == max(r["measured"] for r in rows[1:3]) and len(list(tmp_path.glob("*.npz"))) == 3
+
+
+def test_both_stages_of_training_hold_the_same_trajectories_out(tmp_path, monkeypatch):
+    """Weights of the first have learned from all others, so these alone can tell whether the second is better."""
+    asked, model = [], object()
+
+    def learned(config, folder, *, data, validation, **_):
+        asked.append((data, validation))
+        return iter(())
+
+    fine = burgers_trajectories(10, cells=8, stride=1, frames=2)
+    monkeypatch.setattr(corrected, "families", lambda folder: TrajectoryDataset((fine,)))
+    monkeypatch.setattr(corrected, "fit", learned)
+    monkeypatch.setattr(corrected.MMPDE, "from_pretrained", lambda *_, **__: model)
+    corrected.train(tmp_path, tmp_path, corrected.FIRST, corrected.SECOND)
+    (first, held_out), again = asked
+    assert len(held_out) == 1 and len(first) == 9 and again == (first, held_out)
+
+
+def test_a_model_of_two_branches_is_judged_as_a_function_on_its_moved_mesh(tmp_path):
+    case = replace(shifted.USUAL, count=1, frames=5)
+    rows = second_branch.run(MMPDE.from_pretrained("burgers"), tmp_path, (case,), cells=48)
+    one, two, *ratios = rows
+    assert all(0 < e["field"] < 0.2 and 0 < e["nodes"] < 0.2 for e in (one, two))
+    assert [r["measured"] for r in ratios] == [two[k] / one[k] for k in ("field", "nodes")]
