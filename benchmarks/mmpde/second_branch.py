@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import PointLocator
 from meshmove.solvers.data import Trajectories, TrajectoryDataset
-from meshmove.solvers.generators.burgers import burgers_mesh
+from meshmove.solvers.generators.burgers import burgers_mesh, burgers_trajectories
 from meshmove.solvers.generators.burgers_step import BurgersStep
 from meshmove.solvers.mmpde import MMPDE, Config
 
@@ -43,7 +43,7 @@ CASES = (USUAL, *(c for c in SHIFTED if c.name in ("viscosity 0.001", "height 3"
 Array = NDArray[np.float64]
 
 
-def train(folder: Path, data: Path, steps: int, count: int = LEARNED) -> MMPDE:
+def train(folder: Path, data: Trajectories, steps: int) -> MMPDE:
     """`burgers-corrected` with a second branch; goes on where an interrupted run was."""
     torch.set_num_threads(1)
     model = MMPDE.from_pretrained("burgers-corrected", base=BurgersStep()).with_second_branch(LAYERS)
@@ -51,8 +51,7 @@ def train(folder: Path, data: Path, steps: int, count: int = LEARNED) -> MMPDE:
         model.settings, steps=steps, ahead=0.0, unroll=2, validate_every=max(1, steps // 4), validation=8,
         patience=10**9,
     )  # fmt: skip
-    some = families.usual(families.USUAL, data)[:count]
-    learned = TrajectoryDataset((some.on(burgers_mesh(families.COARSE)),))
+    learned = TrajectoryDataset((data.on(burgers_mesh(families.COARSE)),))
     return model.fit(learned, folder, config=config, start=model, accelerator="cpu")
 
 
@@ -92,7 +91,7 @@ def _errors(model: MMPDE, case: Shift, truth: Trajectories) -> dict[str, float]:
 
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="four steps on two trajectories, one case")
+    parser.add_argument("--quick", action="store_true", help="four steps on two short trajectories, one case")
     parser.add_argument("--steps", type=int, default=800, help="of training, default: %(default)s")
     parser.add_argument("--train", type=Path, default=Path("out/mmpde/second"), help="default: %(default)s")
     parser.add_argument("--folder", type=Path, default=Path("out/mmpde/data"), help="of truths, default: %(default)s")
@@ -100,9 +99,12 @@ def _main() -> None:
     args = parser.parse_args()
     if args.quick:
         with tempfile.TemporaryDirectory() as folder:
-            rows = run(train(Path(folder), args.folder, 4, 2), args.folder, (replace(USUAL, count=1),))
+            few = burgers_trajectories(2, cells=48, stride=1, frames=11, end=1 / 3, viscosity=(0.005, 0.002))
+            cases = (replace(USUAL, count=1, frames=5),)
+            rows = run(train(Path(folder), few, 4), Path(folder), cases, 48)
     else:
-        rows = run(train(args.train, args.folder, args.steps), args.folder)
+        data = families.usual(families.USUAL, args.folder)[:LEARNED]
+        rows = run(train(args.train, data, args.steps), args.folder)
     sys.stdout.write(table(rows) + "\n")
     if args.json:
         args.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, default=str) + "\n")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.mmpde import corrected, families, second_branch, shifted
+from benchmarks.mmpde import corrected, families, own_solver, second_branch, shifted
 from meshmove.geometry.quality import simplex_volumes, vertex_volumes
 from meshmove.solvers import MMPDE, TrajectoryDataset
 from meshmove.solvers.generators.burgers import burgers_mesh, burgers_trajectories, random_field
@@ -94,3 +94,23 @@ def test_a_model_of_two_branches_is_judged_as_a_function_on_its_moved_mesh(tmp_p
     one, two, *ratios = rows
     assert all(0 < e["field"] < 0.2 and 0 < e["nodes"] < 0.2 for e in (one, two))
     assert [r["measured"] for r in ratios] == [two[k] / one[k] for k in ("field", "nodes")]
+
+
+def test_a_solver_of_the_users_is_trained_on_and_set_beside(monkeypatch):
+    monkeypatch.setattr(own_solver, "FRAMES", 5)
+    monkeypatch.setattr(own_solver, "COARSE", 12)
+    rows = own_solver.run(True, 4)
+    assert [r["name"] for r in rows][1:] == [
+        "advection: solver, 12 x 12, 1 a frame",
+        "advection: corrected / solver on the same mesh",
+    ]
+    ours, alone, ratio = (r["measured"] for r in rows)
+    assert 0 < alone < 0.5 and 0 < ours < 2 * alone and ratio == ours / alone
+
+
+def test_the_users_solver_is_of_second_order():
+    mesh = burgers_mesh(24)
+    start = own_solver._start(np.random.default_rng(0), mesh.points)
+    ends = [own_solver._frames(mesh, start, 0.01, steps)[-1] for steps in (1, 2, 4)]
+    off = [np.linalg.norm(a - b) for a, b in zip(ends, ends[1:], strict=False)]
+    assert 3 < off[0] / off[1] < 5
