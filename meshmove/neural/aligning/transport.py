@@ -20,7 +20,7 @@ STEEP = 3.0
 #: of the monitor, one after the other: relaxation to a steep monitor itself stalls, or inverts cells
 POWERS = (0.35, 0.7)
 #: steps for each, and the residual, relative to that before, at which they end
-STEPS, TOLERANCE = 8, 0.03
+STEPS, TOLERANCE = 6, 0.03
 #: parts of the way that are tried where cells are inverted at its end
 PARTS = (1.0, 0.6, 0.3)
 #: weight of the cells' shapes; it has no part in the relaxation
