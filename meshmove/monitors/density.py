@@ -133,7 +133,8 @@ class NodalDensity:
 
     def clusters(self, x: Array) -> Array:
         """Values (m, q) at points (dim, m, q) of which each row of q are close together."""
-        near = self._locator.find(x.mean(axis=2)).cells
+        own = np.arange(x.shape[1]) if x.shape[1] == self._locator.mesh.n_cells else None  # rows of the cells' own
+        near = self._locator.find(x.mean(axis=2), own).cells
         where = self._locator.follow(x.reshape(len(x), -1), np.repeat(near, x.shape[2]))
         return where.interpolate(self._values).reshape(x.shape[1:])
 

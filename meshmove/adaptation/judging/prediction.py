@@ -34,6 +34,22 @@ ROUNDING = 1e-12
 REMEMBERED = 4
 
 
+class Remembered:
+    """A function of node positions (n, dim) that knows its values at the last few of them."""
+
+    def __init__(self, function: Callable[[Array], float]) -> None:
+        self._function = function
+        self._known: list[tuple[Array, float]] = []
+
+    def __call__(self, points: Array) -> float:
+        for there, value in self._known:
+            if np.array_equal(there, points):
+                return value
+        value = self._function(points)
+        self._known = [*self._known, (points.copy(), value)][-REMEMBERED:]
+        return value
+
+
 class Predictor:
     """Predicted L2 error of finite elements of degree 1 or 2 for fields (n, k), on the same cells elsewhere.
 
@@ -54,8 +70,8 @@ class Predictor:
         middles: Array | None = None,
     ) -> None:
         self._locator, self._sides, self.degree = locator, recovery.sides, degree
-        self._places: Places | None = None
-        self._known: list[tuple[Array, float]] = []
+        self._places: Places = recovery.sides.home
+        self._remembered = Remembered(self._predicted)
         self._error = {1: solution_error, 2: quadratic_solution_error}[degree]
         nodal = fields if middles is None else np.concatenate([fields, middles])
         standard = [Standard.of(u) for u in nodal.T]
@@ -85,16 +101,11 @@ class Predictor:
     def hessians(self) -> NodalHessians:
         """Of the fields that count: second derivatives for linear elements, third ones for quadratic elements."""
         kind = {1: NodalHessians, 2: NodalThirds}[self.degree]
-        return kind(self._sides, self._locator, np.stack(self._derivatives))
+        return kind(self._sides, self._locator, np.stack(self._derivatives), self._places)
 
     def __call__(self, points: Array) -> float:
         """The error at node positions (n, dim); the last few that were asked for are remembered."""
-        for there, error in self._known:
-            if np.array_equal(there, points):
-                return error
-        error = self._predicted(points)
-        self._known = [*self._known, (points.copy(), error)][-REMEMBERED:]
-        return error
+        return self._remembered(points)
 
     def _predicted(self, points: Array) -> float:
         if not self._derivatives:
@@ -163,9 +174,14 @@ class BothNorms:
     ) -> None:
         self._fields, self.objective, self._plain = fields, objective, plain
         self.solved = plain is not None
+        self._remembered = Remembered(self._both)
         self.rest = self(rest)
 
     def __call__(self, points: Array) -> float:
+        """At node positions (n, dim); the last few that were asked for are remembered."""
+        return self._remembered(points)
+
+    def _both(self, points: Array) -> float:
         return float(np.sqrt(self.plain(points) * self.objective.error(points)) * self._fields.rest)
 
     def plain(self, points: Array) -> float:

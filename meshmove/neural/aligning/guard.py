@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from meshmove.geometry.arrays import Array
+
+from .meshes.one_mesh import OneMesh
 from .meshes.triangles import Triangles
 
-__all__ = ["KEEP", "let_through"]
+__all__ = ["KEEP", "let_through", "let_through_one"]
 
 #: a round leaves every cell at least this share of its own volume, and this share of that at rest
 KEEP, LEAST = 0.2, 1e-3
@@ -62,3 +66,35 @@ def let_through(batch: Triangles, x: Tensor, step: Tensor) -> tuple[Tensor, Tens
     whole = size(step)
     part = torch.where(whole > 0, size(taken) / whole.clamp_min(1e-30), 1.0)
     return x + taken, torch.where(sick, 0.0, part)
+
+
+def let_through_one(mesh: OneMesh, x: Array, step: Array) -> tuple[Array, float]:
+    """The same positions and share of one mesh, without derivatives: only cells whose nodes' shares have changed are
+    looked at again."""
+    if not np.isfinite(step).all():
+        return x, 0.0
+    taken = _shares_of_one(mesh, x, step)[:, None] * step
+    whole = float(np.linalg.norm(step))
+    return x + taken, float(np.linalg.norm(taken)) / whole if whole > 0 else 1.0
+
+
+def _shares_of_one(mesh: OneMesh, x: Array, step: Array) -> Array:
+    """As `_shares`, (n,)."""
+    before = mesh.ratio(x)
+    floor = np.minimum(KEEP * before, np.maximum(LEAST, 0.5 * before))
+    floor[~(before > 0)] = -np.inf
+    share, seen = np.ones(len(x)), np.arange(len(before))
+    for k in range(TRIES + 1):
+        ratio = mesh.ratio(x + share[:, None] * step, seen)
+        low = seen[~(ratio >= floor[seen])]
+        if not len(low):
+            return share
+        last = share.copy()
+        share[np.unique(mesh.cells[low])] *= SHORTER
+        near = mesh.cells[mesh.cells_around(np.flatnonzero(RISE * share < 1))]
+        most = RISE * np.maximum(share[near].min(axis=1), 1e-3)
+        np.minimum.at(share, near, most[:, None])
+        if k >= PATIENCE:
+            share *= ALL
+        seen = mesh.cells_around(np.flatnonzero(share != last))
+    return np.zeros(len(x))

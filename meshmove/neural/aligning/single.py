@@ -13,11 +13,10 @@ from meshmove.geometry.arrays import Array
 from meshmove.movers import Alignment, Move, Problem
 from meshmove.movers.align import descended
 
-from .features import Cells, predicted
-from .guard import KEEP, let_through
+from .features import Cells, predicted_sum
+from .guard import KEEP, let_through_one
 from .lift import sparse_lift
 from .meshes.one_mesh import OneMesh
-from .meshes.triangles import Triangles
 from .network import Aligner
 from .transport import carried, steep
 
@@ -25,9 +24,9 @@ __all__ = ["aligned", "pretrained"]
 
 
 #: so many rounds in a row that lower the predicted error by less than this share are the last ones
-PATIENCE, WEAK = 2, 0.005
+PATIENCE, WEAK = 2, 0.02
 #: rounds beyond those of training, where they still help
-MORE = 3
+MORE = 1
 #: parts of a round that are tried where it raises the error, and of the first one where none lowers it
 PARTS = 0.5, 0.25
 #: halvings of a round whose nodes, back on a curved boundary, would invert cells
@@ -107,6 +106,7 @@ class _Place:
         self.problem, self.objective = problem, objective
         workspace, mesh, slide = problem.workspace, problem.mesh, problem.slide
         self._curved = bool(len(slide.curved_edges))
+        self._corners = np.ascontiguousarray(objective.cells.T)
         if "one mesh" not in workspace:
             lift = sparse_lift(mesh, slide, problem.start, workspace)
             workspace["one mesh"] = OneMesh.of(mesh, _projector(slide, problem.start), lift)
@@ -154,22 +154,16 @@ class _Place:
         there = points + step
         if (self.mesh.ratio(there) >= KEEP * np.abs(self.mesh.ratio(points))).all():  # which NaN is not
             return there, 1.0
-        workspace = self.problem.workspace
-        if "triangles" not in workspace:
-            batch = Triangles.of([self.problem.mesh], [self.mesh.projector], self.mesh.lift, torch.float64)
-            workspace["triangles"] = batch
-        found, share = let_through(workspace["triangles"], torch.from_numpy(points), torch.from_numpy(step))
-        return found.numpy(), float(share)
+        return let_through_one(self.mesh, points, step)
 
     def _seen(self, points: Array) -> _Seen:
         """Hessians at the vertices of every cell, and what they predict; of several fields the root of the sum of their
         squares."""
         h = self.objective.relative_hessians(points)
-        nodes = self.objective.cells.T
-        cells = Cells.of(self.mesh, points)
-        square = sum(float(predicted(cells, one[:, k]).sum()) for one in h for k in nodes) / 3
-        together = h[0] if len(h) == 1 else _root(h)
-        return _Seen(points, square**0.5, together[:, nodes].mean(axis=1))
+        cells, corners = Cells.of(self.mesh, points), h.take(self._corners, axis=2)
+        square = sum(predicted_sum(cells, one) for one in corners)
+        together = corners[0] if len(h) == 1 else _root(h).take(self._corners, axis=1)
+        return _Seen(points, square**0.5, together.sum(axis=1) / 3)
 
 
 def _root(h: Array) -> Array:

@@ -89,15 +89,25 @@ class OneMesh:
         which = (self.cells[around.indices] == owner[:, None]).argmax(1)
         return csr_matrix((around.data, around.indices + c * which, around.indptr), shape=(len(self.points), 3 * c))
 
+    def cells_around(self, nodes: Ids) -> Ids:
+        """Those (k,) that have any of the nodes, each once."""
+        around = self._around
+        many = np.diff(around.indptr)[nodes]
+        first = np.repeat(around.indptr[nodes] - np.cumsum(many) + many, many)
+        hit = np.zeros(len(self.cells), bool)
+        hit[around.indices[first + np.arange(len(first))]] = True
+        return np.flatnonzero(hit)
+
     def by_corner(self, x: Array) -> Array:
         """Positions (n, 2) of the vertices of every cell, (3, 2, c)."""
-        return np.ascontiguousarray(x.T).take(self.cells.T, axis=1).swapaxes(0, 1)
+        return _by_corner(x, self.cells)
 
-    def ratio(self, x: Array) -> Array:
-        """det J (c,) of the cells at x (n, 2), negative where they are inverted."""
-        corner = self.by_corner(x)
+    def ratio(self, x: Array, cells: Ids | None = None) -> Array:
+        """det J (c,) of the cells, or some of them, at x (n, 2), negative where they are inverted."""
+        which: Ids | slice = slice(None) if cells is None else cells
+        corner = _by_corner(x, self.cells[which])
         (a, b), (c, d) = corner[1] - corner[0], corner[2] - corner[0]
-        return 0.5 * (a * d - b * c) * self.sign / self.area
+        return 0.5 * (a * d - b * c) * self.sign[which] / self.area[which]
 
     def project(self, vectors: Array) -> Array:
         x, y = vectors.T
@@ -132,3 +142,8 @@ class OneMesh:
     def to_nodes(self, value: Array) -> Array:
         """The same for each node, (n,)."""
         return np.full(len(self.points), value[0])
+
+
+def _by_corner(x: Array, cells: Ids) -> Array:
+    """Positions (n, 2) of the vertices of cells (k, 3), (3, 2, k)."""
+    return np.ascontiguousarray(x.T).take(cells.T, axis=1).swapaxes(0, 1)

@@ -8,7 +8,10 @@ import torch
 from meshmove.geometry import PointLocator, Sides
 from meshmove.monitors import NodalHessians, Recovery, solution_error
 from meshmove.movers import Alignment
-from meshmove.neural.aligning.guard import let_through
+from meshmove.neural.aligning.features import Cells, predicted, predicted_sum
+from meshmove.neural.aligning.guard import let_through, let_through_one
+from meshmove.neural.aligning.meshes.one_mesh import OneMesh
+from meshmove.neural.aligning.meshes.triangles import Triangles
 from meshmove.neural.aligning.objective import DUAL, interpolation_error, predicted_errors
 from meshmove.neural.aligning.samples import Group, make_meshes, prepared, read_meshes, write_meshes
 from meshmove.procedural.fields import KINDS, AnalyticFields, random_field
@@ -104,6 +107,28 @@ def test_only_nodes_near_a_cell_in_the_way_draw_back():
     x, _ = let_through(batch, batch.points, step)
     whole = ((x - batch.points - step).abs().amax(1) < 1e-7).float().mean()
     assert 0.3 < float(whole) < 1
+
+
+def test_the_guard_of_one_mesh_lets_through_what_that_of_batches_does():
+    points, generator = MESH.points, torch.Generator().manual_seed(6)
+    one = OneMesh.of(MESH, GROUP.batch.projector.double().numpy(), lambda forces: forces)
+    batch = Triangles.of([MESH], [one.projector], lambda forces: forces, torch.float64)
+    for size in (1e-4, 0.3, 1.0, 3.0, 30.0):
+        wish = torch.randn(points.shape, generator=generator, dtype=torch.float64)
+        step = batch.project(wish) * size * MESH.n_points**-0.5
+        x, share = let_through(batch, batch.points, step)
+        there, part = let_through_one(one, points, step.numpy())
+        assert np.allclose(there, x.numpy(), atol=1e-12) and abs(part - float(share)) < 1e-12
+    nothing, part = let_through_one(one, points, np.full_like(points, np.nan))
+    assert np.array_equal(nothing, points) and part == 0
+
+
+def test_the_sum_by_squares_of_gradients_is_that_of_the_predicted_errors():
+    one, random = OneMesh.of(MESH, np.eye(2)[None], lambda forces: forces), np.random.default_rng(3)
+    cells = Cells.of(one, MESH.points * [1.0, 0.02])  # long ones
+    h = random.standard_normal((3, 3, MESH.n_cells))
+    each = [float(predicted(cells, h[:, k]).sum()) for k in range(3)]
+    assert np.isclose(predicted_sum(cells, h), np.mean(each), rtol=1e-10)
 
 
 def test_meshes_are_written_and_read(tmp_path):
