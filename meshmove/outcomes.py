@@ -85,6 +85,10 @@ class Outcome(Enum):
         "What was left of the step would have made the mesh worse, so it stays as it is.",
         "Refine the mesh, or free nodes that are held.",
     )
+    UNCONFIRMED = (
+        "The solution on the moved mesh shows more error than the one before the move; the mesh went back.",
+        "Give a field of the solution itself, not one that was derived from it, as stresses are; or refine the mesh.",
+    )
     SHAPE_LOST = (
         "A curved boundary encloses another volume than before, by more than movers keep to.",
         'Hold that boundary with boundary={"name": "fixed"}, or refine it.',

@@ -16,6 +16,7 @@ from meshmove.movers import Align, Move, Mover, moved_by
 from meshmove.outcomes import Outcome
 
 from .alignment import aligned_from, both_norms
+from .back import UNCONFIRMED, Earlier, way_back
 from .choice import Chosen, Trials, choose, nodal_densities, transports
 from .judging.own_hessian import OwnHessian
 from .judging.prediction import BothNorms, Predictor, Predicts, SharpPredictor
@@ -30,9 +31,6 @@ UNJUDGED = 1.0
 NO_GAIN = Outcome.NO_GAIN.told("no move is predicted to lower the error: the mesh stays as it is")
 #: weight of the cells' shapes beside the logarithm of the predicted error, as `Align` has it
 SHAPES = Align.distortion
-#: a mesh is moved back if it is predicted to be so many times worse than it was. Recovered anew, a field says of a mesh
-#: that was aligned to what was recovered before that it is up to 8 % worse than that, also where it is better
-BACK = 1.09
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +40,7 @@ class Result:
     `predict`: the predicted error at other positions. `automatic`: the monitor's intensity was chosen, not given.
     `element`: of which the error is predicted. `objective`: "alignment", "equidistribution" or "energy"; of the last,
     `energies` are that at the start and the change of it by which the error is one less, `solves` how many it took.
+    `shown`: the predicted errors (k,) of the fields on the mesh that came, each in its own unit.
     """
 
     density: Any
@@ -56,15 +55,16 @@ class Result:
     objective: str = "equidistribution"
     energies: tuple[float, float] | None = None
     solves: int | None = None
+    shown: Array | None = None
 
 
 def move_of(
-    unit: UnitMesh, fields: Fields, monitor: Any, mover: Mover, effort: float, earlier: Array | None = None
+    unit: UnitMesh, fields: Fields, monitor: Any, mover: Mover, effort: float, earlier: Earlier | None = None
 ) -> Result:
     """The move of a mesh that a field, or a monitor as a function of space, asks for.
 
-    `earlier`: of a mesh that has been moved to nearly the same field before, so that it is only to be aligned, the
-    positions (n, dim) that it had then. It goes back there where the field, which is better known now, says so.
+    `earlier`: of a mesh that has been moved to nearly the same field before, so that it is only to be aligned. It goes
+    back to where it was then if the field, which is better known now, says so, or shows more error than before.
     """
     aligned = isinstance(monitor, Monitor) and monitor.intensity is None and _can_align(unit, fields)
     if isinstance(mover, Align) and not aligned:
@@ -103,12 +103,13 @@ def move_of(
             return _judged(unit, out, predict, fields.element, True, told)
         leads.append(trials.unmoved(monitor))
     both = both_norms(predict, unit, mover.distortion if isinstance(mover, Align) else SHAPES)
-    if earlier is not None and both(earlier) * BACK < both.rest:
-        out = replace(leads[0], move=Move(earlier, 0), error=both(earlier))
-    else:
+    out = None if earlier is None else way_back(leads[0], earlier, predict, both)
+    if out is None:
         ends = [aligned_from(led, both, unit.start, unit.problem, mover, effort) for led in leads]
         out = min(ends, key=lambda end: end.error)
-    return replace(_judged(unit, out, both, fields.element, True, told), objective="alignment")
+    judge = None if earlier is not None and earlier.shown(predict) > UNCONFIRMED else both  # solves have the last word
+    result = _judged(unit, out, both, fields.element, True, told)
+    return replace(result, objective="alignment", predict=judge, shown=predict.shown)
 
 
 def _to_function(unit: UnitMesh, monitor: Any, mover: Mover, effort: float) -> Result:

@@ -90,6 +90,8 @@ class Predictor:
         keep = np.flatnonzero(rest > size * noise)
         self._fields, self._derivatives = [standard[k] for k in keep], [derivatives[k] for k in keep]
         self._scale = rest[keep] if len(keep) > 1 else np.ones(len(keep))
+        #: the error (k,) of each field that counts where the mesh is, in its own unit
+        self.shown = np.array([self._fields[i].to_field(rest[k]) for i, k in enumerate(keep)])
         self.rest = self._norm(rest[keep])
 
     def _norm(self, errors: Array) -> float:
@@ -144,6 +146,7 @@ class SharpPredictor:
         )
         least = np.sqrt(np.abs(mesh.extent) ** mesh.dim) * _noise(standard)
         self.rest = self(mesh.points)
+        self.shown = np.array([self.rest])
         if self.rest <= standard.to_field(least):
             self.rest = 0.0
 

@@ -128,9 +128,9 @@ def adapt_loop(
     Every round moves relative to the first mesh (`reference`), so that rounds do not drift.
 
     Without an energy or a goal, the first round carries cells to where the solution needs them and aligns them; later
-    ones align them to the solution that is better known then, or, where that says that the mesh before was better, move
-    back to it. Rounds end where one changes nothing, or, of those after the first, lowers the predicted error by less
-    than two percent.
+    ones align them to the solution that is better known then. Where that says that the mesh before was better, or shows
+    more error than the solution there did, the mesh moves back to it, and one more round moves it gently. Rounds also
+    end where one changes nothing, or, of those after the first, lowers the predicted error by less than two percent.
 
     Parameters
     ----------
@@ -211,7 +211,8 @@ def _rounds(
         out = adapting(mesh, solve(mesh))
         mesh = out.mesh
         yield out
-        if not out.displacement.any() or (k and out.report.objective == "alignment" and not _worth_it(out.report)):
+        aligned = out.report.objective == "alignment"
+        if not out.displacement.any() or adapting.ended or (k and aligned and not _worth_it(out.report)):
             break
 
 

@@ -5,7 +5,7 @@ import pytest
 import skfem
 
 import meshmove
-from meshmove import Monitor, MovingMesh, Report, adapt, adapt_loop
+from meshmove import Monitor, MovingMesh, Outcome, Report, adapt, adapt_loop
 from tests.shapes import box, front
 
 FAST = Monitor("gradient", intensity=4)
@@ -59,6 +59,37 @@ def test_a_mesh_goes_back_where_its_solution_says_that_the_one_before_was_better
     assert there.max_displacement > 0.02 and back.max_displacement == pytest.approx(there.max_displacement)
     assert back.predicted_error_after < back.predicted_error_before / 2
     np.testing.assert_allclose(loop.mesh.p, mesh.p, atol=1e-15)
+
+
+def worse_on_moved_meshes(mesh, seen):
+    """A field whose values are the rougher the longer cells are, as those of derivatives of a solution are."""
+    first = seen[0] if seen else mesh
+    seen.append(mesh)
+    rough = np.sign(np.sin(1e4 * np.arange(mesh.nvertices)))
+    return front(mesh.p) + 5 * rough * np.sqrt(((mesh.p - first.p) ** 2).sum(axis=0))
+
+
+def test_a_mesh_goes_back_where_its_solution_shows_more_error_and_moves_gently_then():
+    mesh, seen = skfem.MeshTri().refined(4), []
+    loop = adapt_loop(mesh, lambda m: worse_on_moved_meshes(m, seen), steps=9)
+    there, back, gently = loop.history  # and no fourth
+    assert back.outcomes.count(Outcome.UNCONFIRMED) == 1 and Outcome.UNCONFIRMED not in there.outcomes
+    assert back.predicted_error_before > 1.2 * there.predicted_error_before
+    assert back.predicted_error_after == pytest.approx(there.predicted_error_before)
+    np.testing.assert_allclose(seen[2].p, mesh.p, atol=1e-15)
+    assert 0 < gently.iterations < there.iterations
+    assert not gently.outcomes
+
+
+def test_of_several_fields_the_errors_count_alike_whatever_their_size():
+    mesh, seen = skfem.MeshTri().refined(4), []
+
+    def two(m):
+        return np.stack([worse_on_moved_meshes(m, seen), 1e-6 * front(m.p[::-1])], axis=1)
+
+    back = adapt_loop(mesh, two, steps=2)
+    assert Outcome.UNCONFIRMED in back.report.outcomes
+    np.testing.assert_allclose(back.mesh.p, mesh.p, atol=1e-15)
 
 
 def test_rounds_share_what_depends_on_the_reference(monkeypatch):
