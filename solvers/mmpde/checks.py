@@ -14,6 +14,7 @@ from meshmove.geometry.given import answered, as_float
 from meshmove.meshes.source import Source
 from meshmove.options import as_numbers, count, shown
 
+from .correcting.based import FAR
 from .network import Settings, TwoBranches
 
 __all__ = ["attributes_of", "check", "columns_of", "nodes_of", "same_mesh", "strange", "values_of"]
@@ -106,6 +107,7 @@ def strange(model: TwoBranches, mesh: CellMesh, values: Array, attributes: Seque
             notes.append(f"the mesh's edges are {ratio:.3g} times as long as those of the training meshes")
     else:
         notes += model.seen.strange(mesh, values, attributes)
+        notes += _uncorrected(model, mesh, attributes)
     new = sorted(set(mesh.facets) - set(model.settings.boundaries))
     if new:
         notes.append(f"the model does not know the boundaries {new}, it knows {list(model.settings.boundaries)}")
@@ -113,6 +115,19 @@ def strange(model: TwoBranches, mesh: CellMesh, values: Array, attributes: Seque
     if gone:
         notes.append(f"the mesh lacks the boundaries {gone} of the training meshes")
     return notes
+
+
+def _uncorrected(model: TwoBranches, mesh: CellMesh, attributes: Sequence[float]) -> list[str]:
+    """How much of its corrections a model with a base leaves out for the ranges of training, in words."""
+    if not model.settings.base or model.seen is None:
+        return []
+    share = float(model.seen.near(mesh, attributes, FAR).mean())
+    if share > 0.99:
+        return []
+    taken = f"{100 * share:.0f} % of each correction is" if share else "no correction is"
+    trained = ", ".join(f"{k} {min(v):g} to {max(v):g}" for k, v in model.seen.attributes.items())
+    return [f"{taken} made to {model.settings.base!r}, for attributes or sizes of cells lie beyond those of training"
+            + (f" ({trained})" if trained else "")]  # fmt: skip
 
 
 def nodes_of(mesh: CellMesh, names: Sequence[str]) -> NDArray[np.bool_]:

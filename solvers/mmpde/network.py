@@ -182,11 +182,9 @@ class TwoBranches(nn.Module):
     def _corrected(
         self, branch: Branch, gate: Gate, state: State, start: Tensor, inputs: Tensor, graph: Graph, rough: Tensor
     ) -> Tensor:
-        """Frames (N, bundle, F) and what is added to them; all of it in training."""
+        """Frames (N, bundle, F) and what is added to them, as far as the gate is open."""
         features = branch.features(inputs, graph, self.unit)
         out = self.change * rough[:, None] * branch.decode(features).view(len(inputs), self.settings.bundle, -1)
-        if self.training:
-            return start + out
         assert state.based is not None
         return start + (state.based.share * gate(features))[:, :, None] * out
 

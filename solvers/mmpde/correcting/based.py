@@ -18,7 +18,7 @@ from .base import Base, BaseError
 if TYPE_CHECKING:
     from meshmove.solvers.mmpde.network import TwoBranches
 
-__all__ = ["Based", "base_of", "based_of", "frames_of"]
+__all__ = ["FAR", "Based", "base_of", "based_of", "frames_of"]
 
 
 #: factor outside of the ranges of attributes and sizes of cells from which on nothing is corrected

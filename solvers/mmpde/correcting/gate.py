@@ -45,7 +45,7 @@ def roughness(graph: Graph, start: Tensor, frames: Tensor) -> Tensor:
 
 class Gate(nn.Module):
     """The share (N, 1) of a correction that is taken, from the features (N, width) of the network's last layer; all of
-    it until `set` is told what training has seen."""
+    it until `set` is told what training has seen, as while the network learns."""
 
     mean: Tensor
     whitening: Tensor
@@ -56,6 +56,11 @@ class Gate(nn.Module):
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("whitening", torch.zeros(width, width))
         self.register_buffer("most", torch.ones(()))
+
+    def open(self) -> None:
+        """All of every correction is taken, as before `set`."""
+        self.whitening.zero_()
+        self.most.fill_(1.0)
 
     def forward(self, features: Tensor) -> Tensor:
         return (CLOSED - self.distance(features)).div(CLOSED - 1).clamp(0, 1)[:, None]

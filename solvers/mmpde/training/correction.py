@@ -10,7 +10,7 @@ from meshmove.solvers.mmpde.network import TwoBranches
 
 from .samples import Samples
 
-__all__ = ["calibrate_correction", "set_gates"]
+__all__ = ["calibrate_correction", "open_gates", "set_gates"]
 
 #: starts that are looked at
 LOOKED_AT = 96
@@ -29,6 +29,13 @@ def calibrate_correction(model: TwoBranches, samples: Samples) -> None:
         missed.append((target - frames).square().mean(0).sqrt() / rough.clamp_min(1e-6))
     model.ahead.copy_(torch.stack(ahead).mean(0).sqrt().clamp_min(1e-3))
     model.change.copy_(torch.stack(missed).mean(0).clamp_min(1e-3))
+
+
+def open_gates(model: TwoBranches) -> None:
+    """While a model learns, it takes all of its corrections."""
+    if model.settings.base:
+        model.gate.open()
+        model.gate_there.open()
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from meshmove.solvers.mmpde.network import TwoBranches
 from meshmove.solvers.mmpde.prior.seen import Seen
 
 from .config import Config
-from .correction import calibrate_correction, set_gates
+from .correction import calibrate_correction, open_gates, set_gates
 from .objective import Objective, unrolled_errors
 from .samples import Samples, calibrate
 
@@ -136,6 +136,7 @@ class StepperRun(Run):
             raise ValueError(f"Expected to start from a model of {config.settings} (got one of {start.settings})")
         else:
             model.load_state_dict(start.state_dict())
+            open_gates(model)
             seen = Seen.of(data, config.settings.layers)
             model.seen = seen if start.seen is None else start.seen | seen
         optimizers = matrices_apart(model, config.learning_rate, config.matrices, config.decay)

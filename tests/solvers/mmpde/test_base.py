@@ -142,6 +142,24 @@ def test_a_model_learns_what_its_base_misses(tmp_path):
     assert np.linalg.norm(ours - truth) < 0.8 * np.linalg.norm(theirs - truth)
 
 
+@pytest.mark.parametrize("more", [False, True], ids=["anew", "further"])
+def test_a_model_as_it_comes_from_training_has_a_gate(tmp_path, more):
+    """Whatever its mode: a network that was just made is in that of training."""
+    model, config = MMPDE(ONE, halved), replace(TINY, settings=ONE, steps=2, validate_every=2)
+    assert model.training
+    model = model.fit(dataset(), tmp_path / "one", config=config)
+    if more:  # with the gate open meanwhile
+        model.gate.most.fill_(1e-9)
+        model = model.fit(dataset(), tmp_path / "two", config=config, start=model)
+    start = burgers().fields["u"][0, 0]
+    roll = lambda nu: model.rollout(burgers_mesh(8), start, 2, attributes={"viscosity": nu}).last().values[:, 0]  # noqa: E731
+    assert np.array_equal(roll(0.2), start / 4)  # four times the largest of training
+    assert not np.array_equal(roll(0.03), start / 4)
+    assert model.gate.most > 1e-3
+    model.gate.most.fill_(1e-9)
+    assert np.array_equal(roll(0.03), start / 4)
+
+
 def test_it_is_saved_by_the_name_of_its_base_and_refuses_others(tmp_path):
     model = model_of(BurgersStep())
     assert "corrects burgers-volumes" in repr(model) and model.settings.numbers == BurgersStep.numbers
@@ -221,3 +239,22 @@ def test_attributes_and_cells_beyond_those_of_training_take_a_part_of_the_correc
     for nu, same in ((0.04, False), (0.2, True)):
         last = model.rollout(burgers_mesh(8), start, 2, attributes={"viscosity": nu}).last().values[:, 0]
         assert np.array_equal(last, start / 4) == same
+
+
+def test_corrections_that_ranges_of_training_leave_out_are_told():
+    data = dataset()  # viscosities of 0.01 and 0.05
+    model = model_of(halved, data)
+    start = burgers().fields["u"][0, 0]
+
+    def told(nu, cells=8, one=model, u0=start):
+        words = one.rollout(burgers_mesh(cells), u0, 2, attributes={"viscosity": nu}).report.warnings
+        return [w for w in words if "correction" in w]
+
+    assert told(0.03) == []
+    assert told(0.003) == [
+        "no correction is made to 'halved', for attributes or sizes of cells lie beyond those of training "
+        "(viscosity 0.01 to 0.05)"
+    ]
+    assert told(0.05 * 3**0.5)[0].startswith("50 % of each correction is made to 'halved'")
+    assert "no correction" in told(0.03, 40, u0=np.zeros(41**2))[0]
+    assert told(0.003, one=MMPDE.from_pretrained("burgers-still")) == []  # it corrects none
