@@ -23,9 +23,9 @@ from .features.splines import Splines
 from .field import Emission, Expansion
 from .least_squares import Arrow, Columns
 from .quadrature import Quadrature, quadrature
-from .trust import Told
+from .trust import Middles, Told, largest_term, weakest_of
 
-__all__ = ["Level", "Projection", "columns_of", "estimated", "fit", "fitted", "rows_of"]
+__all__ = ["Level", "Projection", "columns_of", "estimated", "fit", "fitted", "is_singular", "rows_of"]
 
 Feature = Local | Tanh | Emission
 
@@ -142,6 +142,11 @@ def fitted(equation: Quadrature, rows: Conditions, features: Sequence[Feature] =
     weights = system.solve(np.concatenate([equation.source * equation.weights, rows.values]))
     field = Expansion(equation.splines, tuple(features), weights, equation.along)
     return Projection(field, (), system, equation, rows)
+
+
+def is_singular(unit: UnitProblem, now: Projection) -> bool:
+    """Whether the problem has no unique solution."""
+    return weakest_of(now, Middles(now)) < _SINGULAR * largest_term(unit)
 
 
 def columns_of(feature: Feature, equation: Quadrature, rows: Conditions) -> Columns:

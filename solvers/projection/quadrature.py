@@ -152,21 +152,21 @@ def _pairs(one: csr_matrix, other: csr_matrix, gaps: NDArray[np.int64]) -> csr_m
     return csr_matrix(((a[:, i] * b[:, j]).ravel(), (rows.ravel(), columns)), shape=(side * len(gaps), Q))
 
 
-def quadrature(unit: UnitProblem, splines: Splines) -> Quadrature:
-    """The equation of a problem on the cells of splines."""
-    t, w = np.polynomial.legendre.leggauss(_POINTS)
+def quadrature(unit: UnitProblem, splines: Splines, points: int = _POINTS) -> Quadrature:
+    """The equation of a problem on the cells of splines, at so many Gauss points to a side."""
+    t, w = np.polynomial.legendre.leggauss(points)
     lines: tuple[Array, Array] = splines.nodes(0, t), splines.nodes(1, t)
     root = [np.outer(np.sqrt(splines.shares(a)), np.sqrt(w / n)).ravel() for a, n in enumerate(splines.cells)]
-    inside = inside_of(unit, splines, lines)
+    inside = inside_of(unit, splines, lines, points)
     j, i = np.nonzero(inside)
-    points = np.stack([lines[0][i], lines[1][j]])
-    x = unit.to_physical(points)
+    X = np.stack([lines[0][i], lines[1][j]])
+    x = unit.to_physical(X)
     coefficients = unit.pde.coefficients_at(x) / unit.powers[:, None]
     return Quadrature(
         splines,
         lines,
         inside,
-        points,
+        X,
         coefficients,
         unit.pde.source_at(x),
         root[0][i] * root[1][j],

@@ -40,7 +40,7 @@ from .quadrature import Quadrature, inside_of
 if TYPE_CHECKING:
     from .grids import Projection
 
-__all__ = ["Middles", "Told", "boundary_look", "fresh_look", "share_missed", "symbol_of", "told", "weakest_of"]
+__all__ = ["Middles", "Told", "largest_term", "told", "weakest_of"]
 
 
 _FRESH = 4  #: fresh points over the edge of a cell
@@ -123,10 +123,8 @@ def told(unit: UnitProblem, now: Projection, middles: Middles, scout: InteriorRo
     shares = _shares(fresh.splines, fresh.inside)
     relative = float(np.linalg.norm(r if shares is None else np.sqrt(shares) * r)) / max(scale, 1e-300)
     unsolved = middles.norm(middles.values(step)) / size
-    k = np.pi / 2
-    terms = float((np.abs(unit.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
     unseen = (_unseen(fresh, scout) + _unresolved(unit, now, fresh, scout)) / max(weakest * size, 1e-300)
-    return Told(interior / size, unseen, missed / size, unsolved, relative, weakest / terms, worst, on)
+    return Told(interior / size, unseen, missed / size, unsolved, relative, weakest / largest_term(unit), worst, on)
 
 
 def _values(part: Local | Tanh | Emission, X: Array) -> Array:
@@ -135,6 +133,12 @@ def _values(part: Local | Tanh | Emission, X: Array) -> Array:
     if len(at):
         out[at] = part.jets(X[:, at])[0].T
     return out
+
+
+def largest_term(unit: UnitProblem) -> float:
+    """The largest term of the operator for a wave as long as the domain."""
+    k = np.pi / 2
+    return float((np.abs(unit.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
 
 
 def weakest_of(now: Projection, middles: Middles) -> float:
@@ -148,13 +152,13 @@ def weakest_of(now: Projection, middles: Middles) -> float:
     return float(np.linalg.norm(now.system.apply(z))) / max(middles.norm(u), 1e-300)
 
 
-def fresh_look(unit: UnitProblem, splines: Splines, fresh: int = _FRESH) -> Quadrature:
+def _fresh_look(unit: UnitProblem, splines: Splines) -> Quadrature:
     """The equation on a grid between the points of the fit, so many over the edge of a cell, evenly."""
     if splines.knots is None:
-        lines = tuple((np.arange(fresh * n) + 0.5) * 2 / (fresh * n) - 1 for n in splines.cells)
+        lines = tuple((np.arange(_FRESH * n) + 0.5) * 2 / (_FRESH * n) - 1 for n in splines.cells)
     else:
-        lines = tuple(k.nodes((2 * np.arange(fresh) + 1) / fresh - 1) for k in splines.knots)
-    inside = inside_of(unit, splines, (lines[0], lines[1]), fresh)
+        lines = tuple(k.nodes((2 * np.arange(_FRESH) + 1) / _FRESH - 1) for k in splines.knots)
+    inside = inside_of(unit, splines, (lines[0], lines[1]), _FRESH)
     j, i = np.nonzero(inside)
     X = np.stack([lines[0][i], lines[1][j]])
     x = unit.to_physical(X)
@@ -166,7 +170,7 @@ def _residual(unit: UnitProblem, now: Projection) -> tuple[Quadrature, Array, fl
     """L u - f at fresh points, and the size of f and of the terms of L u together."""
     splines = now.field.splines
     assert splines is not None
-    fresh = fresh_look(unit, splines)
+    fresh = _fresh_look(unit, splines)
     X, coefficients, source, inside = fresh.points, fresh.coefficients, fresh.source, fresh.inside
     start = splines.size
     parts = fresh.parts(now.field.weights[:start])
@@ -186,7 +190,7 @@ def _residual(unit: UnitProblem, now: Projection) -> tuple[Quadrature, Array, fl
 def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array]:
     """The root of the sum over k, and the point at which most of r is."""
     worst = fresh.points[:, int(np.abs(r).argmax())] if r.size else np.zeros(2)
-    symbol = symbol_of(fresh, weakest)
+    symbol = _symbol_of(fresh, weakest)
     if fresh.splines.knots is None:
         hat: Any = dctn(fresh.spread(r), norm="ortho")
         area = 4 / fresh.inside.size
@@ -208,7 +212,7 @@ def _cosines(line: Array, k: Any) -> Array:
     return np.cos(np.outer(k, line + 1)) * np.where(k > 0, 1.0, np.sqrt(0.5))[:, None]
 
 
-def symbol_of(fresh: Quadrature, weakest: float) -> Array:
+def _symbol_of(fresh: Quadrature, weakest: float) -> Array:
     """|L(k)|^2 + s^2 for as many waves along Y and X as there are fresh points."""
     kx, ky = (0.5 * np.pi * np.arange(n) for n in reversed(fresh.inside.shape))
     ky = ky[:, None]
@@ -267,16 +271,16 @@ def _cell(fresh: Quadrature, X: Array) -> tuple[Array, Array]:
 
 def _missed(unit: UnitProblem, now: Projection) -> tuple[float, str]:
     """Integrals of what the conditions miss at points between the rows of the fit, and where most of that is."""
-    rows = boundary_look(unit, now)
+    rows = _boundary_look(unit, now)
     field: Field = now.field
     missed = np.abs((rows.coefficients * field.jets(rows.points)[:3]).sum(axis=0) - rows.values)
-    parts = missed * share_missed(rows)
+    parts = missed * _share_missed(rows)
     names, which = np.unique(rows.names, return_inverse=True)
     on = str(names[np.bincount(which, parts).argmax()]) if len(names) else ""
     return float(parts.sum()), on
 
 
-def boundary_look(unit: UnitProblem, now: Projection) -> BoundaryRows:
+def _boundary_look(unit: UnitProblem, now: Projection) -> BoundaryRows:
     """The conditions at points between the rows of the fit."""
     splines = now.field.splines
     if splines is None or splines.knots is None:
@@ -284,7 +288,7 @@ def boundary_look(unit: UnitProblem, now: Projection) -> BoundaryRows:
     return unit.boundary_by(splines.index, _BOUNDARY * ROWS_PER_CELL, seed=5)
 
 
-def share_missed(rows: BoundaryRows) -> Array:
+def _share_missed(rows: BoundaryRows) -> Array:
     """What rows (n,) count in the error of u, times what they miss."""
     slopes = rows.kinds > 0
     size = np.hypot(rows.coefficients[1], rows.coefficients[2])

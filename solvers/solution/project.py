@@ -12,9 +12,9 @@ from meshmove.solvers.projection.doubts import doubts
 from meshmove.solvers.projection.features.random_tanh import Tanh
 from meshmove.solvers.projection.field import Emission
 from meshmove.solvers.projection.grids import Feature
+from meshmove.solvers.projection.many import alike, settle
 from meshmove.solvers.projection.newton import project_semilinear
 from meshmove.solvers.projection.refinement import project_unit
-from meshmove.solvers.projection.shared import alike, settle
 
 from .solution import Solution
 

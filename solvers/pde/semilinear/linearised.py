@@ -67,10 +67,10 @@ class _Around:
 def _finite(values: Array, u: Array, x: Array, what: str) -> None:
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        i = bad[0]
+        i, more = bad[0], f", and at {len(bad) - 1} of {len(values)} more" if len(bad) > 1 else ""
         raise NotFiniteError(
             f"Expected finite values from {what} (got {values[i]} for u = {u[i]:.6g} at the point ({x[0, i]:.6g}, "
-            f"{x[1, i]:.6g}), and at {len(bad) - 1} of {len(values)} more): give a start=, or bound u in reaction"
+            f"{x[1, i]:.6g}){more}): give a start=, or bound u in reaction, as in np.log(np.maximum(u, 1e-9))"
         )
 
 

@@ -163,13 +163,15 @@ class Reaction:
         with np.errstate(all="ignore"):  # what is not finite is said by name, or stepped back from
             if not self.tensors:
                 try:
-                    return np.asarray(function(state[0].copy(), x.copy(), *more), kind)
+                    found = np.asarray(function(state[0].copy(), x.copy(), *more))
                 except _FAILURES as why:
                     if kind is complex or not self._takes_tensors(function, state, x):
                         raise ProblemError(
                             f"Expected {_named(function, self)} to take u of shape ({x.shape[1]},), x of shape "
                             f"{x.shape}{self._and_gradient} (it raised {type(why).__name__}: {why})"
                         ) from why
+                else:
+                    return _numbers(found, kind, _named(function, self))
             import torch
 
             arrays = [torch.as_tensor(a) for a in (state[0].copy(), x.copy(), *more)]
@@ -193,6 +195,15 @@ class Reaction:
 
 def _named(function: Callable[..., Any], reaction: Reaction) -> str:
     return "reaction" if function is reaction.function else "derivative"
+
+
+def _numbers(found: Array, kind: type, what: str) -> Array:
+    """As floats, or as complex numbers where these are asked for."""
+    if found.dtype.kind not in ("fiubc" if kind is complex else "fiub"):
+        words = {"c": "complex numbers", "O": f"objects such as {shown(found.ravel()[0])}" if found.size else "nothing"}
+        got = words.get(found.dtype.kind, f"an array of {found.dtype}")
+        raise ProblemError(f"Expected real numbers from {what} (got {got})")
+    return found.astype(kind)
 
 
 def _few(values: Array) -> str:
@@ -227,8 +238,9 @@ def _shaped(found: Array, shape: tuple[int, ...], what: str) -> Array:
     flat = len(shape) == 1
     fits = found.shape in (((), (1,), shape, (1, *shape)) if flat else (shape, (3, 1), (3,)))
     if not fits:
-        of = "one for each of the points" if flat else f"the derivatives by {', '.join(_NAMES)} at each point"
-        raise ProblemError(f"Expected values of shape {shape}, {of}, from {what} (got shape {found.shape})")
+        of = "one for each value of u" if flat else f"the derivatives by {', '.join(_NAMES)} at each point"
+        asked = f"u of shape {shape[-1:]} and x of shape (2, {shape[-1]})"
+        raise ProblemError(f"Expected values of shape {shape}, {of}, from {what} of {asked} (got shape {found.shape})")
     if not flat and found.shape == (3,):
         found = found[:, None]
     return np.array(np.broadcast_to(found.reshape(-1) if flat else found, shape))

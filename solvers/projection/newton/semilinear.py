@@ -18,6 +18,7 @@ from ..field import Expansion, Field, Located
 from ..grids import DEGREE, Level, Projection, fit
 from ..refinement import WORK, refined
 from ..run import SCOUT, Run, size_of
+from ..trust import largest_term
 from .on_grid import Found, OnGrid
 
 __all__ = ["project_semilinear"]
@@ -115,13 +116,7 @@ class _NewtonRun(Run):
         there = reaction.slopes(state, x)[0]
         moved = [reaction.slopes(state + np.array([[d], [0], [0]]), x)[0] - there for d in (error, -error)]
         most = np.nanmax(np.abs(moved)) if np.isfinite(error) else np.inf
-        return float(most / max(seen.weakest * _terms(self.unit), 1e-300))
-
-
-def _terms(unit: UnitProblem) -> float:
-    """The largest term of the operator for a wave as long as the domain."""
-    k = np.pi / 2
-    return float((np.abs(unit.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
+        return float(most / max(seen.weakest * largest_term(self.unit), 1e-300))
 
 
 def _started(problem: SemilinearPDE, start: Any) -> Field:

@@ -79,7 +79,13 @@ def test_other_arguments_are_refused(reaction, derivative, message):
 @pytest.mark.parametrize(
     ("reaction", "message"),
     [
-        (Reaction(lambda u, x: u[:3]), r"shape \(40,\), one for each of the points, from reaction \(got shape \(3,\)"),
+        (
+            Reaction(lambda u, x: u[:3]),
+            r"shape \(40,\), one for each value of u, from reaction of u of shape \(40,\).*got shape \(3,\)",
+        ),
+        (Reaction(lambda u, x: None), "real numbers from reaction .got objects such as None"),
+        (Reaction(lambda u, x: 1j * u), "real numbers from reaction .got complex numbers"),
+        (Reaction(lambda u, x: "u**3"), "real numbers from reaction .got an array of <U4"),
         (Reaction(lambda u, x: u, lambda u, x: np.ones((3, 40))), "from derivative"),
         (Reaction(lambda u, x, g: u, lambda u, x, g: u), r"derivatives by u, ux, uy at each point, from derivative"),
         (Reaction(lambda u, x: u["a"]), "to take u of shape"),
