@@ -3,7 +3,7 @@
 >>> import meshmove
 >>> mesh = meshmove.samples.bracket()
 >>> mesh.cells[0].type, len(mesh.cells[0].data), sorted(mesh.cell_sets)
-('hexahedron', 1536, ['clamp', 'load'])
+('hexahedron', 1536, ['clamp', 'load', 'steel'])
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def channel() -> meshio.Mesh:
 def wing(size: float = 0.05) -> meshio.Mesh:
     """Triangles around a NACA 0012 section of chord 1, with the point data "speed" of a flow with a shock.
 
-    Boundaries are "wing" and "far". The speed is a formula, no solution: it jumps where a shock would stand on the
-    upper side, at 0.6 of the chord.
+    Boundaries are "wing" and "far", the cells are "air". The speed is a formula, no solution: it jumps where a shock
+    would stand on the upper side, at 0.6 of the chord.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def wing(size: float = 0.05) -> meshio.Mesh:
     x, y = mesh.points.T
     shock = (1 - np.tanh(30 * (x - 0.6 - 0.15 * y))) / 2
     over = (1 + np.tanh(10 * x)) * (1 + np.tanh(20 * y)) / 4 * np.exp(-4 * y**2)
-    return _named(mesh, dict(mesh.facets), {"speed": 1 + 0.6 * shock * over})
+    return _named(mesh, "air", dict(mesh.facets), {"speed": 1 + 0.6 * shock * over})
 
 
 def bracket() -> meshio.Mesh:
     """Hexahedra of an angle of steel, with the point data "stress", which is large at the inner edge.
 
-    Boundaries are "clamp", the upper end, and "load", the right one. The stress is the formula 1 / (r + 0.05) with the
-    distance r to the inner edge, no solution.
+    Boundaries are "clamp", the upper end, and "load", the right one, the cells are "steel". The stress is the formula
+    1 / (r + 0.05) with the distance r to the inner edge, no solution.
     """
     n, depth = 16, 8
     i, j, k = np.meshgrid(range(n + 1), range(n + 1), range(depth + 1), indexing="ij")
@@ -79,14 +79,19 @@ def bracket() -> meshio.Mesh:
     middle = mesh.points[facets.nodes].mean(axis=1)
     sides = {"clamp": facets.nodes[middle[:, 1] == 1], "load": facets.nodes[middle[:, 0] == 1]}
     x, y, _ = mesh.points.T
-    return _named(mesh, sides, {"stress": 1 / (np.hypot(x - 0.5, y - 0.5) + 0.05)})
+    return _named(mesh, "steel", sides, {"stress": 1 / (np.hypot(x - 0.5, y - 0.5) + 0.05)})
 
 
-def _named(mesh: CellMesh, sides: dict[str, NDArray], data: dict[str, NDArray]) -> meshio.Mesh:
-    """With the sides as cells of their own, in sets."""
+def _named(mesh: CellMesh, name: str, sides: dict[str, NDArray], data: dict[str, NDArray]) -> meshio.Mesh:
+    """With a name for the cells, and the sides as cells of their own, in sets."""
     (block,) = mesh.blocks
     kind = "line" if mesh.dim == 2 else "quad"
     count = np.cumsum([0, *map(len, sides.values())])
     sets = {name: [np.array([], int), np.arange(*count[k : k + 2])] for k, name in enumerate(sides)}
+    sets[name] = [np.arange(len(block)), np.array([], int)]
     cells = [(block.kind.name, block.nodes), (kind, np.concatenate(list(sides.values())))]
     return meshio.Mesh(mesh.points, cells, point_data=data, cell_sets=sets)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -117,8 +117,9 @@ def _paired(meshes: Any, fields: Any) -> tuple[Iterator[tuple[Any, Any]], int | 
     if one_mesh and one_field:
         raise ValueError("Expected several meshes, or several fields for one (got one of each): use meshmove.adapt")
     for what, given, one in (("meshes", meshes, one_mesh), ("fields", fields, one_field)):
-        if not one and not isinstance(given, Iterable):
-            raise TypeError(f"Expected {what} that can be gone through (got {type(given).__name__})")
+        if not one and (not isinstance(given, Iterable) or isinstance(given, Mapping)):
+            hint = ": take its values()" if isinstance(given, Mapping) else ""
+            raise TypeError(f"Expected {what} that can be gone through (got {type(given).__name__}{hint})")
     sizes = [len(g) for g, one in ((meshes, one_mesh), (fields, one_field)) if not one and isinstance(g, Sized)]
     if len(set(sizes)) > 1:
         raise ValueError(f"Expected a field for each mesh (got {sizes[0]} meshes and {sizes[1]} fields)")

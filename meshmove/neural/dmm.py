@@ -85,6 +85,8 @@ class DMM(nn.Module):
 
     def __init__(self, settings: Settings = Settings()) -> None:  # noqa: B008
         super().__init__()
+        if not isinstance(settings, Settings):
+            raise TypeError(f"Expected the Settings of a DMM (got {type(settings).__name__})")
         self.settings = s = settings
         rounds = s.inverse_rounds + s.forward_rounds
         self.advisor = Advisor(FEATURES, [0.0] * ADVICE, rounds, s.width, s.layers)

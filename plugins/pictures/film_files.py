@@ -43,7 +43,9 @@ def check_path(path: str | os.PathLike[str], kinds: Sequence[str] = PICTURES) ->
     path = Path(path)
     kind = path.suffix.lower()
     if kind not in kinds:
-        raise ValueError(f"Expected a {', '.join(kinds[:-1])} or {kinds[-1]} file (got {path.name!r})")
+        raise ValueError(
+            f"Expected a file {', '.join(kinds[:-1])}{' or ' * (len(kinds) > 1)}{kinds[-1]} (got {path.name!r})"
+        )
     if kind in PICTURES:
         require("pyvista", extra="pyvista")
         require("PIL.Image", extra="pyvista")

@@ -71,10 +71,14 @@ def stills_of(frames: Iterable[Any], field: Any = None) -> list[Still]:
     ------
     ValueError
         No frames, or one of another form.
+    TypeError
+        Frames that cannot be gone through.
     FieldError
         A field that does not belong to its mesh, or is not finite; with the number of the frame.
     """
     out = []
+    if not isinstance(frames, Iterable):
+        raise TypeError(f"Expected frames (mesh, field, time), one after another (got {type(frames).__name__})")
     for k, frame in enumerate(frames):
         if not isinstance(frame, tuple | list) or len(frame) not in (2, 3):
             raise ValueError(f"Expected frames (mesh, field, time) (got {type(frame).__name__} as frame {k})")

@@ -27,10 +27,15 @@ def test_a_sample_has_names_and_a_field_and_gains_by_a_move(name):
 
 def test_sides_of_the_bracket_are_where_they_are_said_to_be():
     mesh = meshmove.samples.bracket()
+    assert len(mesh.cell_sets.pop("steel")[0]) == len(mesh.cells[0].data)
     quads = mesh.points[mesh.cells[1].data]
     ends = {name: quads[ids[1]] for name, ids in mesh.cell_sets.items()}
     assert np.all(ends["clamp"][..., 1] == 1) and np.all(ends["load"][..., 0] == 1)
     assert len(ends["clamp"]) == len(ends["load"]) == 64
+
+
+def test_what_there_is_to_complete_is_what_there_is_to_use():
+    assert dir(meshmove.samples) == ["bracket", "channel", "wing"]
 
 
 def test_samples_are_the_same_every_time_and_the_size_counts():

@@ -79,7 +79,8 @@ class LoopResult:
 
     def _below(self) -> list[str]:
         """What all rounds did together, and their warnings."""
-        last = f"all {len(self.history)} rounds: {self._together()}, {sum(r.seconds for r in self.history):.3g} s"
+        rounds = f"all {n} rounds" if (n := len(self.history)) > 1 else "one round"
+        last = f"{rounds}: {self._together()}, {sum(r.seconds for r in self.history):.3g} s"
         return [last, *(f"warning: {w}" for w in dict.fromkeys(w for r in self.history for w in r.warnings))]
 
     def __repr__(self) -> str:
@@ -184,6 +185,8 @@ def adapt_loop(
     check_options(adapt_options)
     first = Source.of(mesh).mesh
     adapt_options = {"reference": first, **lasting(adapt_options)}
+    if energy is None and not callable(adapt_options.get("monitor")):
+        solve = _returning(solve)
     if energy is not None and goal is not None:
         raise ValueError("Expected an energy or a goal (got both): a mesh is moved for one of them")
     if goal is not None or adjoint is not None:
@@ -198,6 +201,18 @@ def adapt_loop(
         if progress is not None:
             progress(k, out.report)
     return LoopResult(out, tuple(history), first)
+
+
+def _returning(solve: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same, and an error where it forgets to return the solution."""
+
+    def solved(mesh: Any) -> Any:
+        field = solve(mesh)
+        if field is None:
+            raise ValueError("Expected solve(mesh) to return a field (got None): is its `return` missing?")
+        return field
+
+    return solved
 
 
 def _rounds(

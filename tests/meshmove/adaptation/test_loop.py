@@ -133,6 +133,13 @@ def test_a_loop_without_steps_is_refused(steps):
         adapt_loop(skfem.MeshTri(), solve, steps=steps)
 
 
+def test_a_solve_that_forgets_its_return_is_told_so():
+    mesh = skfem.MeshTri().refined(2)
+    with pytest.raises(ValueError, match="solve.mesh. to return a field .got None.: is its `return` missing"):
+        adapt_loop(mesh, lambda mesh: None)
+    assert adapt_loop(mesh, lambda mesh: None, steps=1, monitor=lambda x: 1 + x[0]).report.inverted_cells == 0
+
+
 def test_errors_of_the_solver_pass_through():
     def fails(mesh):
         raise ZeroDivisionError("no solution")

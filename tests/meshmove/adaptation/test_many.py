@@ -267,6 +267,10 @@ def test_what_is_no_executor_is_refused_at_once():
         meshmove.adapt_many([TRI], "u", executor=Client())
     with pytest.raises(TypeError, match="meshes that can be gone through .got int"):
         meshmove.adapt_many(3, "u")
+    with pytest.raises(TypeError, match="meshes that can be gone through .got dict: take its values"):
+        meshmove.adapt_many({"a": TRI}, "u")
+    with pytest.raises(TypeError, match="fields that can be gone through .got dict: take its values"):
+        meshmove.adapt_many([TRI], {"a": "u"})
 
 
 @pytest.mark.parametrize(

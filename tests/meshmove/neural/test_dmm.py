@@ -332,3 +332,8 @@ def test_samples_run_through_a_batch():
     before, after = (imbalance(batch, state(batch, x, monitor)) for x in (batch.points, trace.points))
     assert after.median() < 0.6 * before.median()
     assert (batch.least(jacobians(batch, trace.points)) > 0).all()
+
+
+def test_what_is_no_settings_is_refused():
+    with pytest.raises(TypeError, match="Expected the Settings of a DMM .got int"):
+        DMM(3)

@@ -94,6 +94,8 @@ def test_every_so_many_steps_make_a_frame(tmp_path):
     assert read_series(tmp_path / "a.pvd").times == (0, 1.5, 3)
     with pytest.raises(ValueError, match="steps between frames"):
         moving.record(tmp_path / "a.pvd", every=0)
+    with pytest.raises(TypeError, match=r"Expected frames .*got NoneType"):
+        meshmove.animate(None, tmp_path / "b.gif")
 
 
 def test_a_loop_that_fails_leaves_what_was_there(tmp_path):
