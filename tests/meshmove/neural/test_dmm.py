@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meshmove.geometry import CellBlock, InvalidMeshError, corner_volumes
-from meshmove.neural import MeshBatch
+from meshmove.neural import MeshBatch, dmm
 from meshmove.neural.energy import energy, imbalance, jacobians, state
 from meshmove.neural.guard import FLAT, KEEP, valid
 from meshmove.neural.training.samples import Samples, unit
@@ -336,4 +336,4 @@ def test_samples_run_through_a_batch():
 
 def test_what_is_no_settings_is_refused():
     with pytest.raises(TypeError, match="Expected the Settings of a DMM .got int"):
-        DMM(3)
+        dmm.DMM(3)
