@@ -18,7 +18,7 @@ from meshmove.movers.laplacian import Inverse, inverse
 from .layout import Layout
 from .ranks import Ranks
 
-__all__ = ["Schwarz", "shift_of"]
+__all__ = ["Schwarz", "shift_of", "width_of"]
 
 
 #: accuracy of `Inverse.solve`, and steps of conjugate gradients that it may take
@@ -31,15 +31,22 @@ def shift_of(matrix: csr_matrix, mass: Array, layout: Layout) -> float:
     return float(1e-9 * trace / whole)
 
 
+def width_of(matrix: csr_matrix, layout: Layout) -> int:
+    """How many unknowns a node has, the same on processes without nodes."""
+    n = len(layout.ids)
+    return max(1, int(layout.maximum(np.array(matrix.shape[0] / n if n else 0))))
+
+
 class Schwarz:
-    """Makes an `Inverse` of the sum of all processes' matrices."""
+    """Makes an `Inverse` of the sum of all processes' matrices, of one unknown a node or several."""
 
     def __init__(self, ranks: Ranks, layout: Layout) -> None:
         self._ranks, self._layout = ranks, layout
 
     def __call__(self, matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse:
-        layout, n = self._layout, matrix.shape[0]
-        system = (matrix + diags(shift_of(matrix, mass, layout) * mass)).tocsr()
+        n, width, nodes = matrix.shape[0], width_of(matrix, self._layout), self._layout
+        layout = _Several(nodes, width)
+        system = (matrix + diags(shift_of(matrix, mass, nodes) * mass)).tocsr()
         on = np.ones(n, bool) if free is None else np.asarray(free)
         counted = layout.update(layout.accumulate(np.ones(n)))  # in how many pieces each node is
         whole = layout.update(layout.accumulate(system.diagonal()))
@@ -48,7 +55,9 @@ class Schwarz:
         ids = np.flatnonzero(used)
         solver = inverse(local[ids][:, ids], np.full(len(ids), 1e-300), dim) if len(ids) else None
         share = np.where(used, 1 / counted, 0.0)
-        coarse = self._coarse(system, share)
+        constants = [np.where(np.arange(n) % width == c, share, 0.0) for c in range(width)]
+        coarse = self._coarse(system, constants, layout)
+        mine = slice(self._ranks.rank * width, (self._ranks.rank + 1) * width)
 
         def apply(x: Array) -> Array:
             """The whole matrix times a vector that is right at ghosts; right where nodes are owned."""
@@ -59,8 +68,8 @@ class Schwarz:
             part = np.zeros(n)
             if solver is not None:
                 part[ids] = solver(r[ids])
-            level: Array = coarse @ layout.sum(self._of_pieces(float(np.vdot(share, r))))
-            part += share * level[self._ranks.rank]
+            level: Array = coarse @ nodes.sum(self._of_pieces([float(np.vdot(c, r)) for c in constants]))
+            part += np.stack(constants, axis=1) @ level[mine]
             return layout.update(layout.accumulate(part) * on)
 
         def accurate(rhs: Array) -> Array:
@@ -68,23 +77,43 @@ class Schwarz:
 
         return Inverse(None, once, accurate)
 
-    def _of_pieces(self, value: float) -> Array:
-        out = np.zeros(self._ranks.size)
-        out[self._ranks.rank] = value
-        return out
+    def _of_pieces(self, values: list[float]) -> Array:
+        out = np.zeros((self._ranks.size, len(values)))
+        out[self._ranks.rank] = values
+        return out.ravel()
 
-    def _coarse(self, system: csr_matrix, share: Array) -> Array:
-        """Inverse (pieces, pieces) of what the matrix is on functions that are one number in each piece."""
+    def _coarse(self, system: csr_matrix, constants: list[Array], layout: _Several) -> Array:
+        """Inverse of what the matrix is on functions of which each component is one number in each piece."""
         rows = []
         for k in range(self._ranks.size):
-            step = share if k == self._ranks.rank else np.zeros(len(share))
-            whole = self._layout.update(self._layout.accumulate(step.copy()))
-            image = self._layout.update(self._layout.accumulate(system @ whole))
-            rows.append(self._layout.sum(self._of_pieces(float(np.vdot(share, image)))))
+            for mine in constants:
+                step = mine if k == self._ranks.rank else np.zeros(len(mine))
+                whole = layout.update(layout.accumulate(step.copy()))
+                image = layout.update(layout.accumulate(system @ whole))
+                rows.append(layout.nodes.sum(self._of_pieces([float(np.vdot(c, image)) for c in constants])))
         return np.linalg.pinv(np.array(rows))
 
 
-def _conjugate(apply: Callable[[Array], Array], once: Callable[[Array], Array], rhs: Array, layout: Layout) -> Array:
+class _Several:
+    """Exchange of vectors with several unknowns a node."""
+
+    def __init__(self, nodes: Layout, width: int) -> None:
+        self.nodes, self._width = nodes, width
+
+    def _rows(self, values: Array) -> Array:
+        return values.reshape(-1, self._width)
+
+    def update(self, values: Array) -> Array:
+        return self.nodes.update(self._rows(values)).ravel()
+
+    def accumulate(self, values: Array) -> Array:
+        return self.nodes.accumulate(self._rows(values)).ravel()
+
+    def dot(self, a: Array, b: Array) -> float:
+        return self.nodes.dot(self._rows(a), self._rows(b))
+
+
+def _conjugate(apply: Callable[[Array], Array], once: Callable[[Array], Array], rhs: Array, layout: _Several) -> Array:
     """Conjugate gradients (Hestenes & Stiefel 1952)."""
     x, r = np.zeros_like(rhs), rhs.copy()
     z = once(r)

@@ -139,10 +139,11 @@ def _inverse(
 ) -> tuple[Callable[[Array], Array], bool]:
     """What stands for the inverse of the second derivative of F, and whether its size is still to be found.
 
-    Relative strains in the plane where they are wanted and one process can factorise them; else a Laplacian.
+    Relative strains in the plane where they are wanted and can be factorised; else a Laplacian.
     """
-    if relative and problem.across.serial and problem.mesh.dim == 2 and problem.mesh.n_points <= LARGE:
-        strains = problem.kept("strains", lambda: Strains(problem.mesh, problem.slide))
+    if relative and problem.mesh.dim == 2 and problem.n_points <= LARGE:
+        across, inverses = problem.across, problem.inverses
+        strains = problem.kept("strains", lambda: Strains(problem.mesh, problem.slide, across, inverses))
         return strains.inverse(objective.shares(points), problem.slide, points), False
     lift, first = _lift(problem)
     return lambda force: first * lift(force), True

@@ -99,7 +99,10 @@ class Inverse:
 
 
 class Inverses(Protocol):
-    """What makes an `Inverse` of a Laplacian, as `inverse` does."""
+    """What makes an `Inverse` of a Laplacian, as `inverse` does.
+
+    In pieces, of a matrix of dim unknowns a node, too: those of node k are k dim to k dim + dim - 1.
+    """
 
     def __call__(self, matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse: ...
 

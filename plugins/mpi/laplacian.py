@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
-from meshmove.distributed.laplacian import shift_of
+from meshmove.distributed.laplacian import shift_of, width_of
 from meshmove.distributed.layout import Layout, by_process
 from meshmove.distributed.ranks import Ranks
 from meshmove.geometry.arrays import Array
@@ -30,7 +30,7 @@ ACCURATE, STEPS = 1e-2, 30
 
 
 class PetscInverses:
-    """Makes an `Inverse` of the sum of all processes' matrices.
+    """Makes an `Inverse` of the sum of all processes' matrices, of one unknown a node or several.
 
     Raises
     ------
@@ -58,9 +58,10 @@ class PetscInverses:
         self._process = np.searchsorted(np.cumsum(counts), self._number, side="right")
 
     def __call__(self, matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse:
-        n, owned = matrix.shape[0], self._layout.n_owned
+        n, width = matrix.shape[0], width_of(matrix, self._layout)
+        owned = self._layout.n_owned * width
         on = np.ones(n, bool) if free is None else np.asarray(free)
-        system = self._assembled(csr_matrix(matrix + diags(shift_of(matrix, mass, self._layout) * mass)), on)
+        system = self._assembled(csr_matrix(matrix + diags(shift_of(matrix, mass, self._layout) * mass)), on, width)
         solver = self._solver(system, system.getSize()[0] <= DIRECT[dim])
         x, y = system.createVecs()
 
@@ -90,30 +91,31 @@ class PetscInverses:
         solver.setUp()
         return solver
 
-    def _assembled(self, local: csr_matrix, on: NDArray[np.bool_]) -> Any:
-        """The matrix with rows of all nodes; of those that are held nothing but a diagonal."""
+    def _assembled(self, local: csr_matrix, on: NDArray[np.bool_], width: int) -> Any:
+        """The matrix with rows of all nodes, `width` a node; of those that are held nothing but a diagonal."""
         part = coo_matrix(local)
         keep = on[part.row] & on[part.col]
         row, col, value = part.row[keep], part.col[keep], part.data[keep]
-        there = np.stack([self._number[row], self._number[col]], axis=1).astype(np.int64)
-        sent = {k: rows for k, rows in by_process(self._process[row]).items()}
+        there = np.stack([self._number[k // width] * width + k % width for k in (row, col)], axis=1).astype(np.int64)
+        sent = by_process(self._process[row // width])
         places = self._ranks.swap({k: there[rows] for k, rows in sent.items()})
         values = self._ranks.swap({k: value[rows] for k, rows in sent.items()})
-        order, owned = sorted(places), self._layout.n_owned
+        order, owned, first = sorted(places), self._layout.n_owned * width, self._first * width
         ij = np.concatenate([there[:0], *(places[k] for k in order)])
         v = np.concatenate([value[:0], *(values[k] for k in order)])
         total = int(self._layout.sum(np.array(float(owned))))
-        rows = coo_matrix((v, (ij[:, 0] - self._first, ij[:, 1])), shape=(owned, total)).tocsr()
+        rows = coo_matrix((v, (ij[:, 0] - first, ij[:, 1])), shape=(owned, total)).tocsr()
         own = np.arange(owned)
-        diagonal = np.asarray(rows[own, self._first + own]).ravel()
+        diagonal = np.asarray(rows[own, first + own]).ravel()
         size, count = self._layout.sum(np.array([diagonal.sum(), (diagonal > 0).sum()]))
         alone = np.flatnonzero(diagonal == 0)
         rows = csr_matrix(
-            rows + coo_matrix((np.full(len(alone), size / max(count, 1)), (alone, self._first + alone)), rows.shape)
+            rows + coo_matrix((np.full(len(alone), size / max(count, 1)), (alone, first + alone)), rows.shape)
         )
         kind = self._petsc.IntType
         csr = (rows.indptr.astype(kind), rows.indices.astype(kind), rows.data)
         out = self._petsc.Mat().createAIJ(((owned, total), (owned, total)), csr=csr, comm=self._comm)
+        out.setBlockSize(width)
         out.setOption(self._petsc.Mat.Option.SYMMETRIC, True)
         out.setOption(self._petsc.Mat.Option.SPD, True)
         return out

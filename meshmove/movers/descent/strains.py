@@ -18,14 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse import bsr_matrix, csr_matrix, diags
+from scipy.sparse import bsr_matrix, csr_matrix, diags, identity
 from scipy.sparse.linalg import splu
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import barycentric
 from meshmove.geometry.sliding import Slide
-from meshmove.movers.laplacian import corner_weights, stiffness
+from meshmove.movers.laplacian import Inverses, corner_weights, inverse, stiffness
 from meshmove.movers.lift import SPRING
 
 __all__ = ["Strains"]
@@ -45,9 +46,14 @@ class Strains:
         The reference mesh.
     slide
         What its boundary nodes may do.
+    across, inverses
+        The processes that share the mesh, and what inverts a matrix that is the sum of theirs.
     """
 
-    def __init__(self, mesh: CellMesh, slide: Slide) -> None:
+    def __init__(
+        self, mesh: CellMesh, slide: Slide, across: Communicator = SERIAL, inverses: Inverses = inverse
+    ) -> None:
+        self._across, self._inverses = across, inverses
         self._dim, self._n = mesh.dim, mesh.n_points
         simplices, self._owner = mesh.corners
         self._nodes = np.ascontiguousarray(simplices.T)
@@ -59,9 +65,12 @@ class Strains:
         laplacian, mass = stiffness(mesh, corner_weights(mesh))
         laplacian.sort_indices()
         self._indices, self._indptr = laplacian.indices, laplacian.indptr
-        hold = HOLD / float(mass.sum())
+        hold = HOLD / float(across.sum(np.array(mass.sum())))
         self._held = hold * laplacian.data
-        frame, spring = slide.frame, SPRING / mesh.extent * np.sqrt(laplacian.diagonal() * mass)  # as in `Lift`
+        low, high = mesh.points.min(axis=0, initial=np.inf), mesh.points.max(axis=0, initial=-np.inf)
+        extent = np.linalg.norm(across.maximum(high) - across.minimum(low))
+        both = across.accumulate(laplacian.diagonal()) * across.accumulate(mass)
+        frame, spring = slide.frame, SPRING / extent * np.sqrt(both)  # as in `Lift`
         back = np.where(slide.locked(frame), 0, slide.held_back(frame)).max(axis=1)
         self._drawn = hold * np.where(back < 1e-9, 0, spring * back).repeat(mesh.dim)
         keys = np.repeat(np.arange(self._n), np.diff(self._indptr)) * self._n + self._indices
@@ -71,10 +80,29 @@ class Strains:
         """Solver for the model at node positions (n, dim) on admissible steps, the cells having `shares` of J."""
         matrix = self._matrix(shares, points)
         slide.refresh(points)
+        if not self._across.serial:
+            return self._in_pieces(matrix, slide)
         basis = slide.basis()
         reduced = (basis.T @ matrix @ basis).tocsc()
         lu = splu(reduced, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
         return lambda force: (basis @ lu.solve(basis.T @ force.ravel())).reshape(force.shape)
+
+    def _in_pieces(self, matrix: csr_matrix, slide: Slide) -> Callable[[Array], Array]:
+        """The same where processes have parts of the matrix: on all steps, of which others than admissible are apart.
+
+        Processes that share a node would have to agree on a basis of its admissible directions; on the projector they
+        do.
+        """
+        across, (n, d) = self._across, (self._n, self._dim)
+        columns = np.stack([slide.tangent(np.tile(axis, (n, 1))) for axis in np.eye(d)], axis=2)
+        allowed = bsr_matrix((columns, np.arange(n), np.arange(n + 1)), shape=(n * d, n * d)).tocsr()
+        diagonal = matrix.diagonal().reshape(n, d)
+        size, count = across.sum(np.array([diagonal.sum(), len(across.own(diagonal)) * d]))
+        own = np.zeros((n, d))
+        across.own(own)[:] = size / count
+        system = allowed @ matrix @ allowed + (identity(n * d) - allowed) @ diags(own.ravel())
+        solve = self._inverses(csr_matrix(system), np.full(n * d, NOTHING), d)
+        return lambda force: slide.tangent(across.update(solve(slide.tangent(force).ravel()).reshape(n, d)))
 
     def _matrix(self, shares: Array, points: Array) -> csr_matrix:
         """(n dim, n dim)"""

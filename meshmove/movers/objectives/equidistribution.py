@@ -71,7 +71,7 @@ class Functional(Distortion):
         parts = 1 if component is None else int(across.maximum(component.max(initial=0))) + 1
         self._component = component if parts > 1 else None
         self._parts = parts
-        self._total = self._by_part(self.volume)
+        self._total = across.sum(self._by_part(self.volume))
         low, high = mesh.points.min(axis=0, initial=np.inf), mesh.points.max(axis=0, initial=-np.inf)
         self._box = across.minimum(low)[:, None], across.maximum(high)[:, None]
         self._rule, self._rule_weight = rule_of(self.dim, rule)

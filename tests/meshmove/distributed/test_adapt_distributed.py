@@ -6,7 +6,12 @@ import pytest
 from meshmove import FieldError, InvalidMeshError, Monitor, MonitorError, adapt
 from meshmove.distributed import Alone, DistributedMesh, RanksError, adapt_distributed
 from meshmove.distributed.cutting import bisected, pieces_of
-from meshmove.geometry import CellMesh, inverted_cells
+from meshmove.distributed.laplacian import Schwarz
+from meshmove.distributed.layout import Layout
+from meshmove.distributed.unit import SharedMesh
+from meshmove.geometry import CellMesh, Slide, facets_of, inverted_cells
+from meshmove.movers.descent.strains import Strains
+from meshmove.movers.objectives.equidistribution import Functional
 from tests.meshmove.distributed.threads import on_ranks, whole
 from tests.shapes import box
 
@@ -52,6 +57,74 @@ def test_the_predicted_error_does_not_depend_on_the_partition(square, of_one, si
     assert report.predicted_error_after == pytest.approx(of_one.predicted_error_after, rel=0.04)
     assert report.predicted_error_after < 0.4 * report.predicted_error_before
     assert report.warnings == of_one.warnings
+
+
+class Accurate:
+    """Inverses that solve, where they would only precondition, again and again."""
+
+    def __init__(self, inverses):
+        self._inverses = inverses
+
+    def __call__(self, matrix, mass, dim, free=None):
+        return self._inverses(matrix, mass, dim, free).solve
+
+
+class Bump:
+    """A monitor that is a function of space."""
+
+    def value(self, x):
+        return 1 + 20 * np.exp(-30 * ((x - 0.3) ** 2).sum(axis=0))
+
+    def value_and_gradient(self, x):
+        return self.value(x), -60 * (x - 0.3) * (self.value(x) - 1)
+
+
+def test_the_functional_is_that_of_the_whole_mesh(square):
+    """Value and slope at moved nodes, up to rounding, with the mean of the monitor over all pieces."""
+    x = square.points + 0.01 * np.sin(7 * square.points[:, ::-1])
+    energy, slope = Functional(square, Bump())(x)
+
+    def run(ranks, piece):
+        layout = Layout(ranks, piece.global_ids, piece.owners, piece.n_owned)
+        here, by = Functional(piece.local(), Bump(), across=layout)(x[piece.global_ids])
+        balance = Functional(piece.local(), Bump(), across=layout).balance(x[piece.global_ids])[0]
+        return here, layout.update(by), balance
+
+    process = scattered(square, 3)
+    pieces = pieces_of(square, process)
+    whole_balance = Functional(square, Bump()).balance(x)[0]
+    for k, (piece, (here, by, balance)) in enumerate(zip(pieces, on_ranks(3, run, pieces), strict=True)):
+        assert here == pytest.approx(energy, rel=1e-12)
+        assert by == pytest.approx(slope[piece.global_ids], abs=1e-12)
+        assert balance == pytest.approx(whole_balance[process == k], rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["triangle", "quad"])
+def test_the_model_of_strains_is_that_of_the_whole_mesh(kind):
+    """A solve in pieces, by conjugate gradients, is that of the factors of the mesh in one piece."""
+    mesh = box(kind, 6)
+    shares = 1 + np.arange(mesh.n_cells) % 5
+    force = np.sin(9 * mesh.points) + 0.3
+    x = mesh.points + 0.01 * np.sin(7 * mesh.points[:, ::-1]) * (mesh.points * (1 - mesh.points))[:, ::-1]
+
+    def step(mesh, slide, x, shares, force, **across):
+        return Strains(mesh, slide, **across).inverse(shares / shares.sum(), slide, x)(slide.gather(force))
+
+    facets = facets_of(mesh)
+    exact = step(mesh, Slide(mesh, facets), x, shares, force)
+    process = scattered(mesh, 3)
+    pieces = pieces_of(mesh, process)
+
+    def run(ranks, piece):
+        layout = Layout(ranks, piece.global_ids, piece.owners, piece.n_owned)
+        stays = np.zeros(len(piece.points), bool)
+        unit = SharedMesh(piece, ranks, layout, Schwarz(ranks, layout), "slide", stays)
+        here = shares[process == ranks.rank] / shares.sum()
+        strains = Strains(piece.local(), unit.slide, layout, Accurate(Schwarz(ranks, layout)))
+        return strains.inverse(here, unit.slide, x[piece.global_ids])(force[piece.global_ids])
+
+    for piece, found in zip(pieces, on_ranks(3, run, pieces), strict=True):
+        assert np.abs(found - exact[piece.global_ids]).max() < 0.03 * np.abs(exact).max()
 
 
 def test_the_gain_is_that_of_one_piece(square, of_one):
