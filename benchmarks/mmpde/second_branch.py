@@ -92,7 +92,7 @@ def _errors(model: MMPDE, case: Shift, truth: Trajectories) -> dict[str, float]:
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="four steps on two short trajectories, one case")
-    parser.add_argument("--steps", type=int, default=800, help="of training, default: %(default)s")
+    parser.add_argument("--steps", type=int, default=600, help="of training, default: %(default)s")
     parser.add_argument("--train", type=Path, default=Path("out/mmpde/second"), help="default: %(default)s")
     parser.add_argument("--folder", type=Path, default=Path("out/mmpde/data"), help="of truths, default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file as well")
