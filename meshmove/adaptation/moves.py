@@ -103,8 +103,10 @@ def move_of(
             return _judged(unit, out, predict, fields.element, True, told)
         leads.append(trials.unmoved(monitor))
     both = both_norms(predict, unit, mover.distortion if isinstance(mover, Align) else SHAPES)
-    out = None if earlier is None else way_back(leads[0], earlier, predict, both)
-    if out is None:
+    back = None if earlier is None else way_back(leads[0], earlier, predict, both)
+    if back is not None:
+        out = back
+    else:
         ends = [aligned_from(led, both, unit.start, unit.problem, mover, effort) for led in leads]
         out = min(ends, key=lambda end: end.error)
     judge = None if earlier is not None and earlier.shown(predict) > UNCONFIRMED else both  # solves have the last word
