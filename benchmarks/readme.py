@@ -139,13 +139,13 @@ FIGURES = (
         "least cut of the L2 error",
         "benchmarks.dmm.aligning --quick",
         _task,
-        "41.4 and 9.0 % in 79 ms, the classical default 43.4 and 14.0 % in 82 ms (busy)",
+        "41.2 and 9.0 % in 48 ms, the classical default 41.9 and 3.8 % in 118 ms (busy)",
     ),
     Figure(
         "the same on 8 problems at 40×40: L2 and H1 error to that of the classical default, medians",
         "benchmarks.dmm.aligning --quick",
         _medians,
-        "0.96 and 1.05 in 0.82 of the time; with 8 steps of alignment 0.99 and 1.04 in 0.87",
+        "1.13 and 1.09 in 0.41 of the time; with 8 steps of alignment 1.03 and 1.06 in 0.51",
     ),
     Figure(
         "the same for 64 meshes of 2,500 nodes on an H200, to the classical default on one core",
