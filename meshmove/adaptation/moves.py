@@ -128,12 +128,12 @@ def _to_function(unit: UnitMesh, monitor: Any, mover: Mover, effort: float) -> R
 def _predictor(
     unit: UnitMesh, fields: Fields, recovery: Recovery, locator: PointLocator, sharp: bool
 ) -> tuple[Predicts, tuple[str, ...]]:
-    """What predicts errors, and what there is to be said of it. `sharp`: by a field's own second derivatives."""
+    """What predicts errors, and what there is to be said of it. `sharp`: by a field's own derivatives, to align to."""
     assert fields.values is not None and fields.degree is not None
     if sharp and fields.hessian is not None and not fields.dual and fields.function is not None:
         own = OwnHessian(unit.source, fields.function, fields.hessian, unit.centre, unit.scale)
         return SharpPredictor(unit.current, recovery, fields.values[:, 0], own), ()
-    told = unresolved(recovery, fields.values)
+    told = unresolved(recovery, fields.values, sharp)
     dual, middles = fields.dual, fields.middles
     return Predictor(unit.current, recovery, fields.values, locator, fields.degree, dual, middles), told
 

@@ -7,7 +7,7 @@ import skfem
 import meshmove
 from meshmove import Outcome
 from meshmove.adaptation.judging.resolution import cell_to_feature
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellBlock, CellMesh
 from meshmove.monitors import Recovery
 from tests.shapes import box, centres
 
@@ -27,6 +27,35 @@ def test_the_ratio_is_that_of_cells_to_features(kind):
         ratios.append(cell_to_feature(Recovery(mesh), 1e9 * np.sin(4 * mesh.points[:, 0]) + 7e9))
         assert ratios[-1] == pytest.approx(4 / n, rel=0.25)
     assert ratios[1] == pytest.approx(ratios[0] / 2, rel=0.15)
+
+
+@pytest.mark.parametrize("kinds", [("triangle", "quad"), ("tetra", "hexahedron")])
+def test_cells_that_are_no_simplices_see_what_oscillates_along_both_axes(kinds):
+    ratios = []
+    for kind in kinds:
+        mesh = box(kind, 8)
+        x = mesh.points
+        ratios.append(cell_to_feature(Recovery(mesh), np.sin(12 * x[:, 0]) * np.cos(9.6 * x[:, 1])))
+    assert min(ratios) > 1 and ratios[0] == pytest.approx(ratios[1], rel=0.1)
+
+
+def test_cells_in_several_blocks_count_as_in_one():
+    mesh = box("triangle", 8)
+    nodes = mesh.blocks[0].nodes
+    parts = CellMesh(mesh.points, tuple(CellBlock(mesh.blocks[0].kind, part) for part in (nodes[:5], nodes[5:])))
+    of = mesh.points[:, 0] ** 4
+    assert cell_to_feature(Recovery(parts), of) == pytest.approx(cell_to_feature(Recovery(mesh), of), rel=1e-12)
+
+
+def test_equidistribution_is_not_advised_to_one_who_takes_it():
+    mesh = MESHES["triangles"]
+    of = {
+        objective: next(w for w in report.warnings if w.outcome is Outcome.UNRESOLVED)
+        for objective in ("alignment", "equidistribution")
+        for report in [meshmove.adapt(mesh, np.tanh(60 * (mesh.p[0] - 0.52)), effort=0.1, objective=objective).report]
+    }
+    assert "or take objective=" in of["alignment"]
+    assert "objective=" not in of["equidistribution"] and "or refine" in of["equidistribution"]
 
 
 def test_a_kink_on_an_interface_is_no_feature():
