@@ -19,9 +19,9 @@ __all__ = ["UNCONFIRMED", "Earlier", "way_back"]
 #: a mesh is moved back if it is predicted to be so many times worse than it was. Recovered anew, a field says of a mesh
 #: that was aligned to what was recovered before that it is up to 8 % worse than that, also where it is better
 BACK = 1.09
-#: ... or if the solution on it shows so many times the error that the one before showed of its own mesh. After 97 moves
-#: to solutions by linear elements that was 0.1 to 1.14, and once 1.4, where the true error had risen, too; to stresses,
-#: which lose on long cells more than their interpolant gains, 2.6 to 6
+#: ... or if the solution on it shows so many times the error that the one before showed of its own mesh. After 97 first
+#: moves to solutions by linear elements that was 0.1 to 1.14, and once 1.4, where the true error had risen, too; to
+#: stresses, which lose on long cells more than their interpolant gains, 2.6 to 6
 UNCONFIRMED = 1.2
 
 
