@@ -107,7 +107,7 @@ def adapt_distributed(
         with together(ranks):
             options = read_options(monitor, mover, effort, None, None, objective)
             mesh.check(ranks.rank)
-        _agree(ranks, mesh, options, boundary, field)
+        _agree(ranks, mesh, options, boundary, field, inverses)
         return _adapted(mesh, ranks, field, options, boundary, fixed, inverses, began)
     except Exception as error:
         if not error.__dict__.get("agreed"):
@@ -115,7 +115,7 @@ def adapt_distributed(
         raise
 
 
-def _agree(ranks: Ranks, mesh: DistributedMesh, options: Options, boundary: Any, field: Any) -> None:
+def _agree(ranks: Ranks, mesh: DistributedMesh, options: Options, boundary: Any, field: Any, inverses: Any) -> None:
     """Raise unless all processes ask for the same."""
     monitor = options.monitor
     what = monitor if isinstance(monitor, Monitor) else getattr(monitor, "__name__", type(monitor).__name__)
@@ -124,6 +124,7 @@ def _agree(ranks: Ranks, mesh: DistributedMesh, options: Options, boundary: Any,
         "mover": options.mover.name,
         "effort": str(options.effort),
         "boundary": str(boundary),
+        "inverses": getattr(inverses, "__name__", type(inverses).__name__),
         "kind of cells": mesh.kind,
         "regions": "no regions" if mesh.regions is None else "regions",
         "names of boundaries": str(sorted(mesh.facets)),

@@ -44,7 +44,8 @@ def adapt(
         Move the nodes of the mesh that is given. Functions on it keep their degrees of freedom, and so go along with
         the nodes; ``out.fields["field"]`` and ``out.transfer(u)`` are the same functions of space, carried.
     options
-        Those of `meshmove.adapt`.
+        Those of `meshmove.adapt`; and `inverses`, what inverts matrices on several processes:
+        `meshmove.distributed.Schwarz`, or `meshmove.plugins.mpi.PetscInverses`.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def adapt(
 
 
 def _one(mesh: Any, field: Any, options: dict[str, Any]) -> Adaptation:
-    return one.adapt(mesh, field, **options)
+    return one.adapt(mesh, field, **_of_one(options))
 
 
 def _several(mesh: Any, field: Any, options: dict[str, Any]) -> Any:
@@ -118,7 +119,7 @@ def adapt_loop(
         steps, progress = options.pop("steps", 3), options.pop("progress", None)
         result = loop_parallel(tagged, solve, steps, progress, options)
     else:
-        result = loop.adapt_loop(tagged, solve, **options)
+        result = loop.adapt_loop(tagged, solve, **_of_one(options))
     if not inplace:
         return result
     first = attached(with_geometry(domain), tags_of(tagged))
@@ -144,6 +145,11 @@ def _tagged(domain: Any, facet_tags: Any, cell_tags: Any) -> Any:
 
         return tagged_together(domain, facet_tags, cell_tags)
     return with_tags(domain, facet_tags, cell_tags)
+
+
+def _of_one(options: dict[str, Any]) -> dict[str, Any]:
+    """Without what only several processes need: one has the factors or the multigrid of `adapt`."""
+    return {k: v for k, v in options.items() if k != "inverses"}
 
 
 def _named(options: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ __all__ = [
     "tagged_together",
 ]
 
-OPTIONS = ("monitor", "mover", "effort", "boundary", "fixed", "objective", "transfer")
+OPTIONS = ("monitor", "mover", "effort", "boundary", "fixed", "objective", "transfer", "inverses")
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,10 @@ import ufl  # noqa: E402
 from dolfinx import fem, mesh  # noqa: E402
 from mpi4py import MPI  # noqa: E402
 
+from meshmove.distributed import Schwarz  # noqa: E402
 from meshmove.geometry import FieldError, MeshmoveError, UnsupportedMeshError  # noqa: E402
 from meshmove.plugins.dolfinx import MovingMesh, adapt, adapt_loop  # noqa: E402
+from meshmove.plugins.mpi import PetscInverses  # noqa: E402
 from tests.plugins.dolfinx.meshes import function, second_order, tagged  # noqa: E402
 
 COMM = MPI.COMM_WORLD
@@ -216,6 +218,18 @@ def test_different_options_are_an_error_on_all():
         adapt(domain, step, effort=1.0 + COMM.rank)
     with pytest.raises(ValueError, match="unexpected|does not know|Expected"):
         adapt(domain, step, regions="auto")
+
+
+def test_petsc_inverts_where_it_is_asked_to():
+    """To the mesh that comes without it, up to what another preconditioner does to some dozen steps."""
+    domain = square()
+    with pytest.raises(MeshmoveError, match="the same inverses"):
+        adapt(domain, step, inverses=PetscInverses if COMM.rank else Schwarz)
+    known, found = (adapt(domain, function(domain, mild), inverses=i).report for i in (Schwarz, PetscInverses))
+    assert np.isclose(found.predicted_error_after, known.predicted_error_after, rtol=0.05)
+    assert found.predicted_error_after < 0.9 * found.predicted_error_before
+    alone = square(4, comm=MPI.COMM_SELF)
+    assert adapt(alone, function(alone, mild), inverses=PetscInverses).report.inverted_cells == 0
 
 
 def test_what_needs_one_process_says_so_on_all():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sides import Places
@@ -35,15 +36,18 @@ REMEMBERED = 4
 
 
 class Remembered:
-    """A function of node positions (n, dim) that knows its values at the last few of them."""
+    """A function of node positions (n, dim) that knows its values at the last few of them.
 
-    def __init__(self, function: Callable[[Array], float]) -> None:
-        self._function = function
+    `across`: the processes that share the nodes, all of which have to know it, since all of them evaluate it or none.
+    """
+
+    def __init__(self, function: Callable[[Array], float], across: Communicator = SERIAL) -> None:
+        self._function, self._across = function, across
         self._known: list[tuple[Array, float]] = []
 
     def __call__(self, points: Array) -> float:
         for there, value in self._known:
-            if np.array_equal(there, points):
+            if self._across.every(np.array_equal(there, points)):
                 return value
         value = self._function(points)
         self._known = [*self._known, (points.copy(), value)][-REMEMBERED:]
@@ -177,7 +181,7 @@ class BothNorms:
     ) -> None:
         self._fields, self.objective, self._plain = fields, objective, plain
         self.solved = plain is not None
-        self._remembered = Remembered(self._both)
+        self._remembered = Remembered(self._both, objective.across)
         self.rest = self(rest)
 
     def __call__(self, points: Array) -> float:
