@@ -15,6 +15,7 @@ from meshmove.geometry.domains.boundary import Boundary
 from meshmove.geometry.domains.meshing.gmsh_engine import shells
 from meshmove.geometry.domains.pieces import Segment
 from meshmove.geometry.errors import UnsupportedMeshError
+from meshmove.geometry.given import shown
 from meshmove.geometry.mesh import CellMesh
 from meshmove.meshes.registry import converter_for
 
@@ -70,7 +71,12 @@ class MeshDomain(Domain):
                 f"Expected a mesh in the plane (got {type(mesh).__name__} in {dim} dimensions); "
                 "only problems in two dimensions, or in one and time, are solved"
             )
-        return cls(converter_for(mesh).read(mesh), prefer)
+        try:
+            converter = converter_for(mesh)
+        except UnsupportedMeshError as why:
+            shapes = "a shape such as Rectangle or Disk, an Interval with time=, or a mesh"
+            raise UnsupportedMeshError(f"Expected {shapes} (got {shown(mesh)}). {why}") from None
+        return cls(converter.read(mesh), prefer)
 
     def part(self, cells: NDArray[np.bool_]) -> MeshDomain:
         """What some of the cells (n_cells,) cover."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from meshmove.solvers.pde import ConvergenceError, ProblemError, SemilinearPDE, UnitProblem
-from meshmove.solvers.pde.functions import checked
+from meshmove.solvers.pde.functions import checked, evaluate
 from meshmove.solvers.pde.unit import InteriorRows
 from meshmove.solvers.pde.well_posed import check_posed
 
@@ -129,7 +129,8 @@ def _started(problem: SemilinearPDE, start: Any) -> Field:
         if same and tuple(field.along) == tuple(unit.along):
             return field
     grid = Splines((_CELLS, _CELLS), DEGREE)
-    return fit(problem.with_value(checked(start, "the start")).unit, grid).field
+    given = checked(start, "the start")
+    return fit(problem.with_value(lambda x: evaluate(given, x, "the start")).unit, grid).field
 
 
 def _without_reaction(problem: SemilinearPDE) -> Field:

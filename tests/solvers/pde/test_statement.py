@@ -192,7 +192,7 @@ def test_meshio_in_space():
 
 
 def test_an_unknown_domain():
-    with pytest.raises(UnsupportedMeshError, match="skfem"):
+    with pytest.raises(UnsupportedMeshError, match="shape such as Rectangle.*got 'square'.*skfem"):
         poisson("square")
 
 

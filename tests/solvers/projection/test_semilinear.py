@@ -197,6 +197,8 @@ def test_what_is_refused():
         project(pde, random=10)
     with pytest.raises(ProblemError, match="the start"):
         project(pde, start="soon")
+    with pytest.raises(ProblemError, match=r"values, one for each of the points.*from the start \(got shape \(3,\)"):
+        project(pde, start=lambda x: np.zeros(3))
     root = SemilinearPDE(SQUARE, uxx=-1, uyy=-1, reaction=lambda u, x: np.sqrt(u - 2), conditions=everywhere(0.0))
     with pytest.raises(ProblemError, match="finite values from.*reaction.*start="):
         project(root)
