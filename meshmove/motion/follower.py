@@ -8,7 +8,7 @@ step goes to zero, and nothing moves when nothing changes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from meshmove.movers import Mover, Problem
 from meshmove.outcomes import Outcome, Told
 
 from .pace import Pace, Seen, dragged, pace
-from .places import Place, Target
+from .places import Course, Place, Target
 
 __all__ = ["Follower", "State", "Went"]
 
@@ -47,7 +47,7 @@ class State:
 
     `points` (n, dim): the nodes. `place`: where they should be, None before the first field. `seen`: the field before.
     `rate`: with which they followed, and the one that it fades with, `fading`. `dt`: the last step. `drag`: the rate at
-    which a moving boundary took nodes along in it, against the field.
+    which a moving boundary took nodes along in it, against the field. `course`: on which the place goes on.
     """
 
     points: Array
@@ -57,6 +57,7 @@ class State:
     fading: float = 0.0
     dt: float = 1.0
     drag: float = 0.0
+    course: Course = field(default_factory=Course)
 
 
 @dataclass(frozen=True)
@@ -128,20 +129,27 @@ class Follower:
             now = Seen.of(derivatives, values, points)
             if seen is not None and seen.values.shape == values.shape:
                 went = pace(derivatives, seen, now, state.dt)
+                now = replace(now, rise=went.rise)
                 at, there = now.ahead(seen, _ahead(went.rate * dt) * dt / state.dt)
                 if not self._problem.valid(there):
                     at, there = values, points
-        place = self._placed(at, there, state.place, align)
         tau, rate, fading = self._tau(state, now, went, dt)
+        steady = went.steady if went is not None and rate <= went.rate and taken is None else 0.0
+        course, place = state.course.after(steady, dt), state.place
+        if place is not None and self.target.mover is None and course.holds(steady, dt):
+            place = replace(place, steps=(0, 0), warnings=())
+        else:
+            place = self._placed(at, there, place, align)
+            course = course.found(state.place, place, steady, dt)
         start = points if taken is None else taken
         going = min(1.0, dt / tau) if np.isfinite(tau) else 0.0
-        reached, share = self._reached(points, start, start + going * (place.target - start))
+        reached, share = self._reached(points, start, start + going * (course.goal(place) - start))
         warnings = place.warnings
         if share < 1 and going > 0:
-            anew = partial(self._placed, at, there, align=align)
+            anew, course = partial(self._placed, at, there, align=align), Course()
             reached, place, share, parts = self._by_parts(points, reached, place, going, share, anew)
             warnings = (*place.warnings, told(share, parts))
-        after = State(reached, place, now, rate, fading, dt)
+        after = State(reached, place, now, rate, fading, dt, course=course)
         return after, Went(tau, went, share, place.steps, warnings)
 
     def _by_parts(

@@ -25,15 +25,21 @@ __all__ = ["Pace", "Seen", "dragged", "pace"]
 #: when a field comes to a stand the rate fades within so many of its time scales: the mesh has that long to settle.
 #: Then nodes stand, too: a target that is recovered on the mesh itself is never quite still
 MEMORY = 3.0
+#: a field changes as it did while the cosine between its change and that before is above this
+STRAIGHT = 0.8
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A field at a time: values (n, k) at vertices that stood at `points` (n, dim), and the gradients (k, dim, s)."""
+    """A field at a time: values (n, k) at vertices that stood at `points` (n, dim), and the gradients (k, dim, s).
+
+    `rise` (k, s): how it was changing, see `Pace`; None where that is not known.
+    """
 
     values: Array
     points: Array
     gradients: Array
+    rise: Array | None = None
 
     @classmethod
     def of(cls, derivatives: Averaging, values: Array, points: Array) -> Seen:
@@ -48,10 +54,21 @@ class Seen:
 
 @dataclass(frozen=True)
 class Pace:
-    """`rate`: 1/time, of change of the field; `speed`: of its features, in the mesh's unit of length."""
+    """`rate`: 1/time, of change of the field; `speed`: of its features, in the mesh's unit of length.
+
+    `rise` (k, s): u_t of each field relative to its spread; `straight`: the cosine between this one and the one before,
+    0 where that is not known. It is -1 where features turn back, at the same rate.
+    """
 
     rate: float
     speed: float
+    rise: Array | None = None
+    straight: float = 0.0
+
+    @property
+    def steady(self) -> float:
+        """The rate of a field that goes on changing as it did, else 0."""
+        return self.rate if self.straight > STRAIGHT and np.isfinite(self.rate) else 0.0
 
     def after(self, before: float, scale: float, dt: float) -> tuple[float, float]:
         """The rate to follow with, after the one that was followed with before, and the rate that it fades with."""
@@ -69,13 +86,14 @@ def pace(derivatives: Averaging, before: Seen, now: Seen, dt: float) -> Pace:
     vertex = derivatives.sides.vertex
     went = (now.points - before.points)[vertex]
     slope = turn = change = 0.0
+    rises = np.zeros((now.values.shape[1], len(vertex)))
     for k, (new, old) in enumerate(zip(now.values.T, before.values.T, strict=True)):
         spread = max(np.ptp(new), np.ptp(old))
         if not spread > 0:
             continue
         gradient = now.gradients[k] / spread
         along = 0.5 * (gradient + before.gradients[k] / spread)
-        rise = ((new - old)[vertex] / spread - np.einsum("sc,cs->s", went, along)) / dt
+        rises[k] = rise = ((new - old)[vertex] / spread - np.einsum("sc,cs->s", went, along)) / dt
         slope += float(derivatives.weight @ (gradient**2).sum(0))
         turn += float(derivatives.weight @ (derivatives.gradient(rise) ** 2).sum(0))
         change += float(derivatives.weight @ rise**2)
@@ -83,7 +101,15 @@ def pace(derivatives: Averaging, before: Seen, now: Seen, dt: float) -> Pace:
         return Pace(0.0, 0.0)
     if not slope > 0:
         return Pace(np.inf, np.inf)
-    return Pace(float(np.sqrt(turn / slope)), float(np.sqrt(change / slope)))
+    straight = _cosine(derivatives.weight, rises, before.rise)
+    return Pace(float(np.sqrt(turn / slope)), float(np.sqrt(change / slope)), rises, straight)
+
+
+def _cosine(weight: Array, now: Array, before: Array | None) -> float:
+    if before is None:
+        return 0.0
+    size = float(np.sqrt((weight @ (now**2).T).sum() * (weight @ (before**2).T).sum()))
+    return float((weight @ (now * before).T).sum()) / size if size > 0 else 0.0
 
 
 def dragged(derivatives: Averaging, values: Array, by: Array, dt: float) -> float:

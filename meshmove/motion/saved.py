@@ -25,7 +25,7 @@ from meshmove.whole_files import whole
 from .boundary_motion import Base
 from .follower import State
 from .pace import Seen
-from .places import Place
+from .places import Course, Place
 
 __all__ = ["read_state", "write_state"]
 
@@ -33,7 +33,7 @@ __all__ = ["read_state", "write_state"]
 ABOUT, VERSION = "meshmove.MovingMesh", 1
 #: objects that are kept field by field
 CLASSES: dict[str, Callable[..., Any]] = {
-    c.__name__: c for c in (State, Place, Places, Seen, Monitor, MongeAmpere, Smooth, Align)
+    c.__name__: c for c in (State, Course, Place, Places, Seen, Monitor, MongeAmpere, Smooth, Align)
 }
 #: libraries whose converters pack their meshes
 _PACKING = ("skfem", "meshio", "pyvista")

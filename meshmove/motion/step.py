@@ -27,8 +27,9 @@ class StepReport:
 
     `tau`: the time constant with which nodes follow, infinite where they stood. `rate`: 1/time, of the field's change;
     `feature_speed`: of what moves in it; both None where that is not known yet. `largest_speed`: of a node.
-    `transport_steps`, `alignment_steps`: of descent. `share`: of the way that was gone; less than one where more would
-    have inverted cells; `boundary_share`: of a prescribed motion of the boundary. `min_volume_ratio`: the smallest
+    `transport_steps`, `alignment_steps`: of descent, 0 where the nodes' place went on in a straight line. `share`: of
+    the way that was gone; less than one where more would have inverted cells; `boundary_share`: of a prescribed motion
+    of the boundary. `min_volume_ratio`: the smallest
     corner volume of the mesh over that of the reference.
     """
 
