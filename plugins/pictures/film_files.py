@@ -44,7 +44,7 @@ def check_path(path: str | os.PathLike[str], kinds: Sequence[str] = PICTURES) ->
     kind = path.suffix.lower()
     if kind not in kinds:
         raise ValueError(
-            f"Expected a file {', '.join(kinds[:-1])}{' or ' * (len(kinds) > 1)}{kinds[-1]} (got {path.name!r})"
+            f"Expected a {' or '.join(filter(None, [', '.join(kinds[:-1]), kinds[-1]]))} file (got {path.name!r})"
         )
     if kind in PICTURES:
         require("pyvista", extra="pyvista")

@@ -74,7 +74,8 @@ class Predictor:
         middles: Array | None = None,
     ) -> None:
         self._locator, self._sides, self.degree = locator, recovery.sides, degree
-        self._places: Places = recovery.sides.home
+        split = locator.mesh.n_cells == len(self._sides.simplices)
+        self._places: Places | None = self._sides.home if split else None  # in cells of the locator
         self._remembered = Remembered(self._predicted)
         self._error = {1: solution_error, 2: quadratic_solution_error}[degree]
         nodal = fields if middles is None else np.concatenate([fields, middles])

@@ -95,5 +95,5 @@ def test_a_scene_is_for_a_page_and_names_what_it_lacks(out, tmp_path, monkeypatc
 def test_words_that_are_not_known_are_refused(out):
     with pytest.raises(ValueError, match="did you mean 'color'"):
         out.view("a.html", colour="u")
-    with pytest.raises(ValueError, match=r"Expected a file \.html \(got 'a.png'\)"):
+    with pytest.raises(ValueError, match=r"Expected a \.html file \(got 'a.png'\)"):
         out.view("a.png")
