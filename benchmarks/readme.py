@@ -123,7 +123,7 @@ FIGURES = (
         "imbalance 1.18 → 0.057 in 12 s",
     ),
     Figure(
-        'a million triangles: a given monitor; a field with `objective="equidistribution"`',
+        "a million triangles: a given monitor; a field, by default",
         GROW,
         _growth,
         "60 s, 1.6 GB; 59 s, 2.3 GB (other jobs running); time grows no faster than n from ten thousand on",
