@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -38,7 +39,14 @@ def fabric_of(devices: int, accelerator: str, strategy: str | None = None, nodes
     strategy = strategy or ("ddp" if devices * nodes > 1 else "auto")
     fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy)
     fabric.launch()
+    atexit.register(leave)
     return fabric
+
+
+def leave() -> None:
+    """Close this process's connections while its threads still run: left to the interpreter, gloo may hang or crash."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def check_launched(devices: int, nodes: int = 1) -> None:

@@ -3,13 +3,17 @@
 import csv
 import json
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-from contextlib import closing
+import time
+from contextlib import ExitStack, closing, suppress
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 import torch
@@ -48,7 +52,7 @@ if __name__ == "__main__":
     try:
         main()
     finally:
-        print(json.dumps(sorted(set(measured))), file=sys.stderr)
+        print("measured", json.dumps(sorted(set(measured))), file=sys.stderr, flush=True)
 """
 
 
@@ -72,19 +76,43 @@ def free_port():
 
 
 def run_both(commands, environments):
-    """(standard output, last line of standard error) of two processes that run at the same time."""
+    """(standard output, samples that were measured) of two processes that run at the same time."""
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
     keep |= {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": HERE}
-    started = [subprocess.Popen(c, env=keep | e, **pipes) for c, e in zip(commands, environments, strict=True)]
-    try:
-        said = [process.communicate(timeout=300) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    for process, (_, err) in zip(started, said, strict=True):
-        assert process.returncode == 0, err[-3000:]
-    return [(out, json.loads(err.strip().splitlines()[-1])) for out, err in said]
+    with ExitStack() as stack:
+        files = [[stack.enter_context(TemporaryFile("w+")) for _ in range(2)] for _ in commands]
+        started = [
+            stack.enter_context(
+                subprocess.Popen(c, env=keep | e, stdout=out, stderr=err, cwd=HERE, start_new_session=True)
+            )
+            for c, e, (out, err) in zip(commands, environments, files, strict=True)
+        ]
+        try:
+            ended = until_one_fails(started, seconds=300)
+        finally:
+            for process in started:  # and what a launcher started
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        said = [[read(file) for file in pair] for pair in files]
+    assert ended == [0, 0], "\n".join(
+        f"{code}: {out[-1500:]}{err[-3000:]}" for code, (out, err) in zip(ended, said, strict=True)
+    )
+    return [(out, json.loads(re.search(r"^measured (.*)$", err, re.M)[1])) for out, err in said]
+
+
+def until_one_fails(started, seconds):
+    """The exit statuses of processes, None of those that still run when one has failed or the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        ended = [process.poll() for process in started]
+        if None not in ended or any(ended) or time.monotonic() > end:
+            return ended
+        time.sleep(0.1)
+
+
+def read(file):
+    file.seek(0)
+    return file.read()
 
 
 def run_alone(folder, upto=None):
