@@ -31,7 +31,8 @@ def gauss_newton(functional: Functional, slide: Slide, points: Array) -> Callabl
         matrix = matrix + functional.limit.gauss_newton(points)
     slide.refresh(points)
     basis = slide.basis()
-    reduced = (basis.T @ matrix @ basis).tocsc()
+    transposed = basis.T.tocsr()
+    reduced = (transposed @ matrix @ basis).tocsc()
     shift = 1e-10 * reduced.diagonal().max(initial=1e-300)
     lu = splu(
         csr_matrix(reduced + diags(np.full(reduced.shape[0], shift))).tocsc(),
@@ -41,8 +42,8 @@ def gauss_newton(functional: Functional, slide: Slide, points: Array) -> Callabl
     )
     solve = lu.solve
     if functional.kept is not None:
-        solve = _and_ranks(solve, basis.T @ functional.kept.directions(points))
-    return lambda force: (basis @ solve(basis.T @ force.ravel())).reshape(n, d)
+        solve = _and_ranks(solve, transposed @ functional.kept.directions(points))
+    return lambda force: (basis @ solve(transposed @ force.ravel())).reshape(n, d)
 
 
 def _and_ranks(solve: Callable[[Array], Array], columns: Array) -> Callable[[Array], Array]:

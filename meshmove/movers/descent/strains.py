@@ -83,9 +83,10 @@ class Strains:
         if not self._across.serial:
             return self._in_pieces(matrix, slide)
         basis = slide.basis()
-        reduced = (basis.T @ matrix @ basis).tocsc()
+        transposed = basis.T.tocsr()
+        reduced = (transposed @ matrix @ basis).tocsc()
         lu = splu(reduced, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-        return lambda force: (basis @ lu.solve(basis.T @ force.ravel())).reshape(force.shape)
+        return lambda force: (basis @ lu.solve(transposed @ force.ravel())).reshape(force.shape)
 
     def _in_pieces(self, matrix: csr_matrix, slide: Slide) -> Callable[[Array], Array]:
         """The same where processes have parts of the matrix: on all steps, of which others than admissible are apart.
