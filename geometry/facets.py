@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from .errors import InvalidMeshError, first_ids
 from .given import as_numbers, by_name, integers
 from .mesh import CellMesh
 
-__all__ = ["Facets", "facets_of", "labels_of"]
+__all__ = ["Facets", "facets_of", "labels_of", "without_interfaces"]
 
 _A_CELL = "numbers, one a cell"
 
@@ -149,3 +150,24 @@ def labels_of(cells: Ids, regions: Ids | None, names: dict[str, Ids]) -> Ids:
         table = np.stack(columns, axis=1)[constrained]
         label[constrained] = np.unique(table, axis=0, return_inverse=True)[1].ravel() + 1
     return label
+
+
+def without_interfaces(mesh: CellMesh, keep: Collection[str] = ()) -> CellMesh:
+    """The same mesh in one region, with names of exterior facets only; those in `keep` are of interior ones, too.
+
+    >>> square, triangles = [[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2], [0, 2, 3]]
+    >>> mesh = CellMesh.single(square, triangles, "triangle", facets={"line": [[0, 2]], "bottom": [[0, 1]]})
+    >>> {name: len(facets) for name, facets in without_interfaces(mesh).facets.items()}
+    {'line': 0, 'bottom': 1}
+    """
+    mesh = replace(mesh, regions=None, region_names=())
+    if not mesh.facets:
+        return mesh
+    found = facets_of(mesh)
+    return replace(
+        mesh,
+        facets={
+            name: given if name in keep else np.asarray(given)[found.exterior[found.names[name]]]
+            for name, given in mesh.facets.items()
+        },
+    )

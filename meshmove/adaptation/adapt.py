@@ -84,8 +84,9 @@ def adapt(
         The computational mesh when `mesh` is itself a moved one: cells keep their share of the monitor with respect
         to it, so that repeated adaptation does not drift. Only its positions count; regions and names are the mesh's.
     regions
-        Names of cell data, cell sets or subdomains whose interfaces nodes may only glide along; None: there are
-        none. "auto": all cell sets and subdomains, and cell data that tell subdomains apart by their name or values.
+        Names of cell data, cell sets or subdomains whose interfaces nodes may only glide along. "auto": all cell sets
+        and subdomains, and cell data that tell subdomains apart by their name or values. Named facets inside of the
+        mesh are interfaces, too. None: there are no interfaces but those that `boundary` names.
         The report names what was taken, `meshmove info` also what was not.
     transfer
         "interpolate" or "conservative": how floating-point nodal fields are carried along. None: not at all.

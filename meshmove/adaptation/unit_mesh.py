@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -20,6 +20,7 @@ from meshmove.geometry import (
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.checks import check_cells, check_facets
 from meshmove.geometry.errors import first_ids
+from meshmove.geometry.facets import without_interfaces
 from meshmove.geometry.quality import vertex_volumes
 from meshmove.meshes.source import Source, fixed_vertices, same_topology
 from meshmove.monitors import NodalDensity
@@ -42,6 +43,8 @@ class UnitMesh:
     ) -> None:
         """`unit`: centre and scale of the coordinates, where they are to be those of another mesh."""
         cells = source.cells
+        if source.regions is None:  # an interface that `boundary` names is one all the same
+            cells = without_interfaces(cells, boundary if isinstance(boundary, Mapping) else ())
         base = cells
         if reference is not None:
             base = Source.of(reference, None).cells
@@ -72,7 +75,7 @@ class UnitMesh:
         other = copy(self)
         other.source = source
         other.place = None if source.cells.frame is None else source.cells.in_space
-        other.current = self.unit(source.cells)
+        other.current = replace(self.unit(source.cells), facets=self.current.facets)
         other._begin()
         return other
 

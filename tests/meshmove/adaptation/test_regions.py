@@ -166,6 +166,54 @@ def test_lower_cells_under_a_clear_name_make_boundaries():
     assert list(Source.of(mesh).cells.facets) == ["7"] and shift(mesh)[0] < 1e-15
 
 
+def test_named_lines_inside_are_interfaces_unless_there_are_to_be_none():
+    line = GRID.facets_satisfying(lambda x: np.isclose(x[0], AT))
+    mesh = GRID.with_boundaries({"line": line, "left": lambda x: x[0] == 0}).with_subdomains(
+        {"steel": np.flatnonzero(LEFT)}
+    )
+    assert shift(mesh)[0] < 1e-15 and shift(mesh, regions="steel")[0] < 1e-15
+    free, report = shift(mesh, regions=None)
+    assert free > 0.01 and report.regions == ()
+    assert free == shift(GRID, regions=None)[0] == shift(GRID)[0]
+    fixed = meshmove.adapt(mesh, monitor=push, effort=0.3, regions=None, boundary={"line": "fixed", "left": "slide"})
+    nodes = np.unique(GRID.facets[:, line])
+    assert np.array_equal(fixed.mesh.p[:, nodes], GRID.p[:, nodes])
+    glide = meshmove.adapt(mesh, monitor=lambda x: push(x[::-1]), effort=0.3, regions=None, boundary={"line": "slide"})
+    moved = glide.mesh.p[:, nodes] - GRID.p[:, nodes]
+    assert np.abs(moved[0]).max() < 1e-15 and np.abs(moved[1]).max() > 0.01
+    with pytest.raises(ValueError, match="'seam'; it has: 'line', 'left'"):
+        meshmove.adapt(mesh, monitor=push, regions=None, boundary={"seam": "fixed"})
+
+
+def test_a_line_with_a_part_outside_lets_go_of_the_part_inside_and_keeps_its_name():
+    both = GRID.facets_satisfying(lambda x: np.isclose(x[0], AT) | (x[1] == 0))
+    out = meshmove.adapt(GRID.with_boundaries({"both": both}), monitor=push, effort=0.3, regions=None)
+    assert np.array_equal(np.sort(out.mesh.boundaries["both"]), np.sort(both))
+    assert shift(GRID.with_boundaries({"both": both}), regions=None)[0] > 0.01
+    bottom = np.flatnonzero(GRID.p[1] == 0)
+    assert np.abs(out.mesh.p[1, bottom]).max() < 1e-15
+
+
+def test_a_field_is_recovered_across_a_line_that_is_no_interface():
+    line = GRID.facets_satisfying(lambda x: np.isclose(x[0], AT))
+    field = np.tanh(20 * (GRID.p[0] - 0.45))
+    held = GRID.with_boundaries({"line": line})
+    plain, let_go, kept = (
+        meshmove.adapt(m, field, effort=0.3, regions=regions).mesh.p
+        for m, regions in ((GRID, "auto"), (held, None), (held, "auto"))
+    )
+    assert np.array_equal(plain, let_go) and not np.array_equal(plain, kept)
+
+
+def test_moving_meshes_let_go_of_lines_at_every_step():
+    mesh = GRID.with_boundaries({"line": GRID.facets_satisfying(lambda x: np.isclose(x[0], AT))})
+    moving = meshmove.MovingMesh(mesh, monitor=lambda x: push(x), regions=None, effort=0.3)
+    for _ in range(2):
+        moving.step(None, 1.0)
+    on = np.isclose(GRID.p[0], AT)
+    assert np.abs(moving.mesh.p[0, on] - AT).max() > 0.01
+
+
 def test_info_says_what_was_taken_and_what_not(tmp_path):
     mesh = mesh_with(mat=LEFT, cell_ids=np.arange(len(LEFT)))
     rows = describe(Source.of(mesh))
