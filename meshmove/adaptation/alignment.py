@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from meshmove.geometry.arrays import Array
@@ -10,15 +10,21 @@ from meshmove.monitors import NodalThirds
 from meshmove.movers import Alignment, Mover, Problem, QuadraticAlignment, moved_by
 
 from .choice import Chosen
+from .judging.between_nodes import BetweenNodes
 from .judging.galerkin import Galerkin
 from .judging.prediction import BothNorms, Predicts
 from .unit_mesh import UnitMesh
 
-__all__ = ["aligned_from", "both_norms", "within"]
+__all__ = ["aligned_from", "both_norms", "carried_only", "within"]
 
 
 #: of the way that descent went, where the L2 error is looked at if it rises at the end
 SHARES = (0.5, 0.25, 0.125, 0.0625)
+
+#: of a field that a mesh does not resolve, how many times further off than now the interpolant on an aligned mesh may
+#: be from what the mesh shows of it. Alignment raised the true error, up to 2.2 times, of 14 of 18 with 2.2 and more,
+#: and of none of 8 with 1.4 and less
+TRUSTED = 1.75
 
 States = Callable[[object, Array, float, BothNorms, Alignment], Problem]
 
@@ -50,6 +56,25 @@ def aligned_from(
     move = replace(move, points=within(predict, stated, move.points), iterations=before + move.iterations)
     out = replace(carried, move=move, error=predict(move.points))
     return out if out.error <= predict.rest else replace(out, move=None, error=predict.rest)
+
+
+def carried_only(
+    end: Chosen, leads: Sequence[Chosen], between: Callable[[], BetweenNodes], predict: BothNorms
+) -> Chosen | None:
+    """Of a field that the mesh does not resolve, a move that alignment began from instead of its end, or none.
+
+    None where the end can be trusted. Where it could not, transport to a gentle monitor left 0.25 to 1.18 times the
+    true error.
+    """
+    if end.move is None:
+        return None
+    shown = between()
+    if shown.error(end.move.points) <= TRUSTED:
+        return None
+    carried = [replace(led, error=predict(led.move.points)) for led in leads if led.move is not None]
+    rest = replace(end, move=None, error=predict.rest)
+    better = [led for led in carried if led.move is not None and led.error <= predict.rest]
+    return min(better, key=lambda led: shown.error(led.move.points) if led.move else 0.0, default=rest)
 
 
 def within(predict: BothNorms, problem: Problem, points: Array) -> Array:

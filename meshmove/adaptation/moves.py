@@ -15,9 +15,10 @@ from meshmove.monitors import CallableDensity, Monitor, NodalDensity, Recovery
 from meshmove.movers import Align, Move, Mover, moved_by
 from meshmove.outcomes import Outcome
 
-from .alignment import aligned_from, both_norms
+from .alignment import aligned_from, both_norms, carried_only
 from .back import UNCONFIRMED, Earlier, way_back
 from .choice import Chosen, Trials, choose, nodal_densities, transports
+from .judging.between_nodes import BetweenNodes
 from .judging.own_hessian import OwnHessian
 from .judging.prediction import BothNorms, Predictor, Predicts, SharpPredictor
 from .judging.resolution import unresolved
@@ -29,6 +30,9 @@ __all__ = ["Result", "move_of"]
 #: intensity of the one move that is made where nothing can be predicted
 UNJUDGED = 1.0
 NO_GAIN = Outcome.NO_GAIN.told("no move is predicted to lower the error: the mesh stays as it is")
+NOT_ALIGNED = Outcome.UNRESOLVED.told(
+    "the mesh was not aligned to the field: long cells would miss more of what it shows between its nodes"
+)
 #: weight of the cells' shapes beside the logarithm of the predicted error, as `Align` has it
 SHAPES = Align.distortion
 
@@ -109,6 +113,10 @@ def move_of(
     else:
         ends = [aligned_from(led, both, unit.start, unit.problem, mover, effort) for led in leads]
         out = min(ends, key=lambda end: end.error)
+        if told and isinstance(mover, Align) and fields.degree == 1:
+            values = fields.values
+            gentle = carried_only(out, leads, lambda: BetweenNodes(recovery, values, locator), both)
+            out, told = (out, told) if gentle is None else (gentle, (*told, NOT_ALIGNED))
     judge = None if earlier is not None and earlier.shown(predict) > UNCONFIRMED else both  # solves have the last word
     result = _judged(unit, out, both, fields.element, True, told)
     return replace(result, objective="alignment", predict=judge, shown=predict.shown)
@@ -133,7 +141,7 @@ def _predictor(
     if sharp and fields.hessian is not None and not fields.dual and fields.function is not None:
         own = OwnHessian(unit.source, fields.function, fields.hessian, unit.centre, unit.scale)
         return SharpPredictor(unit.current, recovery, fields.values[:, 0], own), ()
-    told = unresolved(recovery, fields.values, sharp)
+    told = unresolved(recovery, fields.values, sharp and fields.degree != 1)  # of linear ones see `carried_only`
     dual, middles = fields.dual, fields.middles
     return Predictor(unit.current, recovery, fields.values, locator, fields.degree, dual, middles), told
 

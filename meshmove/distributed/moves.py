@@ -98,12 +98,13 @@ def to_field(
     if monitor.intensity is not None:
         density, at_nodes = densities(monitor)
         move = moved_by(mover, unit.problem(density, unit.start, options.effort, predict))
-        return _judged(Chosen(monitor, density, at_nodes, move, predict(move.points)), unit, predict, False)
+        out = Chosen(monitor, density, at_nodes, move, predict(move.points))
+        return _judged(out, unit, predict, False, predict.warnings(aligned=False))
     carrier = mover.carrier if isinstance(mover, Align) else mover
     n, effort = unit.problem(None, unit.start, 1.0).n_points, options.effort
     trials = Trials(densities, predict, unit.problem, carrier, unit.start, effort, n)  # type: ignore[arg-type]
     if not isinstance(mover, Align):
-        return _judged(choose(monitor, trials, mesh.dim), unit, predict, True)
+        return _judged(choose(monitor, trials, mesh.dim), unit, predict, True, predict.warnings(aligned=False))
     leads = transports(monitor, trials, mover.transport)
     rest = unit.start
     objective = Alignment(
@@ -118,7 +119,7 @@ def to_field(
     both = BothNorms(predict, objective, rest)  # type: ignore[arg-type]
     ends = [aligned_from(led, both, unit.start, unit.problem, mover, effort) for led in leads]
     out = min(ends, key=lambda end: end.error)
-    return replace(_judged(out, unit, both, True, predict.warnings), objective="alignment")
+    return replace(_judged(out, unit, both, True, predict.warnings(aligned=True)), objective="alignment")
 
 
 class _Densities:

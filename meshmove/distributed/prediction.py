@@ -86,10 +86,9 @@ class SharedPredictor:
             return self._fields[0].to_field(errors[0])
         return float(np.sqrt(np.sum((errors / self._scale) ** 2)))
 
-    @property
-    def warnings(self) -> tuple[Told, ...]:
-        """Where cells are as wide as the fields' features."""
-        return warned(self.ratio)
+    def warnings(self, aligned: bool) -> tuple[Told, ...]:
+        """Where cells are as wide as the fields' features; `aligned`: the mesh is, to them."""
+        return warned(self.ratio, aligned)
 
     def __call__(self, points: Array) -> float:
         """The error at node positions (n, dim); the last few that were asked for are remembered."""

@@ -6,8 +6,9 @@ import skfem
 
 import meshmove
 from meshmove import Outcome
-from meshmove.adaptation.judging.resolution import cell_to_feature
-from meshmove.geometry import CellBlock, CellMesh
+from meshmove.adaptation.judging.between_nodes import INSIDE, BetweenNodes
+from meshmove.adaptation.judging.resolution import cell_to_feature, warned
+from meshmove.geometry import CellBlock, CellMesh, PointLocator
 from meshmove.monitors import Recovery
 from tests.shapes import box, centres
 
@@ -47,15 +48,90 @@ def test_cells_in_several_blocks_count_as_in_one():
     assert cell_to_feature(Recovery(parts), of) == pytest.approx(cell_to_feature(Recovery(mesh), of), rel=1e-12)
 
 
-def test_equidistribution_is_not_advised_to_one_who_takes_it():
+def test_equidistribution_is_advised_where_nothing_keeps_from_alignment():
+    assert "or take objective=" in warned(1.5)[0] and "objective=" not in warned(1.5, aligned=False)[0]
+    assert warned(0.9) == () == warned(float("nan"))
     mesh = MESHES["triangles"]
-    of = {
-        objective: next(w for w in report.warnings if w.outcome is Outcome.UNRESOLVED)
-        for objective in ("alignment", "equidistribution")
-        for report in [meshmove.adapt(mesh, np.tanh(60 * (mesh.p[0] - 0.52)), effort=0.1, objective=objective).report]
-    }
-    assert "or take objective=" in of["alignment"]
-    assert "objective=" not in of["equidistribution"] and "or refine" in of["equidistribution"]
+    for objective in ("alignment", "equidistribution"):
+        field = np.tanh(60 * (mesh.p[0] - 0.52))
+        report = meshmove.adapt(mesh, field, effort=0.1, objective=objective).report
+        told = [w for w in report.warnings if w.outcome is Outcome.UNRESOLVED]
+        assert "or refine" in told[0] and "objective=" not in "".join(told)
+
+
+WAVY = {"triangle": skfem.MeshTri().refined(3), "quad": skfem.MeshQuad().refined(3)}
+
+
+def _missed(mesh, function):
+    """L2 error of the interpolant."""
+    element = skfem.ElementTriP1() if isinstance(mesh, skfem.MeshTri) else skfem.ElementQuad1()
+    basis = skfem.Basis(mesh, element, intorder=8)
+    x = np.asarray(basis.global_coordinates())
+    true = function(x.reshape(2, -1)).reshape(x.shape[1:])
+    return np.sqrt(((np.asarray(basis.interpolate(function(mesh.p))) - true) ** 2 * basis.dx).sum())
+
+
+@pytest.mark.parametrize("kind", WAVY)
+def test_what_oscillates_everywhere_loses_next_to_nothing(kind):
+    mesh = WAVY[kind]
+
+    def waves(x):
+        return np.sin(12 * x[0]) * np.cos(9.6 * x[1])
+
+    out = meshmove.adapt(mesh, waves(mesh.p))
+    assert any("was not aligned" in w for w in out.report.warnings)
+    assert _missed(out.mesh, waves) < 1.05 * _missed(mesh, waves)
+    loop = meshmove.adapt_loop(mesh, lambda m: waves(m.p))
+    assert _missed(loop.mesh, waves) < 1.05 * _missed(mesh, waves)
+
+
+@pytest.mark.parametrize("kind", WAVY)
+def test_a_front_narrower_than_a_cell_is_come_near_to_without_alignment(kind):
+    mesh = WAVY[kind]
+
+    def front(x):
+        return np.tanh(60 * (x[0] - 0.52))
+
+    out = meshmove.adapt(mesh, front(mesh.p))
+    assert any("was not aligned" in w for w in out.report.warnings)
+    assert _missed(out.mesh, front) < 0.6 * _missed(mesh, front)
+
+
+def test_a_layer_on_the_boundary_is_aligned_to_though_cells_are_wider():
+    mesh = WAVY["triangle"]
+
+    def layer(x):
+        return np.exp(-20 * x[0])
+
+    out = meshmove.adapt(mesh, layer(mesh.p))
+    assert Outcome.UNRESOLVED in out.report.outcomes and not any("was not aligned" in w for w in out.report.warnings)
+    assert _missed(out.mesh, layer) < 0.25 * _missed(mesh, layer)
+
+
+@pytest.mark.parametrize("kind", ["triangle", "quad", "tetra", "hexahedron", "wedge"])
+def test_between_nodes_a_quadratic_field_is_shown_as_it_is(kind):
+    mesh = box(kind, 3)
+    recovery = Recovery(mesh)
+    x = mesh.points
+
+    def field(x):
+        return x[:, 0] ** 2 - x[:, 0] * x[:, 1] + 0.5 * x[:, -1] ** 2 + x[:, 1]
+
+    squeezed = x + 0.15 * np.sin(np.pi * x) * np.array([1, -0.5, 0.7])[: mesh.dim]
+    split = mesh.simplicial()
+    nodes = split.blocks[0].nodes
+    rule = INSIDE[mesh.dim]
+
+    def missed(points):
+        inside = np.einsum("qv,cvd->cqd", rule, points[nodes])
+        true = field(inside.reshape(-1, mesh.dim)).reshape(inside.shape[:2])
+        volume = np.abs(np.linalg.det(points[nodes[:, 1:]] - points[nodes[:, :1]]))
+        return np.sqrt(volume @ ((true - field(points)[nodes] @ rule.T) ** 2).sum(axis=1))
+
+    between = BetweenNodes(recovery, np.stack([field(x), 3 - 2 * field(x)], axis=1), PointLocator(split))
+    assert between.error(x) == pytest.approx(1, rel=1e-12)
+    assert between.error(squeezed) == pytest.approx(missed(squeezed) / missed(x), rel=1e-8)
+    assert missed(squeezed) > 1.05 * missed(x)
 
 
 def test_a_kink_on_an_interface_is_no_feature():
@@ -76,7 +152,7 @@ def test_a_front_narrower_than_a_cell_is_told_and_a_wide_one_is_not(kind):
     narrow = outcomes(60)
     assert Outcome.UNRESOLVED in narrow.outcomes and narrow.inverted_cells == 0
     told = next(w for w in narrow.warnings if w.outcome is Outcome.UNRESOLVED)
-    assert "times as wide" in told and "equidistribution" in told
+    assert "times as wide" in told and "refine" in told
     assert Outcome.UNRESOLVED not in outcomes(2).outcomes
 
 
