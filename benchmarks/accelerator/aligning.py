@@ -66,4 +66,4 @@ def aligning(model: Aligner, device: str, tiny: bool) -> Iterator[dict[str, obje
 def _moved(model: Aligner, group: Group) -> Tensor:
     """Positions (n, 2) of all nodes after all rounds, each mesh for its own field."""
     field = group.drawn(torch.Generator().manual_seed(0))
-    return model(group.batch, group.recovered(field))[-1][0]
+    return model(group.batch, group.recovered(group.shown(field)))[-1][0]

@@ -45,8 +45,8 @@ class Neural:
     hand the best by `Problem.merit` is returned. For a monitor far outside the training range, or where the
     network does not help, the classical mover takes over, with a warning.
 
-    For a field on plane triangles another network, an `Aligner`, lowers the predicted error itself: rounds that each
-    cost one Laplacian lift, and then steps of classical alignment.
+    For a field on plane triangles, or on quadrilaterals, another network, an `Aligner`, lowers the predicted error
+    itself: rounds that each cost one Laplacian lift, and then steps of classical alignment.
 
     Parameters
     ----------
@@ -92,7 +92,8 @@ class Neural:
 
     def aligns(self, mesh: CellMesh) -> bool:
         """Whether it lowers the predicted error of a field on such a mesh; else it moves to the field's monitor."""
-        return self.objective == "alignment" and mesh.dim == 2 and all(b.kind.is_simplex for b in mesh.blocks)
+        kinds = {b.kind.name for b in mesh.blocks}
+        return self.objective == "alignment" and mesh.dim == 2 and kinds in ({"triangle"}, {"quad"})
 
     def __call__(self, problem: Problem) -> Move:
         if problem.objective is not None and self.aligns(problem.mesh):

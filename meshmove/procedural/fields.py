@@ -34,8 +34,9 @@ KINDS: dict[str, tuple[tuple[str, ...], float]] = {
     "several": (("bump", "ring", "front", "step", "mode"), 0.14),
     "singular": ((), 0.06),
     "thin": (("bump", "bump", "ring", "ring", "step", "front"), 0.3),
+    "crowded": (("step", "front", "ring", "mode"), 0.1),
 }
-#: least width of a feature in mesh sizes, and the largest of those that are called thin
+#: least width of a feature in mesh sizes, and the largest of those that are called thin, or that crowd the mesh
 THIN, THICK = 0.9, 3.0
 
 
@@ -107,7 +108,7 @@ def random_field(rng: Rng, mesh: CellMesh, frame: Frame | None = None, kind: str
     points, numbers = np.zeros((1, SINGULAR, 2)), np.tile([0.0, 1.0, 1.0], (1, SINGULAR, 1))
     count = (
         int(rng.integers(2, MOST + 1))
-        if kind in ("several", "modes")
+        if kind in ("several", "modes", "crowded")
         else int(rng.choice([1, 2, 3], p=[0.5, 0.3, 0.2]))
     )
     for k in range(count if terms else 0):
@@ -135,7 +136,7 @@ def _term(rng: Rng, frame: Frame, name: str, kind: str, amplitude: float) -> Arr
         low = min(max(0.08 * frame.high, 1.5 * size), 0.5 * high)
     elif name != "bump":
         high = max(2 * size, 0.25 * frame.low)
-    if kind == "thin":
+    if kind in ("thin", "crowded"):
         high = THICK * size
     width = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     rows, numbers = random_term(rng, name, frame.places[node], width, extent)

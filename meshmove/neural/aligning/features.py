@@ -62,12 +62,16 @@ class View:
 
 @dataclass(eq=False)
 class Cells:
-    """Edges (2, c) from vertex 0, areas (c,) and gradients (2, 3, c) of the barycentric coordinates."""
+    """Edges (2, c) from vertex 0, areas (c,) and gradients (2, 3, c) of the barycentric coordinates.
+
+    `boxes`: they are corners of quadrilaterals, four of each, that cover it twice.
+    """
 
     first: Values
     second: Values
     size: Values
     slopes: Values
+    boxes: bool = False
 
     @classmethod
     def of(cls, mesh: Mesh, x: Values) -> Cells:
@@ -78,7 +82,7 @@ class Cells:
         safe = xp.where(abs(det) > TINY, det, TINY)
         one = xp.stack([second[1], -second[0]]) / safe
         two = xp.stack([-first[1], first[0]]) / safe
-        return cls(first, second, 0.5 * abs(safe), xp.stack([-one - two, one, two], 1))
+        return cls(first, second, 0.5 * abs(safe), xp.stack([-one - two, one, two], 1), mesh.boxes)
 
 
 def dot(a: Values, b: Values) -> Values:
@@ -112,9 +116,14 @@ def bends(cells: Cells, h: Values) -> tuple[Values, Values, Values]:
 
 
 def square_of(cells: Cells, along: tuple[Values, Values, Values]) -> Values:
-    """Mean (c,) over a cell of the squared gradient of the interpolant's error, for the `bends` of its Hessian."""
+    """Mean (c,) over a cell of the squared gradient of the interpolant's error, for the `bends` of its Hessian.
+
+    The bilinear interpolant on a parallelogram errs by -1/2 (a s (1 - s) + b t (1 - t)), a and b along its sides.
+    """
     d01, d02, d12 = along
     g = [cells.slopes[:, k] for k in range(3)]
+    if cells.boxes:
+        return (d01 * d01 * (g[1] * g[1]).sum(0) + d02 * d02 * (g[2] * g[2]).sum(0)) / 12
     a = [d01 * g[1] + d02 * g[2], d01 * g[0] + d12 * g[2], d02 * g[0] + d12 * g[1]]
     total = a[0] + a[1] + a[2]
     return sum((v * v).sum(0) for v in (*a, total)) / 48

@@ -20,7 +20,7 @@ from meshmove.monitors import Recovery
 from ..lift import Lift
 from .hessians import Walked, neighbours
 from .lift import DenseLift, sparse_lift
-from .meshes.triangles import Triangles
+from .meshes.triangles import Triangles, boxes_of
 
 __all__ = ["FieldBatch", "Part"]
 
@@ -50,14 +50,9 @@ class Part:
         """Raises
         ------
         UnsupportedMeshError
-            The mesh has other cells than triangles of the plane.
+            The mesh has other cells than triangles of the plane, or quadrilaterals.
         """
-        others = sorted({b.kind.name for b in mesh.blocks if b.kind.name != "triangle"})
-        if mesh.dim != 2 or others:
-            raise UnsupportedMeshError(
-                f"Expected triangles in the plane (got {', '.join(others) or 'triangles in space'}): move such meshes "
-                'one by one, by adapt(mesh, field, mover="dmm")'
-            )
+        boxes_of([mesh])
         low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
         centre, scale = (low + high) / 2, float((high - low).max())
         unit = mesh.moved((mesh.points - centre) / scale)
@@ -71,7 +66,7 @@ class Part:
 
 
 class FieldBatch:
-    """Meshes of triangles side by side, on which fields are aligned.
+    """Meshes of triangles side by side, or of quadrilaterals, on which fields are aligned.
 
     Parameters
     ----------
@@ -86,7 +81,7 @@ class FieldBatch:
     Raises
     ------
     UnsupportedMeshError
-        A mesh has other cells than triangles of the plane, or no mesh came.
+        A mesh has other cells, meshes have different ones, or no mesh came.
     ValueError
         Positions in another precision.
     """
@@ -105,7 +100,11 @@ class FieldBatch:
         entries = vstack([block_diag([p.recovery[k] for p in parts]) for k in range(3)]).tocoo()
         self._rows, self._columns = (torch.from_numpy(i.astype(np.int64)).to(device) for i in entries.coords)
         self._weights = torch.from_numpy(entries.data).to(device)
-        cells = self.batch.cells.cpu().numpy()
+        self._split = self.batch
+        if self.batch.boxes:
+            halves = [m.simplicial() for m in meshes]
+            self._split = Triangles.of(halves, projectors, self.batch.lift, dtype).to(device)
+        cells = self._split.cells.cpu().numpy()
         self._beside = torch.from_numpy(neighbours(cells)).to(device)
         around = np.zeros(len(self.batch.points), np.int64)
         around[cells.ravel()] = np.repeat(np.arange(len(cells)), 3)
@@ -178,7 +177,7 @@ class FieldBatch:
         noise = ROUNDING * precision * self._most(u.detach().abs()) * self._gain
         told = self._most(h.detach().abs().amax(1)) > noise
         h = torch.where(told[graph, None], h, 0.0).to(self.batch.points)
-        return Walked(self.batch, self._beside, h, self._around)
+        return Walked(self.batch, self._split, self._beside, h, self._around)
 
     def _most(self, values: Tensor) -> Tensor:
         """Largest of values (n,) in each mesh, (B,)."""

@@ -18,7 +18,6 @@ from meshmove.learning.alone import Alone
 from meshmove.learning.config import RunConfig
 from meshmove.learning.progress import Progress as RunProgress
 from meshmove.learning.run import Run, new_model
-from meshmove.procedural.fields import AnalyticFields
 
 from .network import Aligner, Settings
 from .objective import Objective
@@ -29,6 +28,8 @@ __all__ = ["CONFIGS", "Config", "Progress", "fit"]
 #: how often a step starts where `adapt` does, after transport if the field is steep, and from meshes that the network
 #: has moved for another field, and for the same; else from rest
 CARRIED, MOVED, GONE_ON = 0.65, 0.1, 0.1
+#: how often it sees finite element solutions in place of the fields themselves
+SOLVED = 0.6
 #: kinds of fields of the held-out cases that start where transport has led, and their share of all held-out cases
 STEEP, STEEPS = ("thin",), 0.5
 
@@ -37,7 +38,7 @@ STEEP, STEEPS = ("thin",), 0.5
 class Config(RunConfig):
     """A training run. `batch`: about so many nodes a step; `pool`: distinct meshes, of so many `nodes`, with so many
     `fields` each, and `large` ones of `large_nodes`. `minutes`: where given, the learning rate falls with the time, and
-    the run ends with it."""
+    the run ends with it. `quads`: share of steps, and of distinct meshes, with quadrilaterals."""
 
     settings: Settings = field(default_factory=lambda: Settings(turns=True))
     steps: int = 6000
@@ -52,10 +53,11 @@ class Config(RunConfig):
     validation: int = 48
     patience: int = 1000
     minutes: float | None = None
+    quads: float = 0.0
 
 
 CONFIGS: dict[str, Config] = {
-    "small": Config(large=72),
+    "small": Config(large=72, quads=0.25),
     "full": Config(steps=20_000, batch=30_000, nodes=(120, 1200), pool=3000, fields=16, validate_every=200),
 }
 
@@ -66,8 +68,7 @@ class Progress(RunProgress):
 
     `gain`: by what factor the H1 error of the interpolant falls, in the geometric mean; `worst`: the fifth percentile
     of it; `steep`: the gain where features are a cell or two wide, after transport, and `predicted` that of the mean of
-    the predicted errors there; `cut`: share of meshes of which the
-    guard let less than half of the last step through.
+    the predicted errors there; `cut`: share of meshes of which the guard let less than half of some step through.
     """
 
     loss: float
@@ -133,6 +134,13 @@ class _Run(Run):
         steep = held_out[: max(1, round(STEEPS * len(held_out)))]
         self._pool = self._groups(pool, config.fields, 0, workers, "starts")
         self._held_out = self._groups(held_out, 2, 1, workers, "held-out-starts")
+        self._quads: list[Group] = []
+        if config.quads and meshes is None:
+            many, few = (max(1, round(config.quads * k)) for k in (config.pool, config.validation))
+            known = list(make_meshes(many, config.nodes, config.seed + 250_007, quads=True))
+            others = list(make_meshes(few, config.nodes, config.seed + 1_250_009, quads=True))
+            self._quads = self._groups(known, config.fields, 3, workers, "quad-starts")
+            self._held_out += self._groups(others, 2, 4, workers, "held-out-quad-starts")
         self._steep = self._groups(steep, 2, 2, workers, "steep-starts", kinds=STEEP)
 
     def _groups(
@@ -152,20 +160,26 @@ class _Run(Run):
 
     def loss(self) -> Tensor:
         generator = torch.Generator().manual_seed(1_000_000 * self.config.seed + self.step)
-        group = self._pool[int(torch.randint(len(self._pool), (1,), generator=generator))]
-        which, luck = group.which(generator), float(torch.rand(1, generator=generator))
+        pool = self._pool if self._fraction(generator) >= self.config.quads or not self._quads else self._quads
+        group = pool[int(torch.randint(len(pool), (1,), generator=generator))]
+        which, luck = group.which(generator), self._fraction(generator)
         field, start = group.fields(which), None
+        u = group.solved(which) if self._fraction(generator) < SOLVED else group.shown(field)
         if luck < CARRIED:
             start = group.carried(which)
         elif luck < CARRIED + MOVED + GONE_ON:
-            other = group.drawn(generator) if luck < CARRIED + MOVED else field
+            other = group.shown(group.drawn(generator)) if luck < CARRIED + MOVED else u
             start = self._moved(group, other, generator)
-        return self.objective(group.batch, group.recovered(field, generator), field, start)[0]
+        return self.objective(group.batch, group.recovered(u, generator), field, start)[0]
+
+    @staticmethod
+    def _fraction(generator: torch.Generator) -> float:
+        return float(torch.rand(1, generator=generator))
 
     @torch.no_grad()
-    def _moved(self, group: Group, field: AnalyticFields, generator: torch.Generator) -> Tensor:
-        """Where the network takes the meshes for some fields, part of the way."""
-        other = group.recovered(field)
+    def _moved(self, group: Group, u: Tensor, generator: torch.Generator) -> Tensor:
+        """Where the network takes the meshes for nodal values (n,) of some fields, part of the way."""
+        other = group.recovered(u)
         rounds = int(torch.randint(1, self.config.settings.rounds + 1, (1,), generator=generator))
         x = self.model(group.batch, other, rounds=rounds)[-1][0]
         share = torch.rand(len(group), generator=generator).to(x)[group.batch.node_graph, None]
@@ -199,12 +213,12 @@ def _outcomes(model: Aligner, held_out: Sequence[Group], carried: bool) -> tuple
     objective, losses, gains, predicted, cuts = Objective(model), [], [], [], []
     for number, group in enumerate(held_out):
         which = group.which(torch.Generator().manual_seed(number))
-        field, start = group.fields(which), group.carried(which) if carried else None
-        loss, log = objective(group.batch, group.recovered(field), field, start)
+        field, u, start = group.fields(which), group.solved(which), group.carried(which) if carried else None
+        loss, log = objective(group.batch, group.recovered(u), field, start)
         losses.append(float(loss) * len(group))
-        x = model(group.batch, group.recovered(field), start)[-1][0]
+        x = model(group.batch, group.recovered(u), start)[-1][0]
         before, after = (
-            objective.errors(group.batch, group.recovered(field), field, y, fine=True) for y in (group.batch.points, x)
+            objective.errors(group.batch, group.recovered(u), field, y, fine=True) for y in (group.batch.points, x)
         )
         gains += (before - after)[0].tolist()
         predicted += (before - after)[1].tolist()

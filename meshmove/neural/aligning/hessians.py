@@ -38,13 +38,14 @@ def affine_coordinates(batch: Triangles) -> tuple[Tensor, Tensor]:
 class Walked:
     """Nodal Hessians (n, 3) of a batch at rest, components xx, xy, yy, as a function of moved node positions.
 
-    Differentiable in positions and values; which cell a node lies in is constant to the derivative. Beyond the
-    boundary the barycentric coordinates are cut at zero.
+    Linear on the triangles of `split`, which is the batch itself, or its quadrilaterals cut in halves. Differentiable
+    in positions and values; which cell a node lies in is constant to the derivative. Beyond the boundary the
+    barycentric coordinates are cut at zero.
     """
 
-    def __init__(self, batch: Triangles, beside: Tensor, values: Tensor, around: Tensor) -> None:
-        self.batch, self._beside, self._values = batch, beside, values
-        self._constant, self._slope = affine_coordinates(batch)
+    def __init__(self, batch: Triangles, split: Triangles, beside: Tensor, values: Tensor, around: Tensor) -> None:
+        self.batch, self._beside, self._values, self._cells = batch, beside, values, split.cells
+        self._constant, self._slope = affine_coordinates(split)
         self._cell = around
 
     def nodal(self, x: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ class Walked:
         weights = self._constant[cell] + (self._slope[cell] * x[:, None]).sum(2)
         weights = weights.clamp_min(0)
         weights = weights / weights.sum(1, keepdim=True)
-        return (weights[:, :, None] * self._values[self.batch.cells[cell]]).sum(1)
+        return (weights[:, :, None] * self._values[self._cells[cell]]).sum(1)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(c, 3, 3): at the vertices of every cell."""

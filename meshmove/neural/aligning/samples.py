@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from meshmove.geometry import CellMesh, PointLocator, facets_of
+from meshmove.geometry.arrays import Array
+from meshmove.geometry.cells.quadrature import simplex_rule
+from meshmove.geometry.quality import simplex_volumes
 from meshmove.monitors import Monitor, NodalDensity, Recovery
 from meshmove.movers import Problem
+from meshmove.movers.laplacian import simplex_gradients, stiffness
 from meshmove.procedural import random_mesh
 from meshmove.procedural.fields import AnalyticFields, random_field
 from meshmove.procedural.monitors.random_terms import Frame
@@ -40,6 +45,7 @@ __all__ = [
 ]
 
 #: of triangles; most boundaries are straight
+QUADS = ("quads", "mapped_quads")
 FAMILIES = (
     "square",
     "rectangle",
@@ -54,15 +60,17 @@ FAMILIES = (
 )
 #: of the monitor that nodes are carried to, as `adapt` has it
 INTENSITY = 2.5
-#: noise of nodal values, in parts of their spread, and how often there is some
-NOISE, NOISY = 3e-4, 0.2
+#: the least noise of nodal values, in parts of their spread, and how often there is some, of up to ten times as much
+NOISE, NOISY = 3e-4, 0.25
 
 
-def make_meshes(count: int, nodes: tuple[int, int], seed: int) -> Iterator[CellMesh]:
-    """So many meshes of triangles, of size one about 0."""
+def make_meshes(count: int, nodes: tuple[int, int], seed: int, quads: bool = False) -> Iterator[CellMesh]:
+    """So many meshes of triangles, or of quadrilaterals, of size one about 0."""
     for k in range(count):
         rng = np.random.default_rng([seed, k])
-        if rng.random() < 0.08:
+        if quads:
+            yield unit(random_mesh(rng, 2, nodes=nodes, families=QUADS))
+        elif rng.random() < 0.08:
             mesh = uniform_square(int(rng.integers(round(nodes[0] ** 0.5), round(nodes[1] ** 0.5) + 1)))
             yield mesh.moved(mesh.points * rng.choice([-1, 1], 2))
         else:
@@ -106,11 +114,13 @@ def read_meshes(path: str | Path) -> list[CellMesh]:
 class Prepared:
     """What training needs of a mesh: what its boundary and Hessian recovery are, fields, and where these carry it.
 
-    `starts` (fields, n, 2): where the rounds start, after transport where the field is steep.
+    `solutions` (fields, n): of Poisson's equation by linear finite elements on the mesh, whose exact solutions the
+    fields are. `starts` (fields, n, 2): where the rounds start, after transport where the field is steep.
     """
 
     part: Part
     fields: AnalyticFields
+    solutions: Array
     starts: NDArray[np.float32]
 
 
@@ -127,17 +137,42 @@ def prepared(
         [random_field(rng, mesh, frame, None if kinds is None else str(rng.choice(kinds))) for _ in range(fields)]
     )
     part = Part.of(mesh)
-    return Prepared(part, drawn, _starts(part, drawn) if starts is None else starts)
+    solved = solutions(part.mesh, drawn)
+    return Prepared(part, drawn, solved, _starts(part, solved) if starts is None else starts)
 
 
-def _starts(part: Part, fields: AnalyticFields) -> NDArray[np.float32]:
-    """Where rounds start for each field, as in `adapt`; see `transport`."""
+def solutions(mesh: CellMesh, fields: AnalyticFields) -> Array:
+    """Nodal values (fields, n) of the finite element solutions of -div grad v = -div grad u, v = u on the boundary, for
+    each field u: they show waves and noise that u does not have."""
+    simplices, owner = mesh.corners
+    points, shares = simplex_rule(2, 4)
+    area = np.abs(simplex_volumes(mesh.points, simplices))
+    where = np.einsum("vq,cvd->cqd", points, mesh.points[simplices])
+    at, nodes = torch.from_numpy(where.reshape(-1, 2)), torch.from_numpy(mesh.points)
+    slopes = simplex_gradients(mesh.points, simplices)  # (3, 2, c)
+    facets = facets_of(mesh)
+    held = np.unique(facets.nodes[facets.cells[:, 1] < 0])
+    free = np.setdiff1d(np.arange(mesh.n_points), held)
+    matrix = stiffness(mesh)[0].tocsc()
+    solve = splu(matrix[free][:, free]).solve if len(free) else None
+    out = np.empty((len(fields), mesh.n_points))
+    for k, u in enumerate(out):
+        u[:] = fields.value(nodes, torch.full((len(nodes),), k)).numpy()
+        gradient = fields.gradient(at, torch.full((len(at),), k)).numpy().reshape(where.shape)
+        mean = 2 * area * np.einsum("q,cqd->dc", shares, gradient)
+        force = np.bincount(simplices.T.ravel(), np.einsum("vdc,dc->vc", slopes, mean).ravel(), mesh.n_points)
+        if solve is not None:
+            u[free] = solve(force[free] - matrix[free][:, held] @ u[held])
+    return out
+
+
+def _starts(part: Part, solutions: Array) -> NDArray[np.float32]:
+    """Where rounds start for each solution (fields, n), as in `adapt`; see `transport`."""
     mesh, monitor = part.mesh, Monitor("hessian", intensity=INTENSITY)
-    facets, recovery, locator = facets_of(mesh), Recovery(mesh), PointLocator(mesh)
-    points, out = torch.from_numpy(mesh.points), []
+    facets, recovery, locator = facets_of(mesh), Recovery(mesh), PointLocator(mesh.simplicial())
     workspace: dict[Any, Any] = {}
-    for k in range(len(fields)):
-        u = fields.value(points, torch.full((len(points),), k)).numpy()
+    out = []
+    for u in solutions:
         values = monitor.values(mesh, monitor.indicator(recovery, u))
         density = NodalDensity(values, locator)
         problem = Problem(mesh, facets, part.slide, density, mesh.points, discrete=True, workspace=workspace)
@@ -174,6 +209,7 @@ class Group(FieldBatch):
         self._count = len(parts[0].fields)
         self._fields = AnalyticFields.joined([p.fields for p in parts]).to(device, torch.float32)
         self._starts = torch.from_numpy(np.concatenate([p.starts for p in parts], axis=1)).to(device)
+        self._solutions = torch.from_numpy(np.concatenate([p.solutions for p in parts], axis=1)).float().to(device)
 
     def which(self, generator: torch.Generator) -> Tensor:
         """Numbers (B,) of one of its fields for each mesh."""
@@ -185,20 +221,32 @@ class Group(FieldBatch):
 
     def carried(self, which: Tensor) -> Tensor:
         """Positions (n, 2) at which rounds start for the fields of these numbers: after transport, where steep."""
+        return self._chosen(self._starts, which)
+
+    def solved(self, which: Tensor) -> Tensor:
+        """Nodal values (n,) of the finite element solutions that have the fields of these numbers as exact ones."""
+        return self._chosen(self._solutions, which)
+
+    def _chosen(self, values: Tensor, which: Tensor) -> Tensor:
+        """Of values (fields, n, ...) those of each mesh's number, (n, ...)."""
         graph = self.batch.node_graph
-        return self._starts[which.to(graph.device)[graph], torch.arange(len(graph), device=graph.device)]
+        return values[which.to(graph.device)[graph], torch.arange(len(graph), device=graph.device)]
 
     def drawn(self, generator: torch.Generator) -> AnalyticFields:
         """One of its fields for each mesh."""
         return self.fields(self.which(generator))
 
-    def recovered(self, field: AnalyticFields, generator: torch.Generator | None = None) -> Walked:
-        """Hessians as a solver's nodal values show them, with a little noise at times where there is a `generator`."""
+    def shown(self, field: AnalyticFields) -> Tensor:
+        """Nodal values (n,) of the fields."""
+        return field.value(self.batch.points, self.batch.node_graph)
+
+    def recovered(self, u: Tensor, generator: torch.Generator | None = None) -> Walked:
+        """Hessians of nodal values (n,), with a little noise at times where there is a `generator`."""
         batch = self.batch
-        u = field.value(batch.points, batch.node_graph)
         if generator is not None:
             noise = torch.randn(len(u), generator=generator).to(u)
-            noisy = NOISE * (torch.rand(len(self), generator=generator) < NOISY).to(u)
+            size = NOISE * 10 ** torch.rand(len(self), generator=generator)
+            noisy = torch.where(torch.rand(len(self), generator=generator) < NOISY, size, 0.0).to(u)
             high = u.new_full((len(self),), -torch.inf).scatter_reduce(0, batch.node_graph, u, "amax")
             low = u.new_full((len(self),), torch.inf).scatter_reduce(0, batch.node_graph, u, "amin")
             u = u + (noisy * (high - low))[batch.node_graph] * noise

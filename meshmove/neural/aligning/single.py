@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from meshmove.geometry import Slide
+from meshmove.geometry import Slide, kind_of
 from meshmove.geometry.arrays import Array
 from meshmove.movers import Alignment, Move, Problem
 from meshmove.movers.align import descended
@@ -114,7 +114,10 @@ class _Place:
         self.problem, self.objective = problem, objective
         workspace, mesh, slide = problem.workspace, problem.mesh, problem.slide
         self._curved = bool(len(slide.curved_edges))
-        self._corners = np.ascontiguousarray(objective.cells.T)
+        cells = objective.cells
+        if cells.shape[1] == 4:
+            cells = cells[:, kind_of("quad").corners].reshape(-1, 3)
+        self._corners = np.ascontiguousarray(cells.T)
         if "one mesh" not in workspace:
             lift = sparse_lift(mesh, slide, problem.start, workspace)
             workspace["one mesh"] = OneMesh.of(mesh, _projector(slide, problem.start), lift)
@@ -168,10 +171,14 @@ class _Place:
         """Hessians at the vertices of every cell, and what they predict; of several fields the root of the sum of their
         squares."""
         h = self.objective.relative_hessians(points)
-        cells, corners = Cells.of(self.mesh, points), h.take(self._corners, axis=2)
-        square = sum(predicted_sum(cells, one) for one in corners)
+        corners = h.take(self._corners, axis=2)
+        if self.mesh.boxes:
+            error = self.objective.error(points)
+        else:
+            cells = Cells.of(self.mesh, points)
+            error = sum(predicted_sum(cells, one) for one in corners) ** 0.5
         together = corners[0] if len(h) == 1 else _root(h).take(self._corners, axis=1)
-        return _Seen(points, square**0.5, together.sum(axis=1) / 3)
+        return _Seen(points, error, together.sum(axis=1) / 3)
 
 
 def _root(h: Array) -> Array:

@@ -14,6 +14,7 @@ from meshmove.movers import Problem
 from meshmove.movers.density import Power
 from meshmove.movers.descent.relaxation import divergence, relax
 from meshmove.movers.imbalance import balance
+from meshmove.movers.laplacian import corner_weights
 from meshmove.movers.lift import Lift
 
 __all__ = ["carried", "steep"]
@@ -33,9 +34,11 @@ DISTORTION = 0.05
 
 def steep(problem: Problem) -> bool:
     """Whether cells have to travel far to meet the monitor of the problem: the monitor is that of the vertices."""
-    at, corners = problem.start, problem.mesh.corners[0]
+    at, (corners, owner) = problem.start, problem.mesh.corners
     monitor = problem.density.value(at.T).take(corners).mean(axis=1)
     mass = monitor * np.abs(simplex_volumes(at, corners))
+    if len(mass) > problem.mesh.n_cells:
+        mass = np.bincount(owner, mass * corner_weights(problem.mesh))
     return float(balance(mass, problem.volume, problem.component).max()) + 1 > STEEP
 
 

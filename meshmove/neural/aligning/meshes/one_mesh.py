@@ -1,4 +1,4 @@
-"""One triangle mesh as arrays: what `Triangles` is to tensors, for rounds on a mesh of its own without derivatives."""
+"""One mesh of triangles or quadrilaterals as arrays, as `Triangles` is as tensors: for rounds without derivatives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from torch import Tensor
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 
-__all__ = ["OneMesh"]
+from .triangles import boxes_of
+
+__all__ = ["Ids", "OneMesh"]
 
 Ids = NDArray[np.int64]
 
@@ -31,6 +33,7 @@ class OneMesh:
     one_way : (2, e) node pairs, each edge once
     projector : (n, 2, 2) onto the admissible directions
     lift : forces (n, 2) to displacements (n, 2), the inverse Laplacian of each component
+    boxes : whether the cells are corners of quadrilaterals
     """
 
     points: Array
@@ -38,11 +41,13 @@ class OneMesh:
     one_way: Ids
     projector: Array
     lift: Callable[[Array], Array]
+    boxes: bool = False
 
     @classmethod
     def of(cls, mesh: CellMesh, projector: Array, lift: Callable[[Array], Array]) -> OneMesh:
-        """Of a mesh of triangles."""
-        return cls(mesh.points, mesh.corners[0], np.ascontiguousarray(mesh.edges.T), projector, lift)
+        """Of a mesh of triangles, or of quadrilaterals."""
+        edges, boxes = np.ascontiguousarray(mesh.edges.T), boxes_of([mesh])
+        return cls(mesh.points, mesh.corners[0], edges, projector, lift, boxes)
 
     def __post_init__(self) -> None:
         corner = self.by_corner(self.points)
@@ -109,9 +114,24 @@ class OneMesh:
         (a, b), (c, d) = corner[1] - corner[0], corner[2] - corner[0]
         return 0.5 * (a * d - b * c) * self.sign[which] / self.area[which]
 
+    def mean_around(self, values: Array, nodes: Ids, cells: Ids) -> Array:
+        """Mean (k, 2), over the cells around each of the nodes (k,), of the mean of values (n, 2) in them; `cells`: all
+        that are around any."""
+        at = self.cells[cells]
+        mean = values[at].mean(axis=1)
+        where = np.searchsorted(nodes, at).clip(max=len(nodes) - 1)
+        cell, vertex = np.nonzero(nodes[where] == at)
+        slot = where[cell, vertex]
+        total = [np.bincount(slot, m[cell], len(nodes)) for m in mean.T]
+        return np.stack(total, 1) / np.bincount(slot, minlength=len(nodes))[:, None]
+
     def project(self, vectors: Array) -> Array:
+        return self.projected(vectors, slice(None))
+
+    def projected(self, vectors: Array, nodes: Ids | slice) -> Array:
+        """Vectors (k, 2) at some nodes, onto their admissible directions."""
         x, y = vectors.T
-        p = self.projector
+        p = self.projector[nodes]
         return np.stack([p[:, 0, 0] * x + p[:, 0, 1] * y, p[:, 1, 0] * x + p[:, 1, 1] * y], 1)
 
     def at_nodes(self, values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Triangle meshes side by side as tensors."""
+"""Meshes of triangles, or of the corners of quadrilaterals, side by side as tensors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellMesh, UnsupportedMeshError
 
-__all__ = ["Triangles"]
+__all__ = ["Triangles", "boxes_of"]
+
+
+def boxes_of(meshes: Sequence[CellMesh]) -> bool:
+    """Whether all cells are quadrilaterals.
+
+    Raises
+    ------
+    UnsupportedMeshError
+        Cells of several kinds, or of others than triangles and quadrilaterals.
+    """
+    kinds = sorted({b.kind.name for m in meshes for b in m.blocks})
+    if kinds not in (["quad"], ["triangle"]):
+        raise UnsupportedMeshError(
+            f"Expected plane meshes of triangles, or of quadrilaterals (got {', '.join(kinds)}): move such meshes one "
+            'by one, by adapt(mesh, field, mover="dmm")'
+        )
+    return kinds == ["quad"]
 
 
 @dataclass(eq=False)
 class Triangles:
     """The disjoint union of B triangle meshes, each of about size one, with its boundary's freedom.
 
-    n nodes and c cells in all.
+    n nodes and c cells in all. Of quadrilaterals the cells are their corner triangles, four of each one after the
+    other; they cover it twice, as they do in the Laplacian of the lift.
 
     Attributes
     ----------
@@ -33,6 +51,7 @@ class Triangles:
     slopes : (c, 3, 2) reference gradients of the barycentric coordinates
     area, sign : (c,) |K0|, and the orientation of its vertices
     lift : forces (n, 2) to displacements (n, 2), the inverse Laplacian of each component
+    boxes : whether the cells are corners of quadrilaterals
     """
 
     points: Tensor
@@ -48,6 +67,7 @@ class Triangles:
     total: Tensor  # (B,) sum of |K0|
     mean: Tensor  # (B,) mean of |K0|
     lift: Callable[[Tensor], Tensor]
+    boxes: bool = False
 
     def __len__(self) -> int:
         return len(self.total)
@@ -60,10 +80,10 @@ class Triangles:
         lift: Callable[[Tensor], Tensor],
         dtype: torch.dtype = torch.float32,
     ) -> Triangles:
-        """Join meshes of triangles with the projectors (n_i, 2, 2) of their nodes."""
+        """Join meshes of triangles, or of quadrilaterals, with the projectors (n_i, 2, 2) of their nodes."""
         first = np.cumsum([0, *(m.n_points for m in meshes)])
         cells = np.concatenate([m.corners[0] + k for m, k in zip(meshes, first, strict=False)])
-        counts = [m.n_cells for m in meshes]
+        counts = [len(m.corners[0]) for m in meshes]
         one_way = np.concatenate([m.edges + k for m, k in zip(meshes, first, strict=False)]).T
         x = np.concatenate([m.points for m in meshes])
         edge = np.swapaxes(x[cells[:, 1:]] - x[cells[:, :1]], 1, 2)
@@ -88,7 +108,7 @@ class Triangles:
         }
         tensors = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in parts.items()}
         tensors = {k: v.to(dtype) if v.is_floating_point() else v for k, v in tensors.items()}
-        return cls(lift=lift, **tensors)
+        return cls(lift=lift, boxes=boxes_of(meshes), **tensors)
 
     def to(self, device: torch.device | str) -> Triangles:
         """The same on another device, where the lift is a module that can be moved."""

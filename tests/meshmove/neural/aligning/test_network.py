@@ -151,10 +151,10 @@ def test_fields_without_second_derivatives_move_nothing():
 
 
 def test_what_a_batch_cannot_move_is_refused_by_name():
-    quad = CellMesh.single([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2, 3]], "quad")
+    tetra = CellMesh.single([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], [[0, 1, 2, 3]], "tetra")
     model, mesh = network(), MESHES[0]
     for meshes, values, why in (
-        ([quad], [[0, 1, 2, 3]], "quad"),
+        ([tetra], [[0, 1, 2, 3]], "tetra"),
         ([], [], "at least one mesh"),
         ([mesh], [], "1 fields"),
         ([mesh], [np.ones(3)], f"{mesh.n_points} values"),
@@ -200,7 +200,7 @@ def test_a_group_recovers_what_the_product_recovers():
     group = Group([prepared(m, [1], 1) for m in MESHES])
     field = group.drawn(torch.Generator().manual_seed(0))
     batch = group.batch
-    h = group.recovered(field).nodal(batch.points)
+    h = group.recovered(group.shown(field)).nodal(batch.points)
     u = field.to(dtype=torch.float64).value(batch.points.double(), batch.node_graph).numpy()
     first = 0
     for mesh in MESHES:
