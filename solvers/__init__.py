@@ -23,6 +23,7 @@ _WHERE = {
     "TimeInterval": "meshmove.solvers.pde",
     "Trajectories": "meshmove.solvers.data",
     "TrajectoryDataset": "meshmove.solvers.data",
+    "WakeStep": "meshmove.solvers.generators.wake_step",
     "interpolation_error_of": "meshmove.solvers.fem.poisson",
     "l2_error": "meshmove.solvers.fem.poisson",
     "project": "meshmove.solvers.solution",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .fem.poisson import l2_error as l2_error
     from .fem.poisson import solve_poisson as solve_poisson
     from .generators.burgers_step import BurgersStep as BurgersStep
+    from .generators.wake_step import WakeStep as WakeStep
     from .hypino import HyPINO as HyPINO
     from .mmpde import MMPDE as MMPDE
     from .pde import ConvergenceError as ConvergenceError

@@ -32,6 +32,9 @@ from .constrained import Constrained, factorised
 
 __all__ = ["Flow", "FlowError"]
 
+#: steps on trial from a velocity alone, each with the pressure that the one before has found
+TRIALS = 2
+
 #: what a velocity component is on a boundary: a constant, a function of x (2, n), or None where it is free
 Condition = float | Callable[[Array], Array] | None
 
@@ -139,6 +142,29 @@ class Flow:
             self.velocity[component, held] = values
         self._before = self.velocity.copy()
         self.pressure = np.zeros(self._p1.N) if pressure is None else np.asarray(pressure(self._p1.doflocs), float)
+        self._q, self._q_before = np.zeros(self._p1.N), np.zeros(self._p1.N)
+        self.time = 0.0
+
+    def restart(self, velocity: Array) -> None:
+        """Go on from P2 values (2, n) of the velocity, of which nothing else is known; the boundary's own values win.
+
+        Pressure and velocity before are those that fit to it, as steps on trial find them; time is at 0.
+
+        Raises
+        ------
+        FlowError
+            The velocity is not finite any more.
+        """
+        start = np.array(velocity, float)
+        for component, (held, values) in enumerate(self._held):
+            start[component, held] = values
+        self.pressure = np.zeros(self._p1.N)
+        for _ in range(TRIALS):
+            self.velocity, self._before = start, start
+            self._q, self._q_before = np.zeros(self._p1.N), np.zeros(self._p1.N)
+            self.step()
+        # of a step from rest backwards, (3 u - 3 u1) / (2 dt) is the rate of change
+        self.velocity, self._before = start, start - 1.5 * (self.velocity - start)
         self._q, self._q_before = np.zeros(self._p1.N), np.zeros(self._p1.N)
         self.time = 0.0
 
