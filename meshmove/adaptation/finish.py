@@ -136,7 +136,7 @@ def finish(
         monitor=result.values / result.values.mean(),
         cells=source.cells,
         moved=moved,
-        _transfer=carrier.one,
+        _transfer=carrier.asked,
         moved_for=_field(source, fields),
         balance=numbers.balance,
     )

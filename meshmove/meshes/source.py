@@ -161,7 +161,7 @@ def read_fields(source: Source, field: Any) -> Fields:
         return Fields(checked, nodal, field, hessian=own if callable(own) and checked.shape[1] == 1 else None)
     values = as_numbers(field, "the field", FORMS)
     checked = _checked(source, values, "the field")
-    nodal["field"] = values
+    nodal["field"] = values if values.dtype.kind in "fc" else values.astype(float)  # a function of space, no numbers
     return Fields(checked, nodal)
 
 

@@ -58,7 +58,7 @@ def step_of(
         moved=moved,
         _given=unknowns.material(source, mesh),
         _carry=_Carrying(unknowns, carrier, transfer),
-        _one=carrier.one,
+        _one=carrier.asked,
         _halfway=_Halfway(source, displacement),
     )
 

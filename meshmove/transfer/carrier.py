@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import Any
 
@@ -76,7 +77,10 @@ class Carrier:
 
     def all(self, fields: Fields) -> dict[str, NDArray]:
         """All fields by name; one given as a function is evaluated at the new nodes, a pair comes as its dofs."""
-        out = {name: self.one(values, f"point data {name!r}") for name, values in fields.nodal.items()}
+        out = {
+            name: self.one(values, f"point data {name!r}") if values.dtype.kind in "fc" else values.copy()
+            for name, values in fields.nodal.items()
+        }
         if fields.pair is not None:
             out["field"] = self.one(fields.pair)
         if fields.function is not None:
@@ -92,13 +96,21 @@ class Carrier:
         out[self._used] = values
         return out
 
+    def asked(self, values: Any) -> NDArray:
+        """One more field, as `one`; a warning where the transfer that was asked for does not keep its integral."""
+        for note in self._lost(values) if is_pair(self._source, values) else ():
+            warnings.warn(note, stacklevel=3)
+        return self.one(values)
+
     def one(self, values: Any, name: str = "the field") -> NDArray:
         """One field (n_nodes, ...) or (n_vertices, ...), in its own precision, or a library's pair (basis, dofs)."""
         if is_pair(self._source, values):
             return self._dofs(values)
         values = as_numbers(values, name)
+        if values.dtype.kind not in "fc":
+            values = values.astype(float)
         vertex = self._source.at_vertices(values, name)
-        if self._stays.all() or values.dtype.kind not in "fc":
+        if self._stays.all():
             return values.copy()
         flat = vertex.reshape(len(vertex), -1)
         at_nodes = len(values) == self._source.cells.n_nodes
@@ -142,10 +154,13 @@ class Carrier:
 
     def notes(self, fields: Fields) -> tuple[str, ...]:
         """What the transfer that was asked for does not do for a field."""
+        return () if fields.pair is None else self._lost(fields.pair)
+
+    def _lost(self, pair: Any) -> tuple[str, ...]:
         converter: Any = self._source.converter
-        if self._transfer == "interpolate" or fields.pair is None:
+        if self._transfer == "interpolate":
             return ()
-        if converter.keeps_integrals(self._source.mesh, fields.pair, self._transfer == "swept"):
+        if converter.keeps_integrals(self._source.mesh, pair, self._transfer == "swept"):
             return ()
         kept = "values at vertices" + (" and means of cells" if self._transfer == "swept" else "")
         text = f"the field's integral is not kept: {self._transfer!r} is for {kept}, other dofs are interpolated"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike, NDArray
 
+from meshmove.geometry.errors import FieldError
 from meshmove.geometry.given import real
 from meshmove.geometry.location import PointLocator, locator_of
 from meshmove.geometry.mesh import CellMesh
@@ -45,4 +46,8 @@ def interpolate(
     >>> interpolate(mesh, [0, 1, 3, 2], [[0.5, 0.5], [1, 0.25]])
     array([1.5, 1.5])
     """
-    return locator_of(mesh, locator).interpolate(values, real(points_new, "points", "an array of shape (m, dim)").T)
+    wanted = f"an array of shape (m, {mesh.dim}), one row a point"
+    points = real(points_new, "points", wanted)
+    if points.ndim != 2 or points.shape[1] != mesh.dim:
+        raise FieldError(f"Expected points as {wanted} (got {points.shape})")
+    return locator_of(mesh, locator).interpolate(values, points.T)

@@ -43,6 +43,8 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.cells.quadrature import gauss
 from meshmove.motion.step import Step
 
+from .coefficients import coefficient_at, dofs_of, speed_at
+
 __all__ = ["BDF2", "Matrices", "conservative", "convective"]
 
 
@@ -59,14 +61,18 @@ class Matrices:
     basis: skfem.CellBasis
 
     def solve(self, old: Array, *, fixed: Any = None, values: Any = 0.0) -> Array:
-        """The new dofs; those of `fixed` (ids, or what `basis.get_dofs` gives) have `values` (k,) or one value."""
+        """The new dofs; those of `fixed` have `values` (k,) or one value.
+
+        `fixed`: ids (k,), a mask (N,), or what `basis.get_dofs` gives.
+        """
         right = self.right @ old + self.load
         if fixed is None:
             return skfem.solve(self.left, right)
-        ids = np.asarray(fixed.flatten() if hasattr(fixed, "flatten") and not isinstance(fixed, np.ndarray) else fixed)
-        x = np.zeros(len(old))
+        given = fixed.flatten() if hasattr(fixed, "flatten") and not isinstance(fixed, np.ndarray) else fixed
+        ids = dofs_of(given, len(right))
+        x = np.zeros(len(right), np.result_type(self.left.dtype, right, np.asarray(values)))
         x[ids] = values
-        return skfem.solve(*skfem.condense(self.left, right, x=x, D=ids))
+        return skfem.solve(*skfem.condense(self.left, right.astype(x.dtype), x=x, D=ids))
 
 
 def convective(
@@ -101,8 +107,8 @@ def convective(
     """
     basis = _basis(step.middle, element, intorder)
     away = _relative(step, basis, speed)
-    own = {"diffusion": _coefficient(basis, diffusion), "reaction": _coefficient(basis, reaction)}
-    operator = _convective.assemble(basis, away=away, **own)
+    own = {"diffusion": coefficient_at(basis, diffusion), "reaction": coefficient_at(basis, reaction)}
+    operator = _assembled(_convective, basis, away=away, **own)
     mass = _mass.assemble(basis)
     return _crank_nicolson(step.dt, mass, mass, operator, _load(basis, source))
 
@@ -119,12 +125,13 @@ def conservative(
 ) -> Matrices:
     """A Crank-Nicolson step of u_t + div(speed u) - div(diffusion grad u) + reaction u = source.
 
-    Nothing flows through the boundary unless values are fixed there: the mass (1, u) is kept to rounding. Parameters as
-    for `convective`.
+    Nothing flows through the boundary unless values are fixed there: the mass (1, u) is kept to rounding. Where nodes
+    glide on a curved boundary the domain itself changes, by what their chords cut off: then the mass is kept all the
+    same, and a constant changes in the cells there. Parameters as for `convective`.
     """
     basis = _basis(step.middle, element, intorder)
-    own = {"diffusion": _coefficient(basis, diffusion), "reaction": _coefficient(basis, reaction)}
-    operator = _flux.assemble(basis, speed=_speed(basis, speed), **own) + _swept(step, element, intorder)
+    own = {"diffusion": coefficient_at(basis, diffusion), "reaction": coefficient_at(basis, reaction)}
+    operator = _assembled(_flux, basis, speed=speed_at(basis, speed), **own) + _swept(step, element, intorder)
     new, old = (_mass.assemble(_basis(mesh, element, intorder)) for mesh in (step.mesh, step.old))
     return _crank_nicolson(step.dt, new, old, operator, _load(basis, source))
 
@@ -165,9 +172,9 @@ class BDF2:
         new, now, past = (1 + 2 * r) / (1 + r), 1 + r, r * r / (1 + r)
         positions = (new * step.mesh.doflocs - now * step.old.doflocs + past * mesh.doflocs) / step.dt
         basis = _basis(step.mesh, element, intorder)
-        away = _speed(basis, speed) - _nodal(basis, positions)
-        own = {"diffusion": _coefficient(basis, diffusion), "reaction": _coefficient(basis, reaction)}
-        operator = _convective.assemble(basis, away=away, **own)
+        away = speed_at(basis, speed) - _nodal(basis, positions)
+        own = {"diffusion": coefficient_at(basis, diffusion), "reaction": coefficient_at(basis, reaction)}
+        operator = _assembled(_convective, basis, away=away, **own)
         mass = _mass.assemble(basis)
         load = step.dt * _load(basis, source)[0] - past * (mass @ earlier)
         return Matrices((new * mass + step.dt * operator).tocsr(), (now * mass).tocsr(), load, basis)
@@ -196,6 +203,11 @@ def _sweeping(u: Any, v: Any, w: Any) -> Any:
     return u * dot(w["velocity"], grad(v))
 
 
+@skfem.LinearForm
+def _loaded(v: Any, w: Any) -> Any:
+    return w["source"] * v
+
+
 def _crank_nicolson(
     dt: float, new: csr_matrix, old: csr_matrix, operator: csr_matrix, load: tuple[Array, skfem.CellBasis]
 ) -> Matrices:
@@ -216,6 +228,14 @@ def _swept(step: Step, element: skfem.Element, intorder: int | None) -> csr_matr
         basis = _basis(there, element, intorder)
         parts.append(_sweeping.assemble(basis, velocity=_nodal(basis, velocity)) * weight)
     return sum(parts[1:], parts[0])
+
+
+def _assembled(form: Any, basis: skfem.CellBasis, **own: Any) -> Any:
+    """The matrix or vector of a form that is linear in coefficients `own`, of which any may be complex."""
+    if not any(np.iscomplexobj(c) for c in own.values()):
+        return form.assemble(basis, **own)
+    parts = ({name: take(c) for name, c in own.items()} for take in (np.real, np.imag))
+    return form.assemble(basis, **next(parts)) + 1j * form.assemble(basis, **next(parts))
 
 
 # -- what users give ---------------------------------------------------------------------------------------------------
@@ -243,49 +263,13 @@ def _component(vector: skfem.CellBasis, c: int) -> NDArray[np.int64]:
     return out
 
 
-def _speed(basis: skfem.CellBasis, speed: Any) -> Any:
-    """(dim, ...) at the quadrature points."""
-    shape = basis.global_coordinates().shape
-    if speed is None:
-        return np.zeros(shape)
-    if callable(speed):
-        return _shaped(speed(np.asarray(basis.global_coordinates())), shape, "the speed")
-    vector = basis.with_element(skfem.ElementVector(basis.elem))
-    if np.shape(speed) == (vector.N,):
-        return np.asarray(vector.interpolate(speed))
-    if np.shape(speed) == (basis.mesh.dim(),):
-        return np.broadcast_to(np.reshape(speed, (-1, 1, 1)), shape)
-    return _shaped(speed, shape, "the speed")
-
-
 def _relative(step: Step, basis: skfem.CellBasis, speed: Any) -> Any:
     """The speed less that of the mesh."""
-    return _speed(basis, speed) - np.asarray(_nodal(basis, (step.mesh.doflocs - step.old.doflocs) / step.dt))
-
-
-def _coefficient(basis: skfem.CellBasis, given: Any) -> Any:
-    """A number, or values (cells, points) at the quadrature points."""
-    if given is None:
-        return 0.0
-    if callable(given):
-        return _shaped(given(np.asarray(basis.global_coordinates())), basis.dx.shape, "a coefficient")
-    if np.ndim(given) == 0:
-        return given
-    if np.shape(given) == (basis.N,):
-        return np.asarray(basis.interpolate(given))
-    return _shaped(given, basis.dx.shape, "a coefficient")
-
-
-def _shaped(values: Any, shape: tuple[int, ...], what: str) -> Array:
-    try:
-        return np.broadcast_to(np.asarray(values, float), shape)
-    except (TypeError, ValueError) as why:
-        raise ValueError(f"Expected {what} of shape {shape} at the quadrature points (got {np.shape(values)})") from why
+    return speed_at(basis, speed) - np.asarray(_nodal(basis, (step.mesh.doflocs - step.old.doflocs) / step.dt))
 
 
 def _load(basis: skfem.CellBasis, source: Any) -> tuple[Array, skfem.CellBasis]:
-    values = _coefficient(basis, source)
+    values = coefficient_at(basis, source)
     if np.ndim(values) == 0 and not values:
         return np.zeros(basis.N), basis
-    form = skfem.LinearForm(lambda v, w: w["source"] * v)
-    return form.assemble(basis, source=values), basis
+    return _assembled(_loaded, basis, source=values), basis

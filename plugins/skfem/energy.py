@@ -93,12 +93,34 @@ def integrals(terms: Sequence[Term], basis: skfem.CellBasis, dofs: Array) -> lis
     FieldError
         An element whose functions do not go along with the cells, or a name that the mesh does not have.
     """
-    if not isinstance(basis.elem.elem if isinstance(basis.elem, ElementVector) else basis.elem, ElementH1):
+    if not is_continuous(basis.elem.elem if isinstance(basis.elem, ElementVector) else basis.elem):
         raise FieldError(
-            "Expected an element whose functions move with the cells: a Lagrange element, one with bubbles, or "
-            f"ElementVector of these (got {type(basis.elem).__name__})"
+            "Expected an element whose functions move with the cells and are continuous, so that their energy is a "
+            "bound: a Lagrange element, one with bubbles, or ElementVector of these (got "
+            f"{type(basis.elem).__name__})"
         )
     return [Integral(term, _placed(term, basis), dofs) for term in terms]
+
+
+def is_continuous(elem: Any) -> bool:
+    """Whether functions of an element are its own on each facet: none is felt there that belongs elsewhere.
+
+    >>> is_continuous(skfem.ElementTriP2()), is_continuous(skfem.ElementTriMini()), is_continuous(skfem.ElementTriCR())
+    (True, True, False)
+    """
+    if not isinstance(elem, ElementH1):
+        return False
+    domain, every = elem.refdom, set(range(elem.refdom.nnodes))
+    parts = [*((elem.nodal_dofs, {k}) for k in every), *((elem.edge_dofs, set(e)) for e in domain.edges or [])]
+    parts += [*((elem.facet_dofs, set(f)) for f in domain.facets), (elem.interior_dofs, every)]
+    vertices = [part for count, part in parts for _ in range(count)]  # of what each function belongs to
+    rng = np.random.default_rng(0)
+    for facet in map(set, domain.facets):
+        x = np.asarray(domain.p, float)[:, list(facet)] @ rng.dirichlet(np.ones(len(facet)), 8).T
+        strange = (i for i, part in enumerate(vertices) if not part <= facet)
+        if any(np.abs(elem.lbasis(x, i)[0]).max() > 1e-12 for i in strange):
+            return False
+    return True
 
 
 def _placed(term: Term, basis: skfem.CellBasis) -> Any:

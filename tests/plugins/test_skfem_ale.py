@@ -143,5 +143,42 @@ def test_coefficients_may_be_dofs_values_or_numbers():
     given = vector.project(lambda x: np.stack([1 + 0 * x[0], 2 + 0 * x[0]]))
     every = [convective(step, P1, speed=s, diffusion=k) for s, k in ((given, 0.1), ((1.0, 2.0), np.full(25, 0.1)))]
     np.testing.assert_allclose(every[0].solve(u), every[1].solve(u), atol=1e-12)
-    with pytest.raises(ValueError, match="the speed of shape"):
+    with pytest.raises(ValueError, match="the speed of shape|speed of 2 components"):
         convective(step, P1, speed=np.zeros(7))
+
+
+def test_what_is_to_be_fixed_may_be_ids_a_mask_or_dofs():
+    _, step = next(iter(steps(grid(4), 10)))
+    matrices, u, left = convective(step, P1, diffusion=0.1), np.ones(25), step.mesh.p[0] == 0
+    forms = [left, np.flatnonzero(left), matrices.basis.get_dofs(lambda x: x[0] == 0)]
+    every = [matrices.solve(u, fixed=fixed, values=2.0) for fixed in forms]
+    assert (every[0][left] == 2).all()
+    assert all(np.array_equal(every[0], one) for one in every[1:])
+    for wrong in (left[:-1], [25], [0.5], [[1, 2]]):
+        with pytest.raises(ValueError, match="ids below 25, a mask of 25"):
+            matrices.solve(u, fixed=wrong)
+
+
+@pytest.mark.parametrize("speed", [1.0, lambda x: x[0], np.ones((3, 32, 3))])
+def test_a_speed_has_a_component_for_each_direction(speed):
+    _, step = next(iter(steps(grid(4), 10)))
+    with pytest.raises(ValueError, match="speed of 2 components"):
+        convective(step, P1, speed=speed)
+    given = [convective(step, P1, speed=s).left for s in ((0.0, 2.0), lambda x: [0, 2 + 0 * x[1]])]
+    assert np.abs(given[0] - given[1]).max() < 1e-15
+
+
+def test_schroedinger_keeps_the_norm_on_a_mesh_that_stands():
+    """u_t = i u_xx by Crank-Nicolson is unitary; complex sources and prescribed values are taken as they are."""
+    mesh = grid(6)
+    step = SimpleNamespace(old=mesh, mesh=mesh, middle=mesh, dt=0.1)
+    u = np.random.default_rng(0).random(49) + 0j
+    mass = skfem.BilinearForm(lambda u, v, w: u * v).assemble(skfem.Basis(mesh, P1))
+    for form in (convective, conservative):
+        new = form(step, P1, diffusion=1j).solve(u)
+        assert np.abs(new - u).max() > 0.1
+        assert np.vdot(new, mass @ new).real == pytest.approx(np.vdot(u, mass @ u).real, rel=1e-12)
+    grown = convective(step, P1, source=1j).solve(np.ones(49))
+    np.testing.assert_allclose(grown, 1 + 0.1j, atol=1e-12)
+    held = convective(step, P1, diffusion=1j).solve(np.ones(49), fixed=[0], values=1j)
+    assert held[0] == 1j

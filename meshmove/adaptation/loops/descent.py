@@ -33,6 +33,8 @@ Solve = Callable[[Any], Any]
 OFF = 0.1
 #: length of that difference, in parts of the step that strains an edge by its own length
 TRIAL = 1e-3
+#: an energy that rises by this share of what it should have fallen by is integrated too coarsely
+RISEN = 0.1
 #: of all that has been gained, the least that a round has to bring for another one
 WORTH = 0.01
 
@@ -95,6 +97,7 @@ def descended(
     if not examined.stationary:
         _try(at, unit, forces)
     result = _moved(at, unit, examined, options.effort, before)
+    _check_rule(energy, mesh, field, at, before - at(result.move.points)[0])
     return finish(source, unit, fields, result, options.transfer, Ritz.name, began)
 
 
@@ -119,6 +122,7 @@ class _Energy:
         self._lift, self._scale = source.cells.lift, unit.scale
         self._place, self._solve, self._energy = Placing(source, unit), solve, energy
         self.solves = 0
+        self.last = mesh, field  # what was last asked for: a mesh and its solution
         self._points, self._last = unit.current.points, self._of(mesh, field)
 
     def __call__(self, points: Array) -> tuple[float, Array | None]:
@@ -132,7 +136,8 @@ class _Energy:
         if mesh is None:
             return np.inf, None
         self.solves += 1
-        return self._of(mesh, self._solve(mesh))
+        self.last = mesh, self._solve(mesh)
+        return self._of(*self.last)
 
     def _of(self, mesh: Any, field: Any) -> tuple[float, Array | None]:
         value, forces = self._energy(mesh, field)
@@ -180,6 +185,20 @@ def _try(at: _Energy, unit: UnitMesh, forces: Array) -> None:
             f"descent they say {told:.4g}, the energies of two solves {seen:.4g}). If the energy is stationary at "
             "what `solve` returns, they are those at fixed degrees of freedom; where it is not, or where prescribed "
             "values change with the place, there is more to them"
+        )
+
+
+def _check_rule(energy: EnergyOfMesh, mesh: Any, field: Any, at: _Energy, drop: float) -> None:
+    """Raise where descent has lowered what the rule of quadrature makes of the energy, and not the energy.
+
+    Cells go to where the rule errs in favour of them: a source between the points of a coarse rule is a known case.
+    """
+    once, now = energy.finer(mesh, field), energy.finer(*at.last)
+    if once is not None and now is not None and not now - once <= RISEN * drop:
+        raise EnergyError(
+            "Expected an energy that is integrated finely enough to be lowered (by its own rule it has fallen by "
+            f"{drop:.3g}, by a finer one it has risen by {now - once:.3g}). Give the basis in `solve` a higher "
+            "intorder, by 2 or more"
         )
 
 

@@ -39,6 +39,10 @@ class EnergyOfMesh(Protocol):
         """The value, and its derivatives (n_nodes, dim) by the positions of the mesh's nodes."""
         ...
 
+    def finer(self, mesh: Any, field: Any) -> float | None:
+        """The value by a finer rule of quadrature; None where there is none."""
+        ...
+
     def examined(self, mesh: Any, field: Any, pinned: NDArray[np.bool_]) -> Examined:
         """See `Examined`; `pinned` (n_nodes,) are nodes that stay.
 
@@ -73,6 +77,9 @@ class _Called:
         if slope.shape != shape:
             raise EnergyError(f"Expected {wanted} (got derivatives of shape {slope.shape})")
         return float(np.asarray(value).item()), np.asarray(slope, float)
+
+    def finer(self, mesh: Any, field: Any) -> None:
+        """A function's rule is the user's affair."""
 
     def examined(self, mesh: Any, field: Any, pinned: NDArray[np.bool_]) -> Examined:
         """Nothing is known: derivatives are tried by a difference, and what is prescribed is the user's affair."""

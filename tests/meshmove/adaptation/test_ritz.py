@@ -10,7 +10,7 @@ from skfem.helpers import ddot, dot, grad, sym_grad, trace
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 from skfem.models.poisson import laplace, unit_load
 
-from meshmove import EnergyError, adapt_loop
+from meshmove import EnergyError, FieldError, adapt_loop
 from meshmove.geometry import inverted_cells
 from meshmove.meshes.source import Source
 from meshmove.plugins.skfem.energies import SkfemEnergy
@@ -293,3 +293,33 @@ def test_what_is_reached_does_not_hang_on_rounding():
         rest.append(energy(mesh, solve(mesh))[0])
         reached.append(energy(out, solve(out))[0])
     assert np.ptp(reached) < 0.01 * (rest[0] - reached[0])
+
+
+def peaked(element, order):
+    """A solve and the energy of a source in a tenth of the square, both by a rule of one order."""
+    steep = 400.0
+
+    def source(x):
+        square = (x[0] - 0.43) ** 2 + (x[1] - 0.57) ** 2
+        return (4 * steep - 4 * steep**2 * square) * np.exp(-steep * square)
+
+    def solve(mesh):
+        basis = skfem.Basis(mesh, element, intorder=order)
+        load = skfem.LinearForm(lambda v, w: source(w.x) * v).assemble(basis)
+        return basis, skfem.solve(*skfem.condense(laplace.assemble(basis), load, D=basis.get_dofs()))
+
+    return solve, skfem.Functional(lambda w: 0.5 * dot(grad(w["u"]), grad(w["u"])) - source(w.x) * w["u"])
+
+
+@pytest.mark.parametrize("order", [None, 3])
+def test_a_rule_too_coarse_for_the_energy_is_refused(order):
+    """Cells would go where the rule errs in their favour: its energy falls below the least one, and the error grows."""
+    solve, energy = peaked(skfem.ElementTriP1(), order)
+    with pytest.raises(EnergyError, match="higher intorder"):
+        adapt_loop(skfem.MeshTri().refined(4), solve, energy=energy)
+
+
+def test_an_element_whose_energy_is_no_bound_is_refused():
+    solve, energy = peaked(skfem.ElementTriCR(), 6)
+    with pytest.raises(FieldError, match="continuous.*got ElementTriCR"):
+        adapt_loop(skfem.MeshTri().refined(3), solve, energy=energy)

@@ -1,9 +1,12 @@
 """Transfer through swept facets: constants, integrals, bounds, order."""
 
+import warnings
+
 import numpy as np
 import pytest
 import skfem
 
+import meshmove
 from meshmove import MovingMesh
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.meshes.source import Source
@@ -169,3 +172,30 @@ def test_a_linear_broken_function_is_carried_exactly():
         inside = (found.doflocs[0] > 0.25) & (found.doflocs[0] < 0.75)
         np.testing.assert_allclose(step.carried[1][inside], found.doflocs[0][inside], atol=2e-3)
         basis = found
+
+
+@pytest.mark.parametrize("transfer", ["conservative", "interpolate"])
+def test_integers_that_are_given_as_a_field_are_carried_as_numbers(transfer):
+    mesh = skfem.MeshTri().refined(4)
+    disk = np.hypot(mesh.p[0] - 0.4, mesh.p[1] - 0.5) < 0.25
+    kinds = [meshmove.adapt(mesh, disk.astype(kind), transfer=transfer, effort=0.3) for kind in (float, int, bool)]
+    wanted = kinds[0].fields["field"]
+    assert not np.array_equal(wanted, disk)
+    for out in kinds:
+        assert np.array_equal(out.fields["field"], wanted)
+        assert np.array_equal(out.transfer(disk.astype(int)), wanted)
+    followed = [meshmove.MovingMesh(mesh).start(disk.astype(kind)).carried for kind in (float, int)]
+    assert np.array_equal(*followed)
+
+
+def test_dofs_whose_integral_is_not_kept_are_told_of():
+    mesh = skfem.MeshTri().refined(3)
+    out = meshmove.adapt(mesh, np.tanh(9 * mesh.p[0] - 4), transfer="conservative", effort=0.3)
+    for element in (skfem.ElementTriP0(), skfem.ElementTriP2()):
+        basis = skfem.Basis(mesh, element)
+        with pytest.warns(UserWarning, match="integral is not kept"):
+            out.transfer((basis, np.ones(basis.N)))
+    basis = skfem.Basis(mesh, skfem.ElementTriP1())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out.transfer((basis, np.ones(basis.N)))

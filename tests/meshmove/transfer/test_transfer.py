@@ -278,7 +278,7 @@ def test_bad_meshes_and_points():
     for other in (grid_mesh("quad", 8), grid_mesh("triangle", 5)):
         with pytest.raises(InvalidMeshError, match="the same cells"):
             conservative(mesh, other, np.zeros(mesh.n_points))
-    with pytest.raises(FieldError, match="shape"):
+    with pytest.raises(FieldError, match=r"shape \(m, 2\), one row a point \(got \(4, 3\)\)"):
         interpolate(mesh, np.zeros(mesh.n_points), np.zeros((4, 3)))
     with pytest.raises(FieldError, match="finite values"):
         interpolate(mesh, np.full(mesh.n_points, np.inf), mesh.points)
