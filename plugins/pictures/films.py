@@ -215,7 +215,7 @@ def viewer(
 def _look(options: dict[str, Any]) -> Look:
     check_names(options, _LOOKS, "a film")
     look = Look(**options)
-    number(look.size, "a positive size")
+    look.check()
     return look
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry.given import number, shown
+from meshmove.optional import require
 from meshmove.plugins.figures.skin import INK, Skin
 from meshmove.plugins.figures.view import axes_of, corners_of, placed, plane_of, soft, windows
 
@@ -29,6 +32,23 @@ class Look:
     cmap: str = "viridis"
     clim: tuple[float, float] | None = None
     title: str | None = None
+
+    def check(self) -> None:
+        """Raise ValueError for what could not be drawn, before there is anything to draw."""
+        number(self.size, "a positive size")
+        if self.clim is not None:
+            try:
+                low, high = map(float, self.clim)
+            except (TypeError, ValueError):
+                low = high = np.nan
+            if not -np.inf < low < high < np.inf:
+                raise ValueError(f"Expected clim as two numbers, the smaller one first (got {shown(self.clim)})")
+        if isinstance(self.cmap, str) and self.cmap != Look.cmap:
+            known = list(require("matplotlib", extra="pyvista").colormaps)
+            if self.cmap not in known:
+                close = get_close_matches(self.cmap, known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"Expected a colour map of matplotlib, by name (got {self.cmap!r}{hint})")
 
 
 class Screen:

@@ -96,6 +96,7 @@ def view(
         before = adaptation.first if before is None else before
         adaptation = adaptation.adaptation
     what, look = shown(adaptation, None, color, before), Look(size, edges, cmap, clim, label)
+    look.check()
     window = path is None and not _in_notebook()
     if scene:
         if window:

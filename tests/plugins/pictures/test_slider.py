@@ -97,3 +97,5 @@ def test_words_that_are_not_known_are_refused(out):
         out.view("a.html", colour="u")
     with pytest.raises(ValueError, match=r"Expected a \.html file \(got 'a.png'\)"):
         out.view("a.png")
+    with pytest.raises(ValueError, match="did you mean 'viridis'"):
+        out.view("a.html", cmap="virids")
