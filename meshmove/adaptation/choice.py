@@ -30,6 +30,9 @@ TRIAL, TRIAL_LARGE, LARGE = 0.4, 0.1, 20_000
 #: nodes beyond which one move with FIRST's intensity takes the place of the search: on 21,000 nodes it reached 78 to
 #: 106 % of the search's gain, in a third of the time
 HUGE = 40_000
+#: effort below which a mesh is carried once: where relaxation cannot go all the way, what else is tried takes ten times
+#: as long on 960 hexahedra
+QUICK = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,7 @@ class Trials:
     ) -> None:
         self._densities, self._predict = densities, predict
         self._problem, self._mover, self._start, self._effort = problem, mover, start, effort
+        self.once_only = n_points > HUGE or effort < QUICK
         self.huge = n_points > HUGE
         self._trial_effort = effort * (TRIAL if n_points <= LARGE else TRIAL_LARGE)
         self.best: Chosen | None = None
@@ -179,14 +183,14 @@ def transports(monitor: Monitor, trials: Trials, thorough: Mover) -> list[Chosen
 
     What is predicted of such meshes tells little of what alignment makes of them, so they are not judged: of peaks that
     are narrow beside the mesh, those that were predicted to be worse ended with a third less error. Where the way was
-    short, the second, to a higher intensity, left up to 15 % more. Huge meshes get one.
+    short, the second, to a higher intensity, left up to 15 % more. Huge meshes and quick moves get one.
 
     Where relaxation cannot go all the way, as in thin layers on unstructured meshes, the better one of two moves by
     `thorough` is another place to align from.
     """
     first, second = (replace(monitor, intensity=intensity) for intensity in TRANSPORT)
     carried = trials.carried(first, None)
-    if carried.move is None or carried.move.met or trials.huge:
+    if carried.move is None or carried.move.met or trials.once_only:
         return [carried]
     judged = trials.by(thorough)
     for asked in (first, second):

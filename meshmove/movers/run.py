@@ -35,6 +35,9 @@ POWERS = (0.5, 0.75)
 STEPS = 18
 #: or relaxation steps for each, and the least step between two powers then
 CLIMBING, NARROW = 20, 0.06
+#: relaxation steps for all powers together, at effort 1; and for the monitor itself or one power in a quick move, below
+#: this effort: what converges takes 6 to 10
+ALL_CLIMBING, QUICK, FEW = 200, 0.5, 10
 #: share of the residual that is left where relaxation has converged; of a rough mover, which others go on from
 CONVERGED, ROUGHLY = 3e-3, 2e-2
 #: up to so many steps the Laplacian at hand is a better bargain than a factorisation
@@ -178,7 +181,7 @@ class Run:
 
     def relaxed(self) -> Array | None:
         """Valid positions after relaxation; None where it stalls."""
-        points, ratio = self._relax(self.full, 25, self.problem.start)
+        points, ratio = self._relax(self.full, self._at_most(25), self.problem.start)
         self.hard = bool(ratio > HARD)
         rest = self.pace.exact and self.problem.same(self.problem.start, self.slide.origin)
         return self.untangled(points, self.full) if ratio < (STALLED if rest else HARD) else None
@@ -201,9 +204,10 @@ class Run:
         """Relaxation for rising powers of the monitor, by smaller steps where it stalls, as far as it goes."""
         reached, points = None, self.problem.start
         power, step = 0.0, POWERS[0]
-        while power < 1 and step >= NARROW:
+        most = self.iterations + ALL_CLIMBING * self.problem.effort
+        while power < 1 and step >= NARROW and self.iterations < most:
             functional = self.functional(power + step) if power + step < 1 else self.full
-            there, ratio = self._relax(functional, CLIMBING, points)
+            there, ratio = self._relax(functional, self._at_most(CLIMBING), points)
             found = self.untangled(there, functional) if ratio <= HARD else None
             if found is None:
                 step /= 2
@@ -211,6 +215,9 @@ class Run:
             reached = points = found
             power += step
         return reached
+
+    def _at_most(self, steps: int) -> int:
+        return min(steps, FEW) if self.mover.rough and self.problem.effort < QUICK else steps
 
     def _relax(self, functional: Functional, steps: int, start: Array) -> tuple[Array, float]:
         enough = ROUGHLY if self.mover.rough else CONVERGED

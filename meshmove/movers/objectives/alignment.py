@@ -227,7 +227,8 @@ class Alignment(Distortion):
         """1/2 log J, and its slopes by the determinants (s,), and by the nodes (n, dim) through the Hessians there;
         those by the vertices through edges and cofactors are added to `force` (dim, dim+1, s)."""
         values, slopes = self._hessians.value_and_slope(points)
-        by_vertex, to_size, to_hessian = np.zeros(force.shape), np.empty(len(det)), np.zeros(values.shape)
+        by_vertex, to_size = np.zeros(force.shape), np.empty(len(det))
+        to_hessian = np.empty((*values.shape[:2], *self._corner.shape))  # (f, p, dim+1, s)
         size, total = np.abs(det), 0.0
         for part in _chunks(len(det)):
             cells, corner = self._form.at(self._x[:, :, part], cof[:, :, part]), self._corner[:, part]
@@ -235,10 +236,8 @@ class Alignment(Distortion):
             for f in self._fields:
                 weight = self._factor / self._scale[f] / size[part]
                 here = values[f].take(corner, axis=1)
-                squares, by_h = cells.slopes(here, weight, by_vertex[:, :, part], by_cofactor)
+                squares, to_hessian[f, ..., part] = cells.slopes(here, weight, by_vertex[:, :, part], by_cofactor)
                 share += weight * squares
-                for k, x in enumerate(by_h):
-                    to_hessian[f, k] += np.bincount(corner.ravel(), x.ravel(), values.shape[2])
             total += float(share.sum())
             to_size[part] = share / size[part]
             by_vertex[:, 1:, part] += self._through_cofactors(e[:, :, part], by_cofactor)
@@ -247,8 +246,11 @@ class Alignment(Distortion):
         by_vertex[:, 0] = -by_vertex[:, 1:].sum(axis=1)
         by_vertex *= k
         force += by_vertex
-        by_node = np.einsum("fps,fpcs->cs", to_hessian, slopes)
-        at = self._hessians.vertex
+        at, by_value = self._hessians.vertex, np.zeros(values.shape)
+        for f in self._fields:  # all cells at once: a sum over the vertices for each part would cost as much for each
+            for row, x in zip(by_value[f], to_hessian[f], strict=True):
+                row[:] = np.bincount(self._corner.ravel(), x.ravel(), values.shape[2])
+        by_node = np.einsum("fps,fpcs->cs", by_value, slopes)
         by_node = k * np.stack([np.bincount(at, row, self.n_points) for row in by_node], axis=1)
         return 0.5 * np.log(total), -k * to_size * np.sign(det), by_node
 
