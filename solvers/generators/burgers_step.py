@@ -60,6 +60,9 @@ class BurgersStep:
         self._kernels: WeakKeyDictionary[CellMesh, Edges] = WeakKeyDictionary()
         self._grids: WeakKeyDictionary[CellMesh, tuple[int, Ids]] = WeakKeyDictionary()
 
+    def __reduce__(self) -> tuple[type[BurgersStep], tuple[float]]:
+        return type(self), (self.cfl,)
+
     def __call__(
         self, mesh: Any, fields: Mapping[str, Array], dt: float, attributes: Mapping[str, float]
     ) -> dict[str, Array]:

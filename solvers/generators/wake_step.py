@@ -70,6 +70,10 @@ class WakeStep:
         self.mesh: CellMesh = refined_wake_mesh(coarse, self.grid)
         self._flows: dict[tuple[float, float], _Running] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Of copies and pickles, which find what is factorised again."""
+        return {**self.__dict__, "_flows": {}}
+
     def __call__(
         self, mesh: Any, fields: Mapping[str, Array], dt: float, attributes: Mapping[str, float]
     ) -> dict[str, Array]:

@@ -23,6 +23,7 @@ from .assimilation import Observer
 from .checks import attributes_of, check, columns_of, nodes_of, same_mesh, strange, values_of
 from .correcting.base import Base, Step
 from .correcting.gradients import unrolled
+from .following import Following
 from .graph import Graph
 from .network import Settings, TwoBranches
 from .observation import Observation, several
@@ -63,6 +64,10 @@ class MMPDE(TwoBranches):
         super().__init__(settings)
         if known is not None:
             self.correcting(known)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of copies and pickles, which find the last mesh's graph again."""
+        return {**self.__dict__, "_last": None}
 
     def rollout(
         self,
@@ -208,7 +213,7 @@ class MMPDE(TwoBranches):
         hold: Sequence[str] = (),
     ) -> Iterator[Frame]:
         graph, moving = self._prepared(mesh)
-        step, following = float(self.step), _Following(partial(self.moving_on, mesh))
+        step, following = float(self.step), Following(partial(self.moving_on, mesh))
         observer = Observer(mesh, self.settings.fields, nodes_of(mesh, hold)) if observations else None
         now, done = Now(values, mesh.points, exact).imposed(known), 0
         yield Frame(0.0, values, mesh.points, values) if moving else Frame(0.0, values, following)
@@ -284,17 +289,3 @@ class MMPDE(TwoBranches):
         kind = "two branches" if s.moving else "one branch"
         kind += f" that {'correct' if s.moving else 'corrects'} {s.base}" if s.base else ""
         return f"MMPDE({kind}, {count:,} weights; fields {', '.join(s.fields)}; bundles of {s.bundle} frames)"
-
-
-class _Following:
-    """Where nodes go, for a model that computes without: each time from where they went the last time."""
-
-    def __init__(self, make: Callable[[], Moving]) -> None:
-        self._make = make
-        self._moving: Moving | None = None
-        self._points: Array | None = None
-
-    def __call__(self, values: Array) -> Array:
-        self._moving = self._moving or self._make()
-        self._points = self._moving(values, self._points)
-        return self._points

@@ -1,6 +1,8 @@
 """Rollouts as users meet them: lazy, in the order of their nodes, with words about what does not fit."""
 
+import copy
 import itertools
+import pickle
 from dataclasses import replace
 
 import meshio
@@ -16,6 +18,7 @@ from meshmove.monitors import Monitor
 from meshmove.motion.frames import Moving
 from meshmove.movers import MongeAmpere
 from meshmove.solvers import MMPDE
+from meshmove.solvers.generators.burgers_step import BurgersStep
 from meshmove.solvers.mmpde import Observation, Settings
 from meshmove.solvers.mmpde.rollout import interpolated
 from meshmove.solvers.mmpde.stepper import Now
@@ -299,3 +302,13 @@ def test_graph_and_mover_of_the_last_mesh_are_kept(model, mesh):
     assert model._last is kept
     model.rollout(mesh.translated((0.1, 0)), front, 1, attributes=NU).last()
     assert model._last is not kept
+
+
+@pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy])
+def test_copies_go_on_alike_also_after_a_rollout(model, mesh, copied):
+    wanted = model.rollout(mesh, front(mesh.p), 4, attributes=NU).last().values
+    found = copied(model).rollout(mesh, front(mesh.p), 4, attributes=NU).last().values
+    assert np.array_equal(found, wanted)
+    step = BurgersStep(0.5)
+    once = step(mesh, {"u": front(mesh.p)}, 0.05, NU)["u"]
+    assert np.array_equal(copied(step)(mesh, {"u": front(mesh.p)}, 0.05, NU)["u"], once)
