@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from meshmove.geometry import Location, MonitorError, PointLocator
+from meshmove.geometry import CellMesh, Location, MonitorError, PointLocator
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.errors import first_ids
 from meshmove.geometry.quality import barycentric
@@ -137,6 +137,13 @@ class NodalDensity:
         near = self._locator.find(x.mean(axis=2), own).cells
         where = self._locator.follow(x.reshape(len(x), -1), np.repeat(near, x.shape[2]))
         return where.interpolate(self._values).reshape(x.shape[1:])
+
+    def means(self, mesh: CellMesh, points: Array) -> Array | None:
+        """Means (n_cells,) over a mesh's simplices with vertices at `points` (n, dim), if the locator has these."""
+        own, simplices = self._locator.mesh, mesh.corners[0]
+        if not (np.array_equal(points, own.points) and np.array_equal(simplices, own.corners[0])):
+            return None
+        return np.add.reduce(self._values.take(simplices.T)) / simplices.shape[1]
 
     def near(self, count: int) -> Ids | None:
         """Where the last points were that came in this number, None if none did."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 
-__all__ = ["Density", "Power"]
+__all__ = ["Density", "Means", "Power"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,3 +33,12 @@ class Density(Protocol):
     def value(self, x: Array) -> Array: ...
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]: ...
+
+
+@runtime_checkable
+class Means(Protocol):
+    """A density that is linear on the cells of a mesh of simplices, and knows its means over them."""
+
+    def means(self, mesh: CellMesh, points: Array) -> Array | None:
+        """Means (n_cells,) over a mesh's cells with nodes at `points` (n, dim); None where these are not its own."""
+        ...

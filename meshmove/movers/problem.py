@@ -15,7 +15,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
 from meshmove.geometry.sliding import Facets, Slide
 
-from .density import Density
+from .density import Density, Means
 from .imbalance import balance, cell_mass, size
 from .laplacian import Inverses, inverse
 from .lift import Lift
@@ -155,7 +155,11 @@ class Problem:
         return balance(self.mass(points), self.volume, self.component, self.across)
 
     def mass(self, points: Array) -> Array:
-        """Monitor mass (n_cells,) of the cells."""
+        """Monitor mass (n_cells,) of the cells; exactly where they are those that a discrete monitor is linear on."""
+        simplices = self.across.serial and all(b.kind.is_simplex for b in self.mesh.blocks)
+        means = self.density.means(self.mesh, points) if simplices and isinstance(self.density, Means) else None
+        if means is not None:
+            return means * cell_volumes(self.mesh, points) * np.sign(cell_volumes(self.mesh))
         clusters = getattr(self.density, "clusters", None)
         return cell_mass(self.mesh, points, self.density.value, clusters=clusters)
 

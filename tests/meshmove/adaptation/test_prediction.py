@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import skfem
 
 from meshmove.adaptation.judging.prediction import REMEMBERED, Remembered
-from meshmove.geometry import CellMesh, PointLocator
+from meshmove.geometry import CellMesh, PointLocator, Slide, facets_of
 from meshmove.monitors import NodalDensity
+from meshmove.movers import Problem, cell_mass
+from tests.shapes import box
 
 
 def test_a_function_is_evaluated_once_at_positions_that_are_remembered():
@@ -30,3 +33,21 @@ def test_cells_that_went_far_have_the_monitor_of_where_they_are():
     away = cells.points[::-1]  # turned by half a turn: no cell is near where it was
     x = away[cells.corners[0]].transpose(2, 0, 1)
     assert np.allclose(density.clusters(x), 1 + x[0] + 2 * x[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["triangle", "tetra", "quad"])
+def test_masses_are_the_same_where_the_cells_are_the_monitors_own_and_elsewhere(kind):
+    mesh = box(kind, 4, jitter=0.2)
+    order = np.random.default_rng(3).permutation(mesh.n_cells)
+    other = CellMesh.single(mesh.points, mesh.blocks[0].nodes[order], kind)
+    locator = PointLocator(mesh.simplicial())
+    density = NodalDensity(1 + np.exp(3 * mesh.points[:, 0] * mesh.points[:, 1]), locator)
+    own = (mesh.points, mesh.points + 0.02 * np.sin(np.pi * mesh.points))
+    for reference in (mesh, other, mesh.moved(own[1])):
+        facets = facets_of(reference)
+        problem = Problem(reference, facets, Slide(reference, facets), density, reference.points, 1.0, True)
+        for points in own:
+            assert np.allclose(problem.mass(points), cell_mass(reference, points, density.value), rtol=1e-9)
+    known = density.means(mesh, mesh.points)
+    assert (known is None) == (kind == "quad") and density.means(other, mesh.points) is None
+    assert density.means(mesh, own[1]) is None
