@@ -8,6 +8,7 @@ import meshmove
 from meshmove.geometry import CellMesh, PointLocator, Sides
 from meshmove.monitors import NodalHessians, Recovery
 from meshmove.monitors.isoparametric import Isoparametric
+from meshmove.movers.objectives import alignment
 from meshmove.movers.objectives.alignment import Alignment
 from meshmove.plugins.skfem import converter
 from tests.shapes import ALL_KINDS, box, centres
@@ -47,6 +48,26 @@ def test_the_gradient_is_the_derivative(kind, fields):
     for seed in range(3):
         v = np.random.default_rng(seed).normal(size=inner.shape)
         assert slope(lambda p: f(p)[0], inner, v) == pytest.approx(np.vdot(gradient, v), rel=1e-6)
+
+
+@simplices
+@pytest.mark.parametrize("fields", [1, 2])
+def test_cells_in_parts_are_the_same_and_vertices_are_summed_once(kind, fields, monkeypatch):
+    """Sums over all vertices for each part made the cost grow like the square of the cells."""
+    mesh = box(kind, 5, jitter=0.15)
+    u = [wave(mesh.points.T), np.exp(-9 * (mesh.points**2).sum(axis=1))][:fields]
+    inner = 0.05 + 0.9 * moved(mesh, 0.02)
+    sums, plain = [], np.bincount
+    monkeypatch.setattr(np, "bincount", lambda *a, **k: sums.append(1) or plain(*a, **k))
+    found = []
+    for part in (7, 10_000):
+        monkeypatch.setattr(alignment, "CHUNK", part)
+        f = Alignment(mesh, hessians(mesh, *u), mesh.points, 0.01)
+        sums.clear()
+        found.append((*f(inner), len(sums)))
+    (value, gradient, times), (whole, all_at_once, once) = found
+    assert value == pytest.approx(whole, rel=1e-12) and np.allclose(gradient, all_at_once, rtol=1e-10, atol=1e-13)
+    assert times == once
 
 
 @every_kind
