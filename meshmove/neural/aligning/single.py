@@ -71,17 +71,19 @@ def aligned(model: Aligner, problem: Problem, steps: int, rounds: int | None = N
 
 
 def _run(model: Aligner, place: _Place, start: _Seen, budget: int) -> tuple[_Seen, _Seen, float, int]:
-    """The best of some rounds and the first of them, the least share of a step let through, and how many they were."""
+    """The best of some rounds and the first of them, the least share let through of a step that led to the best,
+    or of any where none did, and how many they were."""
     best = here = first = start
-    cut, done, worse = 1.0, 0, 0
+    least, cut, done, worse = 1.0, 1.0, 0, 0
     while done < budget and worse < PATIENCE:
         there, share = place.round(model, here)
         here = there if there.error < here.error else place.shortened(here, there)
-        done, cut = done + 1, min(cut, share)
+        done, least = done + 1, min(least, share)
         worse = 0 if here.error < (1 - WEAK) * best.error else worse + 1
-        best = here if here.error < best.error else best
+        if here.error < best.error:
+            best, cut = here, least
         first = here if done == 1 else first
-    return best, first, cut, done
+    return best, first, least if best is start else cut, done
 
 
 def _better(problem: Problem, points: Array, known: Array, least: float) -> tuple[Array, float]:
