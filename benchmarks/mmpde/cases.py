@@ -26,6 +26,7 @@ from meshmove.solvers.mmpde.graph import Graph
 from meshmove.solvers.mmpde.stepper import Now
 
 __all__ = [
+    "CARRYING",
     "DATA",
     "MODELS",
     "OTHER",
@@ -55,6 +56,15 @@ MODELS = {
     "edges": "one branch with as many weights, messages along edges",
     "operators": "one branch with as many weights, differential operators",
     "learned": "two branches, learned interpolation",
+    "placed": "two branches, learned interpolation as published",
+    "cut": "two branches, residual cut",
+    "increment": "one branch with as many weights, no residual path",
+}
+#: how two branches carry fields between meshes, if not linearly on cells
+CARRYING: dict[str, dict[str, Any]] = {
+    "learned": {"learned": True},
+    "placed": {"learned": True, "placed": True, "neighbours": 30},
+    "cut": {"cut": 16},
 }
 #: the kind of the weights in the package, which is set beside solvers and networks on a grid
 SHIPPED = {"burgers": "mmpde", "cylinder": "single"}
@@ -238,10 +248,11 @@ def config_of(case: Case, model: str, seed: int, quick: bool = False) -> Config:
     plain = replace(config.settings, moving=False)
     one = replace(plain, **_KIND[case.name])
     two = replace(one, **({"moving": True} if quick else _BRANCHES))
-    if model in ("mmpde", "learned"):
-        return replace(config, settings=replace(two, learned=model == "learned"))
-    if model in ("wide", "edges", "operators"):
-        kind = {"wide": one, "edges": replace(plain, **_EDGES), "operators": plain}[model]
+    if model == "mmpde" or model in CARRYING:
+        return replace(config, settings=replace(two, **CARRYING.get(model, {})))
+    if model in ("wide", "edges", "operators", "increment"):
+        increment = replace(one, residual=False)
+        kind = {"wide": one, "edges": replace(plain, **_EDGES), "operators": plain, "increment": increment}[model]
         return replace(config, settings=replace(kind, width=_width(kind, weights_of(MMPDE(two)))))
     changes: dict[str, dict[str, Any]] = {
         "single": {},

@@ -27,7 +27,7 @@ from meshmove.progress import progress_of
 from meshmove.solvers.mmpde import MMPDE
 from meshmove.solvers.mmpde.assimilation import Observation
 
-__all__ = ["ablations", "assimilation", "observations", "one_bundle", "rivals", "rollout", "shipped"]
+__all__ = ["assimilation", "observations", "one_bundle", "rivals", "rollout", "shipped"]
 
 #: largest error relative to that of a single branch with as many parameters
 BUNDLE = {"burgers": 0.7, "cylinder": 0.85}
@@ -111,17 +111,6 @@ def rivals(bench: Bench) -> Rows:
         for measure in (*_NAMES, *_AT_NODES):
             rows += _errors(bench, case, measure, ("mmpde", "single", *RIVALS))
             rows += [_ratio(bench, case, measure, ours, name, 1.0) for ours in ("mmpde", "single") for name in RIVALS]
-    return rows
-
-
-def ablations(bench: Bench) -> Rows:
-    """Parts left out or added: errors relative to the model; a part pays if they grow without it, or fall with it."""
-    rows: Rows = []
-    for case in bench.cases:
-        for measure, name in ((m, n) for m in (*_NAMES, *_AT_NODES) for n in ("single", "wide", "learned")):
-            ours, others = (median(_of(bench, case, measure, n)) for n in ("mmpde", name))
-            what = f"{case.name}: {_ALL[measure]}, {MODELS[name]} / {MODELS['mmpde']}"
-            rows.append(row(what, others / ours, error=others, **_cost(bench, case, name)))
     return rows
 
 

@@ -18,9 +18,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.harness import CPU, Rows, machine, table
+from benchmarks.mmpde.ablations import ablations
 from benchmarks.mmpde.beside import solver, step_time
 from benchmarks.mmpde.cases import DATA
-from benchmarks.mmpde.parts import ablations, assimilation, one_bundle, rivals, rollout, shipped
+from benchmarks.mmpde.parts import assimilation, one_bundle, rivals, rollout, shipped
 from benchmarks.mmpde.training import Bench
 
 import torch  # isort: skip

@@ -46,13 +46,17 @@ class Trained:
         }
 
 
-def train(case: Case, name: str, config: Config, folder: Path, moved: Path, minutes: float, show: bool) -> Trained:
+def train(
+    case: Case, name: str, config: Config, folder: Path, moved: Path, minutes: float, show: bool, start: Any = None
+) -> Trained:
     """A model trained in `folder`; goes on from there after an interruption, and is only read when it is done.
 
     Parameters
     ----------
     moved
         Folder of the moved meshes, which models share; making them is not part of the budget.
+    start
+        A model of this configuration's settings from which it goes on.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def train(case: Case, name: str, config: Config, folder: Path, moved: Path, minu
         if plan["asked"] != asked:
             raise ValueError(f"Expected in {folder} a run of this configuration and budget (got another): move it away")
     else:
-        seconds = _seconds_a_step(case, name, config, moved, show)
+        seconds = _seconds_a_step(case, name, config, moved, show, start)
         steps = max(2, round(60 * minutes / seconds))
         plan = {"asked": asked, "seconds_a_step": seconds, "steps": steps, "spent": 0.0}
         _write(plan_file, plan)
@@ -84,7 +88,7 @@ def train(case: Case, name: str, config: Config, folder: Path, moved: Path, minu
             count(step)
             bar(step)
 
-        for _ in _fit(name, case, config, folder, moved, on_step, show):
+        for _ in _fit(name, case, config, folder, moved, on_step, show, start):
             _write(plan_file, {**plan, "spent": spent + stepping})
             began = CPU()  # validation is not training
     kind = _GRID.get(name, MMPDE)
@@ -94,17 +98,25 @@ def train(case: Case, name: str, config: Config, folder: Path, moved: Path, minu
 
 
 def _fit(
-    name: str, case: Case, config: Config, folder: Path, moved: Path, on_step: Callable[[int], None], show: bool
+    name: str,
+    case: Case,
+    config: Config,
+    folder: Path,
+    moved: Path,
+    on_step: Callable[[int], None],
+    show: bool,
+    start: Any,
 ) -> Iterator[Any]:
     data, validation = case.train, case.validation
     if name in _GRID:
         return fit_on_grid(_GRID[name], config, folder, data=data, validation=validation, on_step=on_step)
     return fit_on_mesh(
-        config, folder, data=data, validation=validation, cache=moved, accelerator="cpu", on_step=on_step, progress=show
-    )
+        config, folder, data=data, validation=validation, cache=moved, accelerator="cpu", on_step=on_step,
+        progress=show, start=start,
+    )  # fmt: skip
 
 
-def _seconds_a_step(case: Case, name: str, config: Config, moved: Path, show: bool) -> float:
+def _seconds_a_step(case: Case, name: str, config: Config, moved: Path, show: bool, start: Any) -> float:
     """Of the processor, after warm-up; for all kinds of steps, of either branch and with bundles unrolled, by their
     shares."""
     late = 1 - config.pushforward if config.unroll > 1 else 0.0
@@ -119,7 +131,7 @@ def _seconds_a_step(case: Case, name: str, config: Config, moved: Path, show: bo
         )  # fmt: skip
         clock: list[float] = []
         with tempfile.TemporaryDirectory() as folder:
-            for _ in _fit(name, case, probe, Path(folder), moved, lambda step: clock.append(CPU()), show):  # noqa: B023
+            for _ in _fit(name, case, probe, Path(folder), moved, lambda step: clock.append(CPU()), show, start):  # noqa: B023
                 pass
         seconds = [b - a for a, b in zip(clock, clock[1:], strict=False)][WARM_UP - 1 :]
         total += share * (statistics.median(seconds) if branch else statistics.mean(seconds))  # of bundles one or more

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from meshmove.geometry import CellMesh, PointLocator
 
-__all__ = ["Interpolation", "Near", "nearest"]
+__all__ = ["Interpolation", "Near", "Placed", "nearest"]
 
 #: a neighbour counts at most exp(2 BOUND) times as much as another beyond what the distances say
 BOUND = 3.0
@@ -136,3 +136,30 @@ class Interpolation(nn.Module):
             at[:, 0] = 1
             a = torch.linalg.solve(moment + torch.diag(ridge), at)
             return theta * (p @ a)[:, :, 0]
+
+
+class Placed(nn.Module):
+    r"""Weights from places alone: :math:`v(y) = \sum_k w_k v_k`, as a network of two layers says.
+
+    Nothing makes the :math:`w_k` sum to one, so not even constants are met before it has learned to reproduce fields
+    that go there and back; see `training.reproduction`. What it sees are offsets from y in units of the neighbourhood's
+    size; the published one sees coordinates.
+
+    References
+    ----------
+    Hu, Wang, Ma, Better neural PDE solvers through data-free mesh movers (2024): 30 neighbours, widths 128 and 64.
+    """
+
+    def __init__(self, dim: int, neighbours: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(neighbours * dim, 128), nn.Tanh(), nn.Linear(128, 64), nn.Tanh(), nn.Linear(64, neighbours)
+        )
+
+    def forward(self, values: Tensor, source: Tensor, target: Tensor, near: Tensor) -> Tensor:
+        """w (n, K), for nodes (m, d), points (n, d), neighbours' ids (n, K); `values` (m, F) are not looked at."""
+        r = source[near] - target[:, None]
+        if r.shape[1:].numel() != self.net[0].in_features:
+            raise ValueError(f"Expected {self.net[-1].out_features} neighbours or more (got {r.shape[1]} nodes)")
+        size = r.square().sum(2).mean(1).sqrt().clamp_min(1e-30)
+        return self.net((r / size[:, None, None]).flatten(1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,48 +21,16 @@ from .correcting.base import Base, Step, matching
 from .correcting.based import Based
 from .correcting.gate import LEAST, Gate, roughness
 from .graph import Graph
-from .interpolation import Interpolation, Near
+from .interpolation import Interpolation, Near, Placed
 from .prior.seen import Seen
+from .settings import Settings
 from .state import Moved, State
 
 __all__ = ["Settings", "TwoBranches"]
 
 KIND, FOLDER = "mmpde", Path(__file__).parent / "weights"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Sizes and parts of the network.
-
-    `fields`, `attributes`, `boundaries`: names that it knows. `bundle`: frames that one pass predicts. `width` of the
-    branches, `layers` of the one on the mesh, `corrections`: layers of the one on the moved mesh. `messages`:
-    "operators" or "edges", see `Branch`; `reach` in edge lengths, 0 for none, and `directions` of far edges, for those.
-    `moving`: whether there is a branch on a moved mesh. `learned`: whether a network of width `interpolation` weights
-    the `neighbours` between meshes; if not, fields are carried linearly on cells.
-
-    `base`: name of the solver that the model corrects, and its `numbers`, which nodes know in place of the attributes.
-    The base makes steps of `leap` frames; with `base_moves` on the moved mesh, too, where the other branch corrects it.
-    """
-
-    fields: tuple[str, ...] = ("u",)
-    attributes: tuple[str, ...] = ()
-    boundaries: tuple[str, ...] = ()
-    dim: int = 2
-    bundle: int = 5
-    width: int = 48
-    layers: int = 7
-    corrections: int = 5
-    messages: str = "operators"
-    neighbours: int = 10
-    interpolation: int = 16
-    reach: float = 0.0
-    directions: int = 8
-    moving: bool = False
-    learned: bool = False
-    base: str = ""
-    numbers: tuple[str, ...] = ()
-    leap: int = 1
-    base_moves: bool = False
+#: layers of the network that makes good what the way back loses
+CUT = 2
 
 
 class TwoBranches(nn.Module):
@@ -124,7 +92,10 @@ class TwoBranches(nn.Module):
             inputs += fields + outputs + (fields if s.base else 0)
             self.moving = Branch(inputs, outputs, s.dim, s.width, s.corrections, s.messages)
             if s.learned:
-                self.there, self.back, self.over = (Interpolation(fields, s.dim, s.interpolation) for _ in range(3))
+                self.there, self.back, self.over = (_weighting(s) for _ in range(3))
+            if s.cut:  # of fields, to what the way back has lost of them
+                self.cut = Branch(fields, fields, s.dim, s.cut, CUT, s.messages)
+                nn.init.zeros_(self.cut.decode[-1].weight)
         self.register_buffer("unit", torch.ones(()))  # mean edge length of the training meshes
         self.register_buffer("step", torch.ones(()))  # time between frames
         self.register_buffer("mean", torch.zeros(fields))
@@ -143,8 +114,8 @@ class TwoBranches(nn.Module):
         if state.based is not None:
             return self._corrected(self.still, self.gate, state, *self.asked(state))
         g, u = state.graph, state.values
-        out = self.still(torch.cat([u, self._own(state)], 1), g, self.unit)
-        return u[:, None] + self.change * out.view(len(u), self.settings.bundle, -1)
+        out = self.still(torch.cat([u, self._own(state)], 1), g, self.unit).view(len(u), self.settings.bundle, -1)
+        return u[:, None] + self.change * out if self.settings.residual else out
 
     def evolved(self, state: State, predicted: Tensor) -> Tensor:
         """Values (N, bundle, F) at the moved nodes, from what the other branch has predicted."""
@@ -186,13 +157,14 @@ class TwoBranches(nn.Module):
         features = branch.features(inputs, graph, self.unit)
         out = self.change * rough[:, None] * branch.decode(features).view(len(inputs), self.settings.bundle, -1)
         assert state.based is not None
-        return start + (state.based.share * gate(features))[:, :, None] * out
+        return start + (state.based.share * gate(features, graph))[:, :, None] * out
 
     def returned(self, state: State, values: Tensor) -> Tensor:
         """Values (N, bundle, F) at the nodes of the mesh from those at the moved ones."""
         m = state.moved
         assert m is not None
-        return self._carried("back", m.back, m.points, state.graph.points, m.values, values)
+        out = self._carried("back", m.back, m.points, state.graph.points, m.values, values)
+        return out + self.cut(state.values, state.graph, self.unit)[:, None] if self.settings.cut else out
 
     def taken_over(self, moved: Moved, values: Tensor) -> Tensor:
         """Values (N, F) at moved nodes from those at the moved nodes of the bundle before."""
@@ -209,7 +181,7 @@ class TwoBranches(nn.Module):
         """Values (N, ...) at the target, by weights that a network may choose from values (N, F) that it sees."""
         if not self.settings.learned:
             return near(values)
-        net: Interpolation = getattr(self, way)
+        net: Interpolation | Placed = getattr(self, way)
         return near(values, net(seen, source, target, near.ids))
 
     def _own(self, state: State, based: Based | None = None) -> Tensor:
@@ -291,6 +263,10 @@ class TwoBranches(nn.Module):
         except (AttributeError, TypeError, RuntimeError, ValueError) as error:
             raise WeightsError(f"Expected the weights of an MMPDE in {name_or_path} (got others: {error})") from error
         return model.correcting(base).eval()
+
+
+def _weighting(s: Settings) -> Interpolation | Placed:
+    return Placed(s.dim, s.neighbours) if s.placed else Interpolation(len(s.fields), s.dim, s.interpolation)
 
 
 def _with_tuples(named: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.mmpde import corrected, families, own_solver, second_branch, shifted
+from benchmarks.mmpde import ablations, corrected, families, movement, own_solver, second_branch, shifted
 from meshmove.geometry.quality import simplex_volumes, vertex_volumes
 from meshmove.solvers import MMPDE, TrajectoryDataset
 from meshmove.solvers.generators.burgers import burgers_mesh, burgers_trajectories, random_field
+from meshmove.solvers.mmpde.training import reproduction
 
 
 @pytest.mark.parametrize(
@@ -114,3 +115,24 @@ def test_the_users_solver_is_of_second_order():
     ends = [own_solver._frames(mesh, start, 0.01, steps)[-1] for steps in (1, 2, 4)]
     off = [np.linalg.norm(a - b) for a, b in zip(ends, ends[1:], strict=False)]
     assert 3 < off[0] / off[1] < 5
+
+
+def test_ways_to_move_nodes_are_set_beside_following(monkeypatch, tmp_path):
+    some = {name: movement.WAYS[name] for name in ("followed", "the mover anew")}
+    monkeypatch.setattr(movement, "WAYS", some)
+    rows = movement.run(True, tmp_path)
+    assert [r["name"] for r in rows[2:4]] == ["the mover anew: truth at the moved nodes", "the mover anew: rollout"]
+    # of a single bundle, which starts from rest, both are the mover's own
+    assert rows[2]["measured"] == rows[0]["measured"] and rows[5]["measured"] == 1
+
+
+def test_what_carries_fields_is_tried_on_the_model_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduction, "STEPS", 2)
+    bench = ablations.Few(tmp_path, quick=True, minutes=1e-5, seeds=1)
+    rows = ablations.run(bench, ["cut"])
+    assert [r["name"] for r in rows[:2]] == ["burgers: two branches", "burgers: two branches, residual cut"]
+    assert rows[2]["measured"] == rows[1]["field, one bundle"] / rows[0]["field, one bundle"]
+    kept = sorted(p.name for p in (tmp_path / "scores").iterdir())
+    assert kept == ["burgers-cut-0.json", "burgers-mmpde-0.json"]
+    again = ablations.run(ablations.Few(tmp_path, quick=True, minutes=1e-5, seeds=1), ["cut"])
+    assert [r["measured"] for r in again] == [r["measured"] for r in rows]

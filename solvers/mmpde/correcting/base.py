@@ -125,6 +125,8 @@ class Base:
         self, mesh: CellMesh, values: Array, names: Sequence[str], attributes: Mapping[str, float], dt: float
     ) -> Array:
         found = self._called(self.step, "make a step", mesh, values, names, attributes, dt)
+        if found is None:
+            raise BaseError(f"Expected the fields {list(names)} from the base {self.name!r} (got None): return them")
         if not isinstance(found, Mapping):
             if len(names) > 1:
                 raise BaseError(f"Expected fields {list(names)} by name from the base {self.name!r} (got "

@@ -10,8 +10,10 @@ They scale with the fields, and vanish where these are constant: what rests stay
 The gate compares what the network's last layer has at a node with what it had in training: by the Mahalanobis distance
 m, in units of that within which nearly all nodes of training were. Up to 1 the correction is taken, from `CLOSED` on
 none of it, between them a part (Lee, Lee, Lee, Shin, A simple unified framework for detecting out-of-distribution
-samples, NeurIPS 2018). Features say little of attributes and sizes of cells beyond those of training: there their
-ranges close it, see `Seen.near`.
+samples, NeurIPS 2018). Nodes see their neighbours: where one in `FEW` of those around is strange, a node that is not
+takes no correction either. At a jump, from which training had none, one that is strange stands among others that are
+nearly so, whose corrections do as much harm. Features say little of attributes and sizes of cells beyond those of
+training: there their ranges close it, see `Seen.near`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ from meshmove.solvers.mmpde.graph import Graph
 __all__ = ["Gate", "roughness"]
 
 #: distance, in that of training, from which on no correction is taken
-CLOSED = 2.0
+CLOSED = 1.3
+#: one in so many strange nodes around, as means over neighbours count them, is enough for none to be taken; how many
+#: such means, each over two rings
+FEW, AROUND = 12.0, 3
 #: share of the nodes of training that lie within their distance
 WITHIN = 0.9995
 #: the least roughness that has a logarithm, in standard deviations of the fields
@@ -62,8 +67,12 @@ class Gate(nn.Module):
         self.whitening.zero_()
         self.most.fill_(1.0)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return (CLOSED - self.distance(features)).div(CLOSED - 1).clamp(0, 1)[:, None]
+    def forward(self, features: Tensor, graph: Graph) -> Tensor:
+        own = (self.distance(features) - 1).div(CLOSED - 1).clamp(0, 1)[:, None]
+        around = own
+        for _ in range(AROUND):
+            around = graph.means(around)
+        return 1 - torch.maximum(own, FEW * around).clamp(max=1)
 
     def distance(self, features: Tensor) -> Tensor:
         """(N,), in that within which nearly all nodes of training were."""

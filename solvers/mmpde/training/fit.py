@@ -26,6 +26,7 @@ from meshmove.solvers.mmpde.prior.seen import Seen
 from .config import Config
 from .correction import calibrate_correction, open_gates, set_gates
 from .objective import Objective, unrolled_errors
+from .reproduction import reproduce
 from .samples import Samples, calibrate
 
 __all__ = ["Progress", "StepperRun", "fit"]
@@ -155,6 +156,9 @@ class StepperRun(Run):
             )
         if base is not None and start is None and self._fresh:
             calibrate_correction(model, shortest)
+            self.average.load_state_dict(model.state_dict())
+        if config.settings.moving and config.settings.placed and start is None and self._fresh:
+            reproduce(model, shortest)
             self.average.load_state_dict(model.state_dict())
         self._samples = [shortest.unrolled(k) for k in range(1, most + 1)]
         self._held_out = held_out.unrolled(most)

@@ -17,7 +17,7 @@ from .samples import Batch
 
 __all__ = ["Objective", "gone_on", "unrolled_errors"]
 
-#: weight, in the loss, of values at nodes that learned interpolation brings back: it has no other gradient
+#: weight, in the loss, of values at nodes that learned parts bring back: they have no other gradient
 RETURNED = 0.3
 #: relative error of a base from which on downwards it need not become any better
 EXACT = 1e-3
@@ -57,10 +57,11 @@ def unrolled_errors(
             there = model.evolved(state, out)
             graph = replace(state.graph, weight=state.moved.weight)
             error = _beside(graph, there, batch.moved[k], state.moved.based)
-            if not last or model.settings.learned:
+            returns = model.settings.learned or model.settings.cut > 0
+            if not last or returns:
                 at_nodes = model.returned(state, there[:, -1:])[:, 0]
                 ends = at_nodes, there[:, -1]
-                if returned and model.settings.learned:
+                if returned and returns:
                     error = error + returned * _relative(state.graph, at_nodes, batch.targets[k][:, -1])
         errors.append(error)
     return errors

@@ -99,6 +99,11 @@ class Samples:
         other._unroll(unroll)
         return other
 
+    @property
+    def reach(self) -> int:
+        """Bundles that all trajectories have, one after the other."""
+        return (min(len(g.times) for g in self.data.groups) - 1) // self.settings.bundle
+
     def _unroll(self, unroll: int) -> None:
         span, groups = self.settings.bundle * unroll, self.data.groups
         short = [len(g.times) for g in groups if len(g.times) <= span]

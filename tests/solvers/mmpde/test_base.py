@@ -15,7 +15,7 @@ from meshmove.solvers.mmpde.correcting.base import BaseError
 from meshmove.solvers.mmpde.correcting.gate import Gate
 from meshmove.solvers.mmpde.training.objective import unrolled_errors
 from meshmove.solvers.mmpde.training.samples import Samples, calibrate
-from tests.solvers.mmpde.cases import SMALL, TINY, burgers, dataset, jittered, randomised
+from tests.solvers.mmpde.cases import SMALL, TINY, burgers, dataset, graph_of, jittered, randomised
 
 NU = {"viscosity": 0.02}
 ONE = replace(SMALL, moving=False)
@@ -214,15 +214,52 @@ def test_bases_without_a_name_or_a_call_are_refused():
         MMPDE.from_pretrained("nowhere", base=halved)
 
 
-def test_the_gate_opens_on_what_it_has_seen_and_closes_elsewhere():
+def test_a_base_that_returns_nothing_is_named():
+    def forgetful(mesh, fields, dt, attributes):
+        fields["u"] = fields["u"] / 2
+
+    model = model_of(forgetful)
+    with pytest.raises(BaseError, match=r"fields \['u'\] from the base 'forgetful' \(got None\): return them"):
+        model.rollout(burgers_mesh(8), np.ones(81), 2, attributes=NU).last()
+
+
+@pytest.mark.parametrize("name", ["bundle", "leap"])
+def test_bundles_and_leaps_of_no_frame_are_refused(name):
+    """There would be no end of a bundle."""
+    with pytest.raises(ValueError, match=f"{name} .*got 0"):
+        Settings(**{name: 0})
+
+
+def gate_of(graph, width=6):
+    """One that has seen features at random, and as many more of their kind."""
     generator = torch.Generator().manual_seed(0)
-    features = torch.randn(20_000, 6, generator=generator) @ torch.randn(6, 6, generator=generator)
-    gate = Gate(6)
-    assert (gate(features) == 1).all()
-    gate.set(features)
-    share = gate(features)[:, 0]
-    assert (share == 1).float().mean() > 0.999 and share.min() > 0.1
-    assert (gate(20 * features)[gate.distance(features) > 0.2] == 0).all()
+    gate, mixed = Gate(width), torch.randn(width, width, generator=generator)
+    gate.set(torch.randn(20_000, width, generator=generator) @ mixed)
+    return gate, torch.randn(graph.n_points, width, generator=generator) @ mixed
+
+
+def test_the_gate_opens_on_what_it_has_seen_and_closes_elsewhere():
+    graph = graph_of(burgers_mesh(60))
+    assert (Gate(6)(torch.randn(graph.n_points, 6), graph) == 1).all()
+    gate, features = gate_of(graph)
+    share = gate(features, graph)[:, 0]
+    assert (share == 1).float().mean() > 0.95 and share.min() >= 0
+    assert (gate(20 * features, graph) == 0).all()
+
+
+def test_what_is_strange_closes_the_gate_around_it_and_not_afar():
+    mesh = burgers_mesh(60)
+    graph = graph_of(mesh)
+    gate, features = gate_of(graph)
+    features = 0.5 * features  # nearer to the mean than anything strange
+    assert (gate(features, graph) == 1).all()
+    away = np.linalg.norm(mesh.points - 0.5, axis=1) * 60
+    features[torch.from_numpy(away < 2.5)] *= 40
+    share = gate(features, graph)[:, 0].numpy()
+    assert (share[away < 4] == 0).all() and (share[away > 13] == 1).all()
+    one = 0.02 * torch.ones_like(features)
+    one[0] *= 1e4
+    assert gate(one, graph)[0] == 0
 
 
 def test_attributes_and_cells_beyond_those_of_training_take_a_part_of_the_correction_or_none():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshmove.motion.frames import Moving
-from meshmove.solvers.mmpde.interpolation import Interpolation, Near, nearest
+from meshmove.solvers.mmpde.interpolation import Interpolation, Near, Placed, nearest
 from tests.shapes import box
 from tests.solvers.mmpde.cases import front, randomised
 
@@ -141,3 +141,20 @@ def test_weights_are_differentiable_as_finite_differences_say():
 def test_fewer_nodes_than_neighbours_will_do():
     near = nearest(np.eye(3)[:, :2], np.zeros((2, 2)), 10)
     assert near.shape == (2, 3) and near.dtype == np.int64
+
+
+def test_weights_from_places_alone_depend_on_no_field_no_unit_and_no_origin():
+    source, target = clouds(2)
+    near = nearest(source, target, 8)
+    module = randomised(Placed(2, 8), 0.1)
+    rng = np.random.default_rng(0)
+    weights, out = interpolated(module, rng.normal(size=(len(source), 2)), source, target, near)
+    again, _ = interpolated(module, rng.normal(size=(len(source), 2)), 20 * source + 3, 20 * target + 3, near)
+    assert torch.allclose(weights, again, atol=1e-4) and out.shape == (len(target), 2)
+    assert float((weights.sum(1) - 1).abs().max()) > 0.01  # nothing makes them sum to one
+
+
+def test_weights_from_places_want_as_many_neighbours_as_they_were_made_for():
+    source, target = clouds(2)
+    with pytest.raises(ValueError, match=r"8 neighbours or more \(got 6 nodes\)"):
+        interpolated(Placed(2, 8), source, source, target, nearest(source, target, 6))

@@ -12,7 +12,8 @@ from tests.shapes import box
 from tests.solvers.mmpde.cases import burgers, dataset, jittered, joined_of, model_of, randomised, state_on
 
 ALONG_EDGES = {"messages": "edges", "reach": 3.0}
-PARTS = [{}, {"moving": False}, {"learned": True}, ALONG_EDGES, {"messages": "edges"}]
+PLACED = {"learned": True, "placed": True}
+PARTS = [{}, {"moving": False}, {"learned": True}, ALONG_EDGES, {"messages": "edges"}, PLACED, {"cut": 4}]
 
 
 def values_of(values):
@@ -53,8 +54,32 @@ def test_every_weight_has_a_gradient(parts):
 
 
 def test_a_part_that_is_left_out_has_no_weights():
-    names = [{name.partition(".")[0] for name, _ in model_of(**p).named_parameters()} for p in PARTS[:3]]
-    assert names == [{"still", "moving"}, {"still"}, {"still", "moving", "there", "back", "over"}]
+    names = [{name.partition(".")[0] for name, _ in model_of(**p).named_parameters()} for p in (*PARTS[:3], PARTS[-1])]
+    carried = {"there", "back", "over"}
+    assert names == [{"still", "moving"}, {"still"}, {"still", "moving"} | carried, {"still", "moving", "cut"}]
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_a_branch_adds_its_changes_to_the_fields_or_gives_the_fields_themselves(residual):
+    model = model_of(moving=False, residual=residual)
+    *_, state = state_on(model, [jittered()])
+    out = outputs(model, state)
+    with torch.no_grad():
+        for p in model.still.decode[-1].parameters():
+            p.zero_()
+    silent = outputs(model, state)
+    expected = state.values if residual else torch.zeros_like(state.values)
+    assert torch.equal(silent, expected[:, None].expand_as(silent)) and not torch.allclose(out, silent, atol=1e-3)
+
+
+def test_a_residual_cut_adds_at_the_nodes_what_it_makes_of_the_start():
+    model, plain = model_of(cut=4), model_of()
+    *_, state = state_on(model, [jittered()])
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("cut")})
+    with torch.no_grad():
+        added = outputs(model, state) - outputs(plain, state)
+        own = model.cut(state.values, state.graph, model.unit)[:, None]
+    assert torch.allclose(added, own.expand_as(added), atol=1e-6) and float(own.abs().max()) > 0.01
 
 
 @pytest.mark.parametrize("moving", [True, False])

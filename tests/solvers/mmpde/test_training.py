@@ -11,7 +11,10 @@ import torch
 from meshmove.learning.weights import read_weights
 from meshmove.solvers.data import DatasetError
 from meshmove.solvers.mmpde import CONFIGS, MMPDE, fit
+from meshmove.solvers.mmpde.network import TwoBranches
 from meshmove.solvers.mmpde.training.config import Config
+from meshmove.solvers.mmpde.training.reproduction import reproduce
+from meshmove.solvers.mmpde.training.samples import Samples, calibrate
 from tests.solvers.mmpde.cases import TINY, burgers, dataset
 
 
@@ -74,7 +77,10 @@ def test_the_loss_falls_on_the_data_that_it_is_trained_on(tmp_path, cache):
     assert MMPDE.from_pretrained(tmp_path / "best.safetensors").settings.fields == ("u",)
 
 
-@pytest.mark.parametrize("parts", [{"moving": False}, {"learned": True}, {"messages": "edges"}], ids=str)
+PARTS = [{"moving": False}, {"learned": True}, {"messages": "edges"}, {"learned": True, "placed": True}, {"cut": 4}]
+
+
+@pytest.mark.parametrize("parts", PARTS, ids=str)
 def test_models_of_other_parts_train(parts, tmp_path, cache):
     config = replace(changed(**parts), steps=8, unroll=2, pushforward=0.0, validate_every=4, noise=0.01)
     first = next(fit(config, tmp_path, data=dataset(), cache=cache, accelerator="cpu"))
@@ -188,3 +194,24 @@ def test_configurations_take_names_from_the_data():
     config = CONFIGS["full"].of(dataset())
     assert isinstance(config, Config) and config.settings.attributes == ("viscosity",) and config.settings.dim == 2
     assert config.settings.width == CONFIGS["full"].settings.width and "viscosity" in config.as_json()
+
+
+def test_weights_from_places_learn_to_reproduce_fields_before_all_else(tmp_path):
+    config = changed(learned=True, placed=True).of(data := dataset())
+    torch.manual_seed(0)
+    model = TwoBranches(config.settings)
+    calibrate(model, data)
+    samples = Samples(data, model, lambda g: model.moving_on(g.mesh), tmp_path)
+    state = samples.batch([3]).states[0]
+
+    def off():
+        with torch.no_grad():
+            there = model.taken_there(state, state.values)
+            back = model.returned(state, there[:, None])[:, 0]
+        return [float((v - w).norm() / w.norm()) for v, w in ((there, state.moved.values), (back, state.values))]
+
+    before, branches = off(), [p.clone() for p in (*model.still.parameters(), *model.moving.parameters())]
+    reproduce(model, samples, 150)
+    assert max(before) > 0.8 and max(off()) < 0.3
+    now = (*model.still.parameters(), *model.moving.parameters())
+    assert all(torch.equal(p, q) for p, q in zip(branches, now, strict=True))
