@@ -93,8 +93,16 @@ class _NewtonRun(Run):
 
     def fitted(self, splines: Splines, smeared: bool = False) -> Projection:
         """Newton's method on these splines, from the last function that was found."""
-        given = {"seed": self.seed, "smeared": smeared, "floor": self.floor, "budget": self.budget}
-        grid = OnGrid(self.problem, splines, self.features(splines), self.now, **given)
+        grid = OnGrid(
+            self.problem,
+            splines,
+            self.features(splines),
+            self.now,
+            seed=self.seed,
+            smeared=smeared,
+            floor=self.floor,
+            budget=self.budget,
+        )
         within = max(_WITHIN * self.tolerance, _SMEARED if smeared else _LEAST)
         found = self._found(grid, within)
         if smeared and not (found.converged or self.solved):
