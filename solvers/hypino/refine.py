@@ -22,7 +22,7 @@ from meshmove.solvers.projection.boundary_rows import conditions
 from meshmove.solvers.projection.features.singular import corner_features, hole_features
 from meshmove.solvers.projection.field import Field, Sum, as_array
 from meshmove.solvers.projection.grids import fit
-from meshmove.solvers.projection.trust import Middles
+from meshmove.solvers.projection.middles import Middles
 from meshmove.solvers.solution.remainder import remainder
 
 __all__ = ["Round", "refine"]

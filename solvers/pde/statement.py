@@ -45,6 +45,11 @@ class Statement:
         return Statement(self.domain, self.coefficients, source, sides, self.timed, self.kind, self.extra, self.regions)
 
     @property
+    def frozen(self) -> Statement:
+        """What a solution of this problem solves, with as little as can be that depends on the solution: this."""
+        return self
+
+    @property
     def is_constant(self) -> bool:
         """Whether all coefficients are numbers."""
         return not any(callable(c) for c in self.coefficients)

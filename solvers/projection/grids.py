@@ -23,9 +23,9 @@ from .features.splines import Splines
 from .field import Emission, Expansion
 from .least_squares import Arrow, Columns
 from .quadrature import Quadrature, quadrature
-from .trust import Middles, Told, largest_term, weakest_of
+from .trust import Told
 
-__all__ = ["Level", "Projection", "columns_of", "estimated", "fit", "fitted", "is_singular", "rows_of"]
+__all__ = ["SINGULAR", "Level", "Projection", "columns_of", "estimated", "fit", "fitted", "rows_of"]
 
 Feature = Local | Tanh | Emission
 
@@ -35,7 +35,7 @@ DEGREE = 6  #: of the splines
 _TOLD, _TOLD_GRADED, _CHANGES = 1.0, 3.0, 1.0
 _SLOWEST, _FASTEST = 0.9, 0.01  # factors by which errors fall from grid to grid that are believed
 _ROUNDING = 1e-13
-_SINGULAR = 1e-8  # of the operator's terms: the smallest singular value of a problem without a unique solution
+SINGULAR = 1e-8  #: of the operator's terms: the smallest singular value of a problem without a unique solution
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Projection:
         """Estimate of the relative L2 error, infinite where nothing is known of it, or any multiple of some function
         can be added to the solution.
         """
-        singular = self.seen is not None and self.seen.weakest < _SINGULAR
+        singular = self.seen is not None and self.seen.weakest < SINGULAR
         return float("inf") if singular else estimated(self.levels)
 
 
@@ -142,11 +142,6 @@ def fitted(equation: Quadrature, rows: Conditions, features: Sequence[Feature] =
     weights = system.solve(np.concatenate([equation.source * equation.weights, rows.values]))
     field = Expansion(equation.splines, tuple(features), weights, equation.along)
     return Projection(field, (), system, equation, rows)
-
-
-def is_singular(unit: UnitProblem, now: Projection) -> bool:
-    """Whether the problem has no unique solution."""
-    return weakest_of(now, Middles(now)) < _SINGULAR * largest_term(unit)
 
 
 def columns_of(feature: Feature, equation: Quadrature, rows: Conditions) -> Columns:

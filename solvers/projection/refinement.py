@@ -13,7 +13,7 @@ from .features.knots import Knots
 from .features.splines import Splines
 from .grading import counted, fewer, indicators, moved, regraded
 from .grids import DEGREE, Feature, Projection
-from .run import SCOUT, Run, size_of, told_of
+from .run import SCOUT, Run, told_of
 
 __all__ = ["WORK", "project_unit", "refined"]
 
@@ -78,7 +78,7 @@ def refined(run: Run, start: tuple[Knots, Knots] | None = None, graded: bool = T
     if graded and best.error >= tolerance and told_of(best) > _STEEP:
         knots = _sought(run)
         first = run.look(Splines.graded(knots, DEGREE), ())
-        if told_of(first) * size_of(first) < _BETTER * told_of(best) * size_of(best):
+        if told_of(first) * run.size(first) < _BETTER * told_of(best) * run.size(best):
             other = _graded(run, knots, first)
             if other.error < max(tolerance, _TRUSTED):
                 return other
@@ -106,7 +106,7 @@ def _graded(run: Run, knots: tuple[Knots, Knots], now: Projection | None = None)
     best = now = now or run.look(Splines.graded(knots, DEGREE), ())
     aim, whole = _AIM, False
     while now.error >= run.tolerance and len(now.levels) < _ROUNDS:
-        size = size_of(now) / np.sqrt(run.unit.area)
+        size = run.size(now) / np.sqrt(run.unit.area)
         squares = indicators(run.unit, now, run.scattered)
         knots = counted(knots, squares, aim * run.tolerance * size, _LOWEST, _LONGEST, DEGREE)
         spent, whole = whole, not run.affordable((knots[0].cells, knots[1].cells))

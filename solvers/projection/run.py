@@ -6,9 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.unit import InteriorRows
 
@@ -16,7 +13,8 @@ from .features.singular import corner_features, hole_features
 from .features.splines import Splines
 from .field import Expansion
 from .grids import DEGREE, Feature, Level, Projection, fit
-from .trust import Middles, told
+from .middles import Middles
+from .trust import told
 
 __all__ = ["SCOUT", "Run", "size_of", "told_of"]
 
@@ -33,6 +31,7 @@ class Run:
     work: float
     seed: int
     scout: int
+    floor: float = 0.0  #: the least L2 norm that errors are relative to: to that of u, where it is more
     begun: float = field(default_factory=time.perf_counter)
     samples: dict[int, InteriorRows] = field(default_factory=dict, repr=False)
 
@@ -66,8 +65,10 @@ class Run:
         now = self.fitted(splines)
         middles = Middles(now)
         u = middles.values(now.field.weights / now.system.scales)
-        change = float("nan") if before is None else _relative(middles, before.jets(middles.points)[0] - u, u)
-        seen = told(self.unit, now, middles, self.scattered)
+        change = float("nan")
+        if before is not None:
+            change = middles.norm(before.jets(middles.points)[0] - u) / max(middles.norm(u), self.floor, 1e-300)
+        seen = told(self.unit, now, middles, self.scattered, self.floor)
         level = Level(
             splines.cells,
             len(now.field.weights),
@@ -79,6 +80,10 @@ class Run:
             splines.knots is not None,
         )
         return replace(now, levels=(*levels, level), seen=seen)
+
+    def size(self, now: Projection) -> float:
+        """L2 norm that errors are relative to."""
+        return max(size_of(now), self.floor)
 
     def affordable(self, cells: tuple[int, int]) -> bool:
         """Whether a solve costs no more than it may: the factor of the band, and the columns that go through it."""
@@ -95,9 +100,3 @@ def size_of(now: Projection) -> float:
     """L2 norm of a solution."""
     middles = Middles(now)
     return middles.norm(middles.values(now.field.weights / now.system.scales))
-
-
-def _relative(middles: Middles, difference: Array, u: Array) -> float:
-    if middles.shares is not None:
-        difference, u = np.sqrt(middles.shares) * difference, np.sqrt(middles.shares) * u
-    return float(np.linalg.norm(difference)) / max(float(np.linalg.norm(u)), 1e-300)

@@ -8,7 +8,6 @@ from typing import Any, overload
 from meshmove.geometry.given import count, number
 from meshmove.solvers.fem.jumping import solve_jumping
 from meshmove.solvers.pde import ProblemError, SemilinearPDE, Statement, several_of
-from meshmove.solvers.projection.doubts import doubts
 from meshmove.solvers.projection.features.random_tanh import Tanh
 from meshmove.solvers.projection.field import Emission
 from meshmove.solvers.projection.grids import Feature
@@ -16,6 +15,7 @@ from meshmove.solvers.projection.many import alike, settle
 from meshmove.solvers.projection.newton import project_semilinear
 from meshmove.solvers.projection.refinement import project_unit
 
+from .doubts import doubts
 from .solution import Solution
 
 __all__ = ["project"]

@@ -52,6 +52,12 @@ class _Around:
         _finite(slopes.sum(axis=0), state[0], x, "the derivative of reaction")
         return self.problem.linear.source_at(x) - r + (slopes * state[: len(slopes)]).sum(axis=0)
 
+    def frozen(self, x: Array) -> Array:
+        """f - r."""
+        state, r, _ = self(x)
+        _finite(r, state[0], x, "reaction")
+        return self.problem.linear.source_at(x) - r
+
     def coefficient(self, i: int) -> Callable[[Array], Array]:
         linear = self.problem.linear
         known, what = linear.coefficients[i], f"the coefficient {linear.terms[i]}"
@@ -79,6 +85,13 @@ class Linearised(Statement):
     """A semilinear problem around a function: linear, with its own coefficients and source."""
 
     around: SemilinearPDE | None = None
+    known: _Around | None = None
+
+    @property
+    def frozen(self) -> Statement:
+        """L u = f - r(u_0): the same where u = u_0, and without jumps where the derivative of r jumps."""
+        assert self.around is not None and self.known is not None
+        return self.around.linear.with_data(self.known.frozen, self.sides)
 
     @classmethod
     def of(cls, problem: SemilinearPDE, start: Start) -> Linearised:
@@ -94,6 +107,7 @@ class Linearised(Statement):
             p.kind,
             p.extra,
             around=problem,
+            known=at,
         )
 
     def __repr__(self) -> str:

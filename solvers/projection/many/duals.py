@@ -31,7 +31,7 @@ _STEPS = 1  # of conjugate gradients for each
 class Duals:
     """Dual problems on so many cells to a side, for solutions on the splines and features of a projection.
 
-    `points` (2, n) are those at which sources are asked for, in unit coordinates.
+    `points` (2, n) are those at which sources are asked for, in unit coordinates; `inside` marks them in their grid.
     """
 
     def __init__(self, unit: UnitProblem, now: Projection, cells: int, seed: int = 0) -> None:
@@ -49,7 +49,7 @@ class Duals:
         v = np.stack([system.apply(system.adjoint(np.append(mass.transpose(w), dense @ w), _STEPS)) for w in noise])
         edge = splines.matrix(rows.points, rows.coefficients, unit.along)
         by_splines = np.stack([own.transpose(one) for one in v[:, :n]]) + (edge.T @ v[:, n:].T).T
-        self.points = finer.points
+        self.points, self.inside = finer.points, finer.inside
         self._source = v[:, :n] * finer.weights
         self._values = v[:, n:] @ rows.values
         self._weights = np.concatenate([by_splines, (system.dense.T @ v.T).T], axis=1)

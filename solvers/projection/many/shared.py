@@ -18,8 +18,10 @@ from meshmove.solvers.pde import Statement, UnitProblem
 
 from ..features.singular import corner_features, hole_features
 from ..field import Expansion
-from ..grids import Projection, fit, is_singular
-from ..trust import Middles
+from ..grids import SINGULAR, Projection, fit
+from ..middles import Middles
+from ..trust import largest_term, weakest_of
+from ..unseen import misplaced
 from .duals import Duals
 from .products import Products
 
@@ -34,8 +36,8 @@ _TOGETHER = 32  # sources whose tables are held at once
 _SCOUT = 1_000  # scattered points at which sources are looked for that the grid misses
 _FAR = 3.0  # times the largest source on the grid: a source that the grid does not see
 #: of what duals tell of, in the estimate: a factor of 2 for chance, and 1.5 for what the finer grid misses, or 3 at
-#: re-entrant corners, where errors may fall no faster than h
-_TOLD, _AT_CORNERS = 3.0, 6.0
+#: re-entrant corners and in time, where sources may not fit the initial values: there errors may fall no faster than h
+_TOLD, _SLOW = 3.0, 6.0
 _EXACT = 0.03  # of the tolerance: what refinement may change of solutions that do without
 
 
@@ -80,9 +82,10 @@ def settle(problems: Sequence[Statement], tolerance: float, seed: int = 0) -> li
             break
         features = [*corner_features(unit), *hole_features(unit, _HOLES / cells)]
         now = fit(unit, (cells, cells), features, seed=seed)
-        if is_singular(unit, now):
+        weakest = weakest_of(now, Middles(now))
+        if weakest < SINGULAR * largest_term(unit):
             break
-        shared = _Shared(unit, now, tolerance, seed)
+        shared = _Shared(unit, now, tolerance, seed, weakest)
         for some in _chunks(left):
             for i, one in zip(some, shared.solved([problems[i] for i in some]), strict=True):
                 out[i] = one
@@ -104,8 +107,8 @@ class _Shared:
     Sources, weights and residuals of several problems are rows, those inside the domain as whole tables.
     """
 
-    def __init__(self, unit: UnitProblem, now: Projection, tolerance: float, seed: int) -> None:
-        self.now, self.along, self.tolerance = now, unit.along, tolerance
+    def __init__(self, unit: UnitProblem, now: Projection, tolerance: float, seed: int, weakest: float) -> None:
+        self.now, self.along, self.tolerance, self.weakest = now, unit.along, tolerance, weakest
         system, n = now.system, now.equation.points.shape[1]
         dense = system.dense.toarray()
         self.fit, self.dense = Products(now.equation, dense[:n]), dense[n:]
@@ -115,7 +118,7 @@ class _Shared:
         self.points = unit.to_physical(np.concatenate(X, axis=1))
         self.splits = np.cumsum([x.shape[1] for x in X[:2]])
         self.rows, self.columns = system.boundary, system.boundary.T.tocsr()
-        self.told = _AT_CORNERS if unit.corners else _TOLD
+        self.told = _SLOW if unit.corners or unit.pde.timed else _TOLD
         self.exact = self._exact()
 
     def _exact(self) -> bool:
@@ -161,9 +164,19 @@ class _Shared:
     def _told(self, sources: Array, w: Array) -> Array:
         """Estimated relative errors."""
         _, finer, scout = np.split(sources, self.splits, axis=1)
-        told = self.told * self.duals.told(finer, w) / np.maximum(self._norms(w), 1e-300)
+        told = self.told * self.duals.told(finer, w) + self._misplaced(finer) / self.weakest
+        told /= np.maximum(self._norms(w), 1e-300)
         seen = np.abs(scout).max(axis=1) <= _FAR * np.abs(finer).max(axis=1)
         return np.where(seen & (told < 1), told / np.maximum(1 - told, 1e-300), np.inf)
+
+    def _misplaced(self, finer: Array) -> Array:
+        """Uncertain masses (k,) of sources that jump between points."""
+        grid, inside = np.zeros(self.duals.inside.shape), self.duals.inside
+        out = np.empty(len(finer))
+        for i, source in enumerate(finer):
+            grid[inside] = source
+            out[i] = misplaced(grid, inside)
+        return out
 
     def _norms(self, w: Array) -> Array:
         """L2 norms (k,) over the unit domain."""

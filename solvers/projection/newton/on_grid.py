@@ -11,8 +11,7 @@ from 0 to 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,58 +23,18 @@ from ..features.splines import Splines
 from ..field import Expansion, Field
 from ..grids import Feature, Projection, fit, fitted, rows_of
 from ..quadrature import Quadrature, quadrature
+from .budget import Budget
+from .state import Found, Known, State, Step
 
-__all__ = ["Found", "OnGrid"]
+__all__ = ["OnGrid"]
 
 _STEPS = 25  # at most
 _SHORTEST = 1e-2  # share of a step
 _SETTLED = 1e-3  # relative changes below this are those of a grid that does not resolve the solution, but has it
-_ROUNDS, _IN_TIME = 8, 6  # of steps in time before Newton's method is tried again, and how many at a time
+_ROUNDS, _IN_TIME, _BETWEEN = 12, 6, 10  # rounds of steps in time, how many at a time, and of Newton's method between
 _CALM, _WILD, _LONGER = 0.1, 1.0, 0.5  # relative changes after which steps in time grow, and that are taken back
 _SLOW = 0.3  # of the last change: what does not fall below this converges linearly
 _FIRST, _LEAST, _WALKED = 0.25, 0.06, 60  # steps in t, and all linear solves on the way
-
-
-class Found(NamedTuple):
-    """Where Newton's method came to, whether it stands still, the number of its steps and the last relative change."""
-
-    projection: Projection
-    converged: bool
-    steps: int
-    change: float
-
-
-class _State(NamedTuple):
-    """A function, the equation around it, and what it misses of equation and conditions, weighted: (n,), (m,)."""
-
-    field: Field
-    equation: Quadrature
-    values: Array
-    inside: Array
-    edge: Array
-
-    @property
-    def merit(self) -> float:
-        """Sum of squares."""
-        return float(self.inside @ self.inside + self.edge @ self.edge)
-
-
-class _Step(NamedTuple):
-    """A step: the whole of it and the simplified one after it, values at the points; the share that was taken."""
-
-    step: Array
-    after: Array
-    share: float
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A function whose derivatives (terms, n) at the points that are asked for are known."""
-
-    found: Array
-
-    def jets(self, x: Array) -> Array:
-        return self.found
 
 
 class OnGrid:
@@ -89,6 +48,10 @@ class OnGrid:
         The function around which conditions get their weights, and diffusion is added.
     smeared
         Whether to add as much diffusion as makes layers as wide as a cell.
+    floor
+        The least L2 norm that changes are compared with: of u, where that is more.
+    budget
+        What linear solves are counted in; when it is spent, no further ones are begun.
     """
 
     def __init__(
@@ -100,8 +63,11 @@ class OnGrid:
         *,
         seed: int = 0,
         smeared: bool = False,
+        floor: float = 0.0,
+        budget: Budget | None = None,
     ) -> None:
         self.problem, self.splines, self.features, self.seed = problem, splines, features, seed
+        self.floor, self.budget = max(floor, 1e-300), budget or Budget()
         self.unit = problem.unit
         self.diffusion: Array | None = None
         self.empty = quadrature(self.unit, splines)
@@ -115,13 +81,13 @@ class OnGrid:
     # ---- the problem around a function
     def _equation(self, jets: Array) -> Quadrature:
         x, powers = self.unit.to_physical(self.empty.points), self.unit.powers[:, None]
-        linear = self.problem.around(_Known(jets[:5] / powers[:5]))
+        linear = self.problem.around(Known(jets[:5] / powers[:5]))
         coefficients = linear.coefficients_at(x) / powers
         if self.diffusion is not None:
             coefficients[3:5] = self.diffusion
         return replace(self.empty, coefficients=coefficients, source=linear.source_at(x))
 
-    def around(self, field: Field) -> _State:
+    def around(self, field: Field) -> State:
         """The equation around a function, and what that misses."""
         jets = field.jets(self.empty.points)
         equation, rows = self._equation(jets), self.rows
@@ -129,10 +95,11 @@ class OnGrid:
         edge = (rows.coefficients * field.jets(rows.points)).sum(axis=0) - rows.values
         if self.offset is not None:
             inside, edge = inside - self.offset[0], edge - self.offset[1]
-        return _State(field, equation, jets[0], inside, edge)
+        return State(field, equation, jets[0], inside, edge)
 
-    def target(self, state: _State) -> Projection:
+    def target(self, state: State) -> Projection:
         """The solution of the linear problem."""
+        self.budget.spend(self.splines, self.features)
         equation, rows = state.equation, self.rows
         if self.offset is not None:
             equation = replace(equation, source=equation.source + self.offset[0] / equation.weights)
@@ -149,25 +116,27 @@ class OnGrid:
         return isinstance(field, Expansion) and field.splines is self.splines
 
     # ---- Newton's method
-    def solve(self, start: Field, within: float) -> Found:
-        """Steps until one changes u by less than `within` of its size, or none helps."""
+    def solve(self, start: Field, within: float, most: int = _STEPS) -> Found:
+        """Steps, so many at most, until one changes u by less than `within` of its size, or none helps."""
         state, last, change = self.around(start), None, float("inf")
-        for step in range(1, _STEPS + 1):
+        for step in range(1, most + 1):
             target = self.target(state)
             moved = self._moved(target, state, last)
             if moved is None and not self._has(state.field):
                 state, last = self.around(self.represented(state.field)), None
                 continue
             if moved is None:
-                change = _size(state, self._values(target.field) - state.values)
+                change = self._size(state, self._values(target.field) - state.values)
                 return self._found(state, target, change < _SETTLED, step, change)
             before = change
             state, last, change = moved
             # unresolved, least squares converge linearly: what is left is far less than what the grid misses
             slow = _SLOW * before < change < _SETTLED
             if (change < within or slow) and last.share == 1:
-                return self._found(state, target, True, step, change)
-        return self._found(state, target, change < _SETTLED, _STEPS, change)
+                return self._found(state, target, True, step, change, before)
+            if self.budget.spent:
+                break
+        return self._found(state, target, change < _SETTLED, step, change)
 
     def relax(self, start: Field, within: float) -> Found:
         """Steps in time, u_t + L u + r(u) = f, which lead to what is stable, and then those of Newton's method."""
@@ -177,17 +146,18 @@ class OnGrid:
         for _ in range(_ROUNDS):
             for _ in range(_IN_TIME):
                 moved = self._tried(self._in_time(state, sign * rate).field)
-                far = _size(state, moved.values - state.values) if moved is not None else np.inf
+                far = self._size(state, moved.values - state.values) if moved is not None else np.inf
                 rate *= _LONGER if far < _CALM else 2.0
                 state = moved if moved is not None and far < _WILD else state
-            before, found = change, self.solve(state.field, within)
+            before, found = change, self.solve(state.field, within, _BETWEEN)
             steps, change = steps + _IN_TIME + found.steps, found.change
-            if found.converged or not change < before:
+            if found.converged or not change < before or self.budget.spent:
                 break
         return found._replace(steps=steps)
 
-    def _in_time(self, state: _State, rate: float) -> Projection:
+    def _in_time(self, state: State, rate: float) -> Projection:
         """The implicit step of length 1/|rate| from a function."""
+        self.budget.spend(self.splines, self.features)
         equation = state.equation
         coefficients = equation.coefficients.copy()
         coefficients[0] += rate
@@ -199,7 +169,7 @@ class OnGrid:
         here, t, step, steps = self.represented(start), 0.0, _FIRST, 0
         self.offset = None
         first = self.around(here)
-        while t < 1 and step > _LEAST and steps < _WALKED:
+        while t < 1 and step > _LEAST and steps < _WALKED and not self.budget.spent:
             ahead = min(t + step, 1.0)
             self.offset = (1 - ahead) * first.inside, (1 - ahead) * first.edge
             found = self.solve(here, within if ahead == 1 else _SETTLED)
@@ -211,23 +181,25 @@ class OnGrid:
         self.offset = None
         return found._replace(steps=steps, converged=t >= 1)
 
-    def _moved(self, target: Projection, state: _State, last: _Step | None) -> tuple[_State, _Step, float] | None:
+    def _moved(self, target: Projection, state: State, last: Step | None) -> tuple[State, Step, float] | None:
         """The next function, what is known of the step to it, and the size of what is left to do relative to u."""
         whole = self._values(target.field) - state.values
         share = 1.0  # how far the operator changed in the last step says how long this one may be
         if last is not None and self._has(state.field):
-            bent = _size(state, last.after - whole) * _size(state, whole)
-            share = min(1.0, last.share * _size(state, last.step) * _size(state, last.after) / max(bent, 1e-300))
-        length = _size(state, whole)
+            bent = self._size(state, last.after - whole) * self._size(state, whole)
+            share = min(
+                1.0, last.share * self._size(state, last.step) * self._size(state, last.after) / max(bent, 1e-300)
+            )
+        length = self._size(state, whole)
         while share > _SHORTEST:
             trial = self._tried(target.field if share == 1 else self._blended(target.field, state.field, share))
             if trial is not None:
                 correction = target.system.solve(-np.concatenate([trial.inside, trial.edge]))
                 after = self._values(replace(target.field, weights=correction))
-                shorter = _size(state, after)
-                most = 0.5 * share**2 * length / max(_size(state, after - (1 - share) * whole), 1e-300)
+                shorter = self._size(state, after)
+                most = 0.5 * share**2 * length / max(self._size(state, after - (1 - share) * whole), 1e-300)
                 if shorter < length or length == 0:
-                    return self._corrected(trial, correction, _Step(whole, after, share))
+                    return self._corrected(trial, correction, Step(whole, after, share))
             else:
                 most = 0.5 * share
             if share == 1 and not self._has(state.field):
@@ -235,9 +207,9 @@ class OnGrid:
             share = min(most, 0.5 * share)
         return None
 
-    def _corrected(self, trial: _State, correction: Array, step: _Step) -> tuple[_State, _Step, float]:
+    def _corrected(self, trial: State, correction: Array, step: Step) -> tuple[State, Step, float]:
         """After a whole step the simplified one is taken, too: its size is what is left to do."""
-        change = _size(trial, step.after)
+        change = self._size(trial, step.after)
         if step.share == 1:
             field = trial.field
             assert isinstance(field, Expansion)
@@ -246,7 +218,7 @@ class OnGrid:
                 return better, step, change
         return trial, step, change
 
-    def _tried(self, field: Field) -> _State | None:
+    def _tried(self, field: Field) -> State | None:
         try:
             return self.around(field)
         except NotFiniteError:
@@ -260,15 +232,16 @@ class OnGrid:
         assert isinstance(old, Expansion)
         return replace(whole, weights=old.weights + share * (whole.weights - old.weights))
 
-    def _found(self, state: _State, target: Projection, converged: bool, steps: int, change: float) -> Found:
+    def _found(
+        self, state: State, target: Projection, converged: bool, steps: int, change: float, before: float = np.inf
+    ) -> Found:
         own = state.field if self._has(state.field) else self.represented(state.field)
         assert isinstance(own, Expansion)
         target.system.residual = -np.concatenate([state.inside, state.edge])
         now = Projection(own, (), target.system, state.equation, self.rows)
-        return Found(now, converged, steps, change)
+        return Found(now, converged, steps, change, change / before)
 
-
-def _size(state: _State, values: Array) -> float:
-    """Of values at the points, relative to the size of the function."""
-    w = state.equation.weights
-    return float(np.linalg.norm(w * values)) / max(float(np.linalg.norm(w * state.values)), 1e-300)
+    def _size(self, state: State, values: Array) -> float:
+        """Of values at the points, relative to the size of the function, or to the floor where that is more."""
+        w = state.equation.weights
+        return float(np.linalg.norm(w * values)) / max(float(np.linalg.norm(w * state.values)), self.floor)

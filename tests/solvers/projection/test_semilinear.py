@@ -79,6 +79,48 @@ def test_with_a_hole():
     converged(project(pde), exact, 1e-8)
 
 
+@pytest.mark.parametrize("reaction", [lambda u, x: np.exp(u) - 1, lambda u, x: np.abs(u) * u])
+def test_a_solution_that_is_zero(reaction):
+    """Whose size no change is smaller than: what counts is the start's."""
+    pde = SemilinearPDE(DISK, uxx=-1, uyy=-1, reaction=reaction, conditions={"rim": Dirichlet()})
+    found = project(pde, start=1.0)
+    assert np.abs(found(DISK.sample_interior(100))).max() < 1e-10
+    assert found.error_estimate < 1e-6 and len(found.history) == 2
+
+
+def test_a_reaction_with_a_kink():
+    wave = lambda x: np.sin(np.pi * x[0]) * np.sin(np.pi * x[1])  # noqa: E731
+    pde = SemilinearPDE(
+        SQUARE,
+        uxx=-1,
+        uyy=-1,
+        reaction=lambda u, x: 20 * np.abs(u - 0.5),
+        source=lambda x: 2 * np.pi**2 * wave(x) + 20 * np.abs(wave(x) - 0.5),
+        conditions=everywhere(0.0),
+    )
+    found = project(pde, tolerance=1e-3)
+    assert error(found, wave) < found.error_estimate < 1e-3
+
+
+def test_a_reaction_that_jumps_is_named():
+    jumps = lambda u, x: 5 * np.sign(u - 0.02)  # noqa: E731
+    pde = SemilinearPDE(SQUARE, uxx=-1, uyy=-1, reaction=jumps, source=1.0, conditions=everywhere(0.0))
+    with pytest.raises(ConvergenceError, match=r"jumps near u = 0\.02.*tanh"):
+        project(pde, effort=0.01)
+
+
+def test_all_steps_on_all_grids_have_one_budget():
+    cubic = lambda u, x: u**3 - u  # noqa: E731
+    exact = lambda x, width: np.tanh((x[0] + 0.5 * x[1] - 0.7) / np.sqrt(2.5) / width)  # noqa: E731
+    narrow, wide = (lambda x: exact(x, 0.02)), (lambda x: exact(x, 0.1))
+    thin = SemilinearPDE(SQUARE, uxx=-4e-4, uyy=-4e-4, reaction=cubic, conditions=everywhere(narrow))
+    with pytest.raises(ConvergenceError, match=r"budget of effort=.*all \d+ linear solves.*start=.*larger effort="):
+        project(thin, effort=3e-3)
+    pde = SemilinearPDE(SQUARE, uxx=-0.01, uyy=-0.01, reaction=cubic, conditions=everywhere(wide))
+    found = project(pde, tolerance=0, effort=0.05)  # ends with the last grid that is paid for
+    assert len(found.history) > 1 and error(found, wide) < found.error_estimate < 1
+
+
 def test_no_solution_beyond_the_fold():
     pde = SemilinearPDE(SQUARE, uxx=-1, uyy=-1, reaction=lambda u, x: -4 * np.exp(u), conditions=HELD | FREE)
     with pytest.raises(ConvergenceError, match="no solution.*start="):  # the fold is at 3.5138

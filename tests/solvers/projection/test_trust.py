@@ -161,3 +161,28 @@ def test_an_error_as_large_as_the_solution_is_unknown():
     first, last = _level(), _level(40, interior=1.0)
     assert estimated([first, last]) == np.inf
     assert 1 < estimated([first, replace(last, interior=0.6)]) < np.inf
+
+
+@pytest.mark.parametrize("place", [0.3, 0.345, 0.37, 0.5])
+def test_a_source_that_jumps_between_points_is_misplaced_by_a_share_of_a_cell(place):
+    exact = lambda x: (1 - place) ** 2 / 2 * x[0] - np.maximum(x[0] - place, 0) ** 2 / 2  # noqa: E731
+    sides = {"west": Dirichlet(), "east": Dirichlet(), "south": Neumann(), "north": Neumann()}
+    square = Rectangle((0, 0), (1, 1), names=("south", "east", "north", "west"))
+    source = lambda x: np.where(x[0] > place, 1.0, 0.0)  # noqa: E731
+    found = project(LinearPDE(square, uxx=-1, uyy=-1, source=source, conditions=sides), effort=0.01)
+    x = square.sample_interior(500)
+    assert np.linalg.norm(found(x) - exact(x)) < found.error_estimate * np.linalg.norm(exact(x))
+    assert found.error_estimate < 0.1
+
+
+@pytest.mark.parametrize("off", [1e-2, 1e-3])
+def test_beside_a_resonance_that_is_no_cosine(off):
+    """The Dirichlet eigenfunction sin x sin y is spread over all cosines, of which none is near its eigenvalue."""
+    wave = lambda x, k: np.sin(k * np.pi * x[0]) * np.sin(np.pi * x[1])  # noqa: E731
+    square = Rectangle((0, 0), (1, 1), "all")
+    u = 2 * np.pi**2 + off
+    source = lambda x: off * wave(x, 1) + (u - 5 * np.pi**2) * wave(x, 2)  # noqa: E731
+    found = project(LinearPDE(square, uxx=1, uyy=1, u=u, source=source, conditions={"all": Dirichlet()}))
+    x = square.sample_interior(500)
+    exact = wave(x, 1) + wave(x, 2)
+    assert np.linalg.norm(found(x) - exact) < 1.5 * found.error_estimate * np.linalg.norm(exact)

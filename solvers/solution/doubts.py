@@ -11,7 +11,7 @@ from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.gaps import narrowest
 
 if TYPE_CHECKING:
-    from .grids import Projection
+    from meshmove.solvers.projection.grids import Projection
 
 __all__ = ["doubts"]
 
