@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from meshmove.adaptation.loops.loop import WORTH
 from meshmove.adaptation.result import Report
-from meshmove.distributed import DistributedAdaptation, adapt_distributed, together
+from meshmove.distributed import DistributedAdaptation, DistributedStep, adapt_distributed, or_end, together
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.mesh import CellMesh
 from meshmove.options import check_names, count
@@ -25,11 +24,14 @@ from .tags import attached, tags_of, with_tags
 from .versions import sub_degrees, vector_space, with_geometry
 
 __all__ = [
+    "Carrying",
     "ParallelAdaptation",
     "ParallelLoop",
     "adapt_parallel",
+    "linear_function",
     "loop_parallel",
     "ranks_of",
+    "stays",
     "still_of",
     "tagged_together",
 ]
@@ -81,19 +83,8 @@ class ParallelLoop:
 def adapt_parallel(mesh: Any, given: Any, options: dict[str, Any]) -> ParallelAdaptation:
     """See `meshmove.plugins.dolfinx.adapt`; of its options those of `OPTIONS`."""
     ranks = ranks_of(mesh)
-    with _or_end(ranks):
+    with or_end(ranks):
         return _adapted(mesh, ranks, given, dict(options))
-
-
-@contextmanager
-def _or_end(ranks: Any) -> Iterator[None]:
-    """End all processes where one has an error that the others do not know of, and would wait for ever."""
-    try:
-        yield
-    except Exception as error:
-        if not error.__dict__.get("agreed"):
-            ranks.end(error)
-        raise
 
 
 def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> ParallelAdaptation:
@@ -106,9 +97,9 @@ def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> Para
     piece = Piece(mesh, ranks)
     fixed = options.pop("fixed", None)
     with together(ranks):
-        stays = None if fixed is None else _stays(piece, fixed)
-    out = adapt_distributed(piece.distributed(), ranks, piece.values(given), fixed=stays, **options)
-    carrying = _Carrying(piece, out)
+        held = None if fixed is None else stays(piece, fixed)
+    out = adapt_distributed(piece.distributed(), ranks, piece.values(given), fixed=held, **options)
+    carrying = Carrying(piece, out)
     fields = {} if transfer is None or given is None else {"field": carrying.carried(given)}
     return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, out.report, carrying.carried)
 
@@ -138,20 +129,20 @@ def still_of(domain: Any, mesh: Any, field: Any) -> tuple[Any, Any]:
     if is_function(field):
         return still, gone_along(domain, still, field)
     piece = Piece(mesh, ranks_of(mesh))
-    return still, _linear(still, piece.values(field))
+    return still, linear_function(still, piece.values(field))
 
 
-def _stays(piece: Piece, fixed: Any) -> NDArray[np.bool_]:
+def stays(piece: Piece, fixed: Any) -> NDArray[np.bool_]:
     """Mask of vertices that must not move, from numbers or a mask of the geometry nodes of this process."""
     mask = np.zeros(len(piece.number), bool)
     mask[np.asarray(fixed)] = True
     return mask[piece.vertices]
 
 
-class _Carrying:
+class Carrying:
     """The moved mesh, and functions carried to it."""
 
-    def __init__(self, piece: Piece, out: DistributedAdaptation) -> None:
+    def __init__(self, piece: Piece, out: DistributedAdaptation | DistributedStep) -> None:
         self.piece, self.out = piece, out
         mesh = piece.mesh
         self.displacement = piece.lifted(out.displacement)
@@ -160,7 +151,7 @@ class _Carrying:
 
     def carried(self, values: Any) -> Any:
         """A field on the moved mesh: a function of the same element, of linear ones for an expression, else values."""
-        with _or_end(self.piece.ranks):
+        with or_end(self.piece.ranks):
             return self._carried(values)
 
     def _carried(self, values: Any) -> Any:
@@ -188,7 +179,7 @@ class _Carrying:
     def _of_vertices(self, values: Any) -> Any:
         at = self.piece.values(values)
         assert at is not None
-        return _linear(self.moved, self.out.evaluate(at), values if is_function(values) else None)
+        return linear_function(self.moved, self.out.evaluate(at), values if is_function(values) else None)
 
     def _interpolated(self, out: Any, values: Any) -> Any:
         values = values.copy()
@@ -200,7 +191,7 @@ class _Carrying:
         return interpolated(out, values, lambda points, beyond: across.values(points, beyond, old.at, components))
 
 
-def _linear(mesh: Any, values: Any, like: Any = None) -> Any:
+def linear_function(mesh: Any, values: Any, like: Any = None) -> Any:
     """A continuous linear function of values (n, k) at vertices, in the space of another if there is one."""
     from dolfinx.fem import Function
 
