@@ -20,11 +20,13 @@ from meshmove.monitors import Monitor
 from meshmove.movers.laplacian import Inverses
 
 from .background import Background
+from .carrying import swept_across
 from .finish import finish
 from .laplacian import Schwarz
 from .layout import Layout
 from .mesh import DistributedMesh
 from .moves import to_field, to_function
+from .overlap import overlap_of
 from .ranks import Ranks, or_end, same_everywhere, together
 from .unit import SharedMesh
 
@@ -50,6 +52,14 @@ class DistributedAdaptation:
     def evaluate(self, values: Array) -> Array:
         """Values (n,) or (n, k) at the vertices as they were, interpolated to where they are now; collective."""
         return self._background().interpolated(np.asarray(values, float), self._unit.to_unit(self.points))
+
+    def swept(self, values: Array) -> Array:
+        """The same values carried through the facets that nodes sweep, which keeps integrals; see `swept_across`."""
+        given = np.asarray(values, float)
+        mesh, layout = self.mesh, self.layout
+        overlap = overlap_of(mesh, layout.ranks, layout, mesh.points)
+        out = swept_across(overlap, mesh.points, self.points, given.reshape(len(given), int(np.prod(given.shape[1:]))))
+        return layout.update(out).reshape(given.shape)
 
 
 def adapt_distributed(

@@ -135,8 +135,8 @@ class MovingMesh(meshmove.motion.moving_mesh.MovingMesh):
     are then functions on the new mesh: the same function of space, and the same degrees of freedom.
 
     On several processes it is a `ParallelMovingMesh`, whose steps have the same attributes. Options are then `monitor`,
-    `mover`, `effort`, `boundary`, `fixed`, `objective`, `tau`, `transfer` ("interpolate" or None) and `inverses`, by
-    default `meshmove.plugins.mpi.PetscInverses`; no boundary is moved, and nothing is saved or filmed.
+    `mover`, `effort`, `boundary`, `fixed`, `objective`, `tau`, `transfer` and `inverses`, by default
+    `meshmove.plugins.mpi.PetscInverses`; no boundary is moved, and nothing is saved or filmed.
     """
 
     def __new__(cls, domain: Any = None, **options: Any) -> Any:

@@ -28,6 +28,7 @@ __all__ = [
     "ParallelAdaptation",
     "ParallelLoop",
     "adapt_parallel",
+    "checked_transfer",
     "linear_function",
     "loop_parallel",
     "ranks_of",
@@ -90,16 +91,14 @@ def adapt_parallel(mesh: Any, given: Any, options: dict[str, Any]) -> ParallelAd
 def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> ParallelAdaptation:
     with together(ranks):
         check_names(options, OPTIONS, "adapt on a distributed mesh")
-        transfer = options.pop("transfer", "interpolate")
-        if transfer not in ("interpolate", None):
-            raise ValueError(f"Expected transfer 'interpolate' or None on a distributed mesh (got {transfer!r})")
+        transfer = checked_transfer(options.pop("transfer", "interpolate"))
     alike(ranks, f"transfer={transfer}, a field of {type(given).__name__}")
     piece = Piece(mesh, ranks)
     fixed = options.pop("fixed", None)
     with together(ranks):
         held = None if fixed is None else stays(piece, fixed)
     out = adapt_distributed(piece.distributed(), ranks, piece.values(given), fixed=held, **options)
-    carrying = Carrying(piece, out)
+    carrying = Carrying(piece, out, transfer)
     fields = {} if transfer is None or given is None else {"field": carrying.carried(given)}
     return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, out.report, carrying.carried)
 
@@ -132,6 +131,15 @@ def still_of(domain: Any, mesh: Any, field: Any) -> tuple[Any, Any]:
     return still, linear_function(still, piece.values(field))
 
 
+def checked_transfer(transfer: Any) -> str | None:
+    """How fields are carried: "conservative" and "swept" are the same where a mesh is distributed."""
+    if transfer is not None and transfer not in ("interpolate", "conservative", "swept"):
+        raise ValueError(
+            f"Expected transfer 'interpolate', 'conservative', 'swept' or None on a distributed mesh (got {transfer!r})"
+        )
+    return transfer
+
+
 def stays(piece: Piece, fixed: Any) -> NDArray[np.bool_]:
     """Mask of vertices that must not move, from numbers or a mask of the geometry nodes of this process."""
     mask = np.zeros(len(piece.number), bool)
@@ -142,8 +150,11 @@ def stays(piece: Piece, fixed: Any) -> NDArray[np.bool_]:
 class Carrying:
     """The moved mesh, and functions carried to it."""
 
-    def __init__(self, piece: Piece, out: DistributedAdaptation | DistributedStep) -> None:
+    def __init__(
+        self, piece: Piece, out: DistributedAdaptation | DistributedStep, transfer: str | None = "interpolate"
+    ) -> None:
         self.piece, self.out = piece, out
+        self._of_values = out.evaluate if transfer in ("interpolate", None) else out.swept
         mesh = piece.mesh
         self.displacement = piece.lifted(out.displacement)
         self.moved = attached(with_geometry(mesh), tags_of(mesh))
@@ -161,7 +172,7 @@ class Carrying:
         if not owns(values):
             at = self.piece.values(values)
             assert at is not None
-            new = self.out.evaluate(at)
+            new = self._of_values(at)
             return (self.piece.lift @ new).reshape(np.shape(values))
         if not is_function(values) or is_linear(values):
             return self._of_vertices(values)
@@ -179,7 +190,7 @@ class Carrying:
     def _of_vertices(self, values: Any) -> Any:
         at = self.piece.values(values)
         assert at is not None
-        return linear_function(self.moved, self.out.evaluate(at), values if is_function(values) else None)
+        return linear_function(self.moved, self._of_values(at), values if is_function(values) else None)
 
     def _interpolated(self, out: Any, values: Any) -> Any:
         values = values.copy()

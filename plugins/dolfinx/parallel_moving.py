@@ -17,7 +17,7 @@ from meshmove.options import called, check_names
 
 from .carried import with_same_dofs
 from .functions import element_of, is_function, owns
-from .parallel import Carrying, linear_function, ranks_of, stays
+from .parallel import Carrying, checked_transfer, linear_function, ranks_of, stays
 from .pieces import Piece, alike
 from .tags import attached, tags_of
 from .versions import with_geometry
@@ -98,11 +98,7 @@ class ParallelMovingMesh:
         with or_end(ranks):
             with together(ranks):
                 check_names(options, OPTIONS, "MovingMesh on a distributed mesh")
-                transfer = options.pop("transfer", "interpolate")
-                if transfer not in ("interpolate", None):
-                    raise ValueError(
-                        f"Expected transfer 'interpolate' or None on a distributed mesh (got {transfer!r})"
-                    )
+                transfer = checked_transfer(options.pop("transfer", "swept"))
             alike(ranks, f"transfer={transfer}")
             self._transfer, self._piece = transfer, Piece(mesh, ranks)
             fixed = options.pop("fixed", None)
@@ -159,7 +155,7 @@ class ParallelMovingMesh:
 
     def _taken(self, step: DistributedStep, given: Any) -> ParallelStep:
         old = self.mesh
-        carrying = Carrying(self._piece, step)
+        carrying = Carrying(self._piece, step, self._transfer)
         velocity = carrying.displacement / step.dt if step.dt else np.zeros_like(carrying.displacement)
         out = ParallelStep(
             old,

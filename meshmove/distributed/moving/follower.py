@@ -53,22 +53,22 @@ class SharedFollower(Follower):
         super().__init__(unit, monitor, mover, align, effort, tau)  # type: ignore[arg-type]
 
     def _prepare(self) -> None:
-        self._overlap = overlap_of(self._piece, self._ranks, self._shared.layout, self._shared.base.points)
-        self._sides = Sides.of(self._overlap.mesh)
-        self._smooth = smoother(self._overlap.mesh)
+        self.overlap = overlap_of(self._piece, self._ranks, self._shared.layout, self._shared.base.points)
+        self._sides = Sides.of(self.overlap.mesh)
+        self._smooth = smoother(self.overlap.mesh)
         self._function: Any = None
 
     def _mesh(self, points: Array) -> CellMesh:
-        return replace(self._overlap.mesh, points=self._overlap.spread(points))
+        return replace(self.overlap.mesh, points=self.overlap.spread(points))
 
     def _derivatives(self, points: Array) -> Averaging:
-        return Averaging(self._sides.moved(self._overlap.spread(points)), self._overlap.layout)
+        return Averaging(self._sides.moved(self.overlap.spread(points)), self.overlap.layout)
 
     def _around(self, values: Array) -> Array:
-        return self._overlap.spread(values)
+        return self.overlap.spread(values)
 
     def _own(self, values: Array) -> Array:
-        return self._shared.layout.update(self._overlap.taken(values))
+        return self._shared.layout.update(self.overlap.taken(values))
 
     def _of_space(self) -> Any:
         if self._function is None:

@@ -22,9 +22,11 @@ from meshmove.options import called, number
 
 from ..adapt import agree, mask_of, values_of
 from ..background import Background
+from ..carrying import swept_across
 from ..laplacian import Schwarz
 from ..layout import Layout
 from ..mesh import DistributedMesh
+from ..overlap import Overlap
 from ..ranks import Ranks, or_end, same_everywhere, together
 from ..unit import SharedMesh
 from .follower import SharedFollower
@@ -53,10 +55,19 @@ class DistributedStep:
     report: StepReport
     _background: Callable[[], Background] = field(repr=False)
     _unit: SharedMesh = field(repr=False)
+    _overlap: Overlap = field(repr=False)
+    _layout: Layout = field(repr=False)
 
     def evaluate(self, values: Array) -> Array:
         """Values (n,) or (n, k) at the vertices as they were, interpolated to where they are now; collective."""
         return self._background().interpolated(np.asarray(values, float), self._unit.to_unit(self.points))
+
+    def swept(self, values: Array) -> Array:
+        """The same values carried through the facets that nodes sweep, which keeps integrals; see `swept_across`."""
+        given = np.asarray(values, float)
+        flat = given.reshape(len(given), int(np.prod(given.shape[1:])))
+        out = swept_across(self._overlap, self.before, self.points, flat)
+        return self._layout.update(out).reshape(given.shape)
 
 
 class DistributedMotion:
@@ -197,7 +208,8 @@ class DistributedMotion:
         def background() -> Background:
             return Background(self._ranks, layout, mesh.owners, base)
 
-        step = DistributedStep(before, points, displacement, velocity, dt, self.time + dt, report, background, unit)
+        known: Any = (background, unit, self._follower.overlap, layout)
+        step = DistributedStep(before, points, displacement, velocity, dt, self.time + dt, report, *known)
         self._state, self.points, self.time = state, points, step.time
         return step
 

@@ -7,10 +7,14 @@ from scipy.sparse.linalg import splu
 
 from meshmove import FieldError, MovingMesh
 from meshmove.distributed import DistributedMotion, RanksError
+from meshmove.distributed.carrying import swept_across
 from meshmove.distributed.cutting import pieces_of
 from meshmove.distributed.laplacian import shift_of, width_of
+from meshmove.distributed.layout import Layout
+from meshmove.distributed.overlap import overlap_of
 from meshmove.geometry import CellMesh, inverted_cells
 from meshmove.movers.laplacian import Inverse
+from meshmove.transfer import swept
 from tests.meshmove.distributed.test_adapt_distributed import scattered
 from tests.meshmove.distributed.threads import on_ranks, whole
 from tests.shapes import box
@@ -127,6 +131,58 @@ def test_values_are_carried_and_velocities_are_those_of_the_nodes(square):
         return np.abs(step.evaluate(before @ [2.0, -3.0] + 1) - step.points @ [2.0, -3.0] - 1).max()
 
     assert on_ranks(3, run, pieces) == pytest.approx([0.0] * 3, abs=1e-12)
+
+
+def lumped(mesh, points):
+    """The integrals (n,) of the shape functions of triangles."""
+    nodes = mesh.blocks[0].nodes
+    (a, b) = (points[nodes[:, 1:]] - points[nodes[:, :1]]).transpose(1, 2, 0)
+    area = np.abs(a[0] * b[1] - a[1] * b[0]) / 2
+    return np.bincount(nodes.ravel(), np.repeat(area / 3, 3), mesh.n_points)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("far", [1.0, 4.0])
+def test_what_is_swept_keeps_its_integral_and_its_bounds_as_in_one_piece(square, size, far):
+    x = square.points
+    by = 0.012 * far * np.sin(2 * np.pi * x) * np.cos(np.pi * x[:, ::-1])
+    inside = ((x > 0) & (x < 1)).all(axis=1)
+    points = x + np.where(inside[:, None], by, 0)
+    u = np.stack([np.where(x[:, 0] > 0.45, 1.0, -2.0), np.full(len(x), 3.0), np.exp(x[:, 1])], axis=1)
+    pieces = pieces_of(square, scattered(square, size))
+
+    def run(ranks, piece):
+        layout = Layout(ranks, piece.global_ids, piece.owners, piece.n_owned)
+        overlap = overlap_of(piece, ranks, layout, piece.points)
+        ids = piece.global_ids
+        return layout.update(swept_across(overlap, piece.points, points[ids], u[ids]))
+
+    found = np.full(u.shape, np.nan)
+    for piece, values in zip(pieces, on_ranks(size, run, pieces), strict=True):
+        found[piece.global_ids] = values
+    before, after = lumped(square, x) @ u, lumped(square, points) @ found
+    assert after == pytest.approx(before, rel=1e-12)
+    assert found[:, 1] == pytest.approx(3.0, abs=1e-12)
+    assert found[:, 0].min() >= -2 - 1e-12 and found[:, 0].max() <= 1 + 1e-12
+    alone = swept(square, square.moved(points), u)
+    assert np.abs(found - alone).max() < (1e-9 if far == 1 else 0.5)
+
+
+def test_a_step_keeps_integrals(square):
+    pieces = pieces_of(square, scattered(square, 3))
+    u = front(0.0)(square.points.T)
+
+    def run(ranks, piece):
+        moving = DistributedMotion(piece, ranks, inverses=Factors)
+        step = moving.start(u[piece.global_ids])
+        return step.points, step.swept(u[piece.global_ids])
+
+    points, carried = np.empty_like(square.points), np.empty_like(u)
+    for piece, (x, v) in zip(pieces, on_ranks(3, run, pieces), strict=True):
+        points[piece.global_ids], carried[piece.global_ids] = x, v
+    assert np.abs(points - square.points).max() > 0.05
+    assert lumped(square, points) @ carried == pytest.approx(lumped(square, square.points) @ u, rel=1e-12)
+    assert carried == pytest.approx(front(0.0)(points.T), abs=0.5)
 
 
 def test_a_kink_at_an_interface_draws_nothing():
