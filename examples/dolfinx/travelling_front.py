@@ -4,9 +4,9 @@ On the unit square,
 
 .. math:: u_t - \kappa \Delta u = f, \qquad u = \tanh(25 s), \quad s = |x - c| - 0.35 - t / 2, \quad c = (0.1, 0.1),
 
-with values given on the boundary and kappa = 0.01, by the implicit Euler method on 24 x 24 x 2 triangles. Nodes move with
-the velocity w, and values with them: the equation of these is u_t - w . grad u - kappa Delta u = f. Lines that end in
-``# <- meshmove`` are what the script gains. It runs on one process or on several::
+with values given on the boundary and kappa = 0.01, by the implicit Euler method on 24 x 24 x 2 triangles. Nodes move
+with the velocity w, and values with them: the equation of these is u_t - w . grad u - kappa Delta u = f. Lines that
+end in ``# <- meshmove`` are what the script gains. It runs on one process or on several::
 
     python travelling_front.py
     mpiexec -n 2 python travelling_front.py

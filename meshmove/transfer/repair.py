@@ -83,7 +83,7 @@ def _anywhere(
         count, part = connected_components(links, directed=False)
 
     def total_of(x: Array) -> Array:
-        own = across.own(part)
+        own = part[: len(across.own(x))]
         return across.sum(np.stack([np.bincount(own, column, count) for column in across.own(x).T], axis=1))
 
     left = total_of(rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from meshmove.distributed import DistributedAdaptation, DistributedStep, adapt_d
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.mesh import CellMesh
 from meshmove.options import check_names, count
+from meshmove.outcomes import Outcome
 
 from .across import Across
 from .carried import Old, function_on, gone_along, interpolated, is_linear, of_vertices, vertex_blocks
-from .functions import is_function, owns
+from .functions import element_of, is_function, owns
 from .pieces import Piece, alike
 from .tags import attached, tags_of, with_tags
 from .versions import sub_degrees, vector_space, with_geometry
@@ -100,7 +101,22 @@ def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> Para
     out = adapt_distributed(piece.distributed(), ranks, piece.values(given), fixed=held, **options)
     carrying = Carrying(piece, out, transfer)
     fields = {} if transfer is None or given is None else {"field": carrying.carried(given)}
-    return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, out.report, carrying.carried)
+    report = replace(out.report, warnings=tuple(dict.fromkeys((*out.report.warnings, *_notes(given, transfer)))))
+    return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, report, carrying.carried)
+
+
+def _notes(given: Any, transfer: str | None) -> list[str]:
+    """What is not done for the element of a field."""
+    if not owns(given):
+        return []
+    (element, degree), out = element_of(given), []
+    if degree != 1:
+        text = f"the field is of {element}: the mesh was moved for linear elements, by its values at vertices"
+        out.append(Outcome.TAKEN_AS_LINEAR.told(text))
+    if transfer in ("conservative", "swept") and not is_linear(given):
+        text = f"the field's integral is not kept: {transfer!r} is for values at vertices, other dofs are interpolated"
+        out.append(Outcome.INTEGRAL_NOT_KEPT.told(text))
+    return out
 
 
 def ranks_of(mesh: Any) -> Any:

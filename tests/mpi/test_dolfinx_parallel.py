@@ -139,6 +139,14 @@ def test_a_transfer_that_keeps_the_integral():
         adapt(domain, u, transfer="by hand")
 
 
+def test_what_is_not_done_for_quadratic_functions_is_said():
+    domain = square(6)
+    report = adapt(domain, function(domain, mild, 2), transfer="conservative").report
+    assert {o.name for o in report.outcomes} >= {"TAKEN_AS_LINEAR", "INTEGRAL_NOT_KEPT"}
+    plain = adapt(domain, function(domain, mild), transfer="conservative").report
+    assert not {o.name for o in plain.outcomes} & {"TAKEN_AS_LINEAR", "INTEGRAL_NOT_KEPT"}
+
+
 def test_in_place_on_several_processes():
     domain = square(8)
     u = function(domain, step)
