@@ -17,7 +17,8 @@ LAYERS = """
     cli
     plugins
     solvers
-    motion : distributed
+    distributed
+    motion
     adaptation
     neural
     procedural : samples : transfer

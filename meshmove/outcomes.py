@@ -113,6 +113,10 @@ class Outcome(Enum):
         "The transfer that was asked for does not keep this field's integral.",
         "Carry values at vertices, or project the field onto the new space yourself.",
     )
+    TAKEN_AS_LINEAR = (
+        "A mesh in pieces is moved for linear elements, by values at vertices; the field is of another element.",
+        "Compare errors, or move the mesh on one process, where degree 2 has an objective of its own.",
+    )
     ELEMENT_REMEMBERS = (
         "The element of the basis remembers the first mesh that it is used on.",
         "Make a new element for the moved mesh, or use meshmove.plugins.skfem.basis_on(out.mesh, basis).",

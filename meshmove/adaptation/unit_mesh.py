@@ -28,7 +28,7 @@ from meshmove.movers import Alignment, Problem
 from meshmove.movers.objectives.volumes import VOLUME
 from meshmove.outcomes import Outcome
 
-__all__ = ["UnitMesh"]
+__all__ = ["UnitMesh", "lost_shape"]
 
 
 #: nodes further from the reference's boundary than this, relative to its size, belong to another domain
@@ -107,17 +107,7 @@ class UnitMesh:
 
     def lost_shape(self, moved: CellMesh) -> tuple[str, ...]:
         """A complaint where a boundary of the moved mesh encloses another volume than that of the reference."""
-        change = self.slide.shells.change(self.unit(moved).points)
-        bad = np.flatnonzero(np.abs(change) > VOLUME * (1 + 1e-6))
-        if not len(bad):
-            return ()
-        worst = change[bad[np.abs(change[bad]).argmax()]]
-        what, way = ("area", "volume")[self.base.dim - 2], "more" if worst > 0 else "less"
-        text = (
-            f"a curved boundary encloses {100 * abs(worst):.2g} % {way} {what} than before, where {100 * VOLUME:.2g} % "
-            'is what movers keep to: hold it with boundary="fixed", or refine it'
-        )
-        return (Outcome.SHAPE_LOST.told(text),)
+        return lost_shape(self.slide, self.unit(moved).points)
 
     def problem(
         self,
@@ -131,6 +121,21 @@ class UnitMesh:
         return Problem(
             self.base, self.facets, slide, density, start, effort, discrete, predict, self.workspace, objective
         )
+
+
+def lost_shape(slide: Slide, points: Array) -> tuple[str, ...]:
+    """A complaint where a boundary of nodes at `points` (n, dim) encloses another volume than at rest."""
+    change = slide.shells.change(points)
+    bad = np.flatnonzero(np.abs(change) > VOLUME * (1 + 1e-6))
+    if not len(bad):
+        return ()
+    worst = change[bad[np.abs(change[bad]).argmax()]]
+    what, way = ("area", "volume")[points.shape[1] - 2], "more" if worst > 0 else "less"
+    text = (
+        f"a curved boundary encloses {100 * abs(worst):.2g} % {way} {what} than before, where {100 * VOLUME:.2g} % "
+        'is what movers keep to: hold it with boundary="fixed", or refine it'
+    )
+    return (Outcome.SHAPE_LOST.told(text),)
 
 
 def _length(mesh: CellMesh) -> float:

@@ -3,15 +3,19 @@
 from .adapt import DistributedAdaptation, adapt_distributed
 from .laplacian import Schwarz
 from .mesh import DistributedMesh
-from .ranks import Alone, Ranks, RanksError, together
+from .moving import DistributedMotion, DistributedStep
+from .ranks import Alone, Ranks, RanksError, or_end, together
 
 __all__ = [
     "Alone",
     "DistributedAdaptation",
     "DistributedMesh",
+    "DistributedMotion",
+    "DistributedStep",
     "Ranks",
     "RanksError",
     "Schwarz",
     "adapt_distributed",
+    "or_end",
     "together",
 ]

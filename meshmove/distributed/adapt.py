@@ -20,12 +20,14 @@ from meshmove.monitors import Monitor
 from meshmove.movers.laplacian import Inverses
 
 from .background import Background
+from .carrying import swept_across
 from .finish import finish
 from .laplacian import Schwarz
 from .layout import Layout
 from .mesh import DistributedMesh
 from .moves import to_field, to_function
-from .ranks import Ranks, same_everywhere, together
+from .overlap import overlap_of
+from .ranks import Ranks, or_end, same_everywhere, together
 from .unit import SharedMesh
 
 __all__ = ["DistributedAdaptation", "adapt_distributed"]
@@ -49,13 +51,15 @@ class DistributedAdaptation:
 
     def evaluate(self, values: Array) -> Array:
         """Values (n,) or (n, k) at the vertices as they were, interpolated to where they are now; collective."""
-        background = self._background()
-        there = (self.points - self._unit.centre) / self._unit.scale
-        background.cover(there)
-        known = background.values(np.asarray(values, float))
-        if background.locator is None or not len(there):
-            return np.zeros(np.shape(values))
-        return background.locator.find(there.T).interpolate(known)
+        return self._background().interpolated(np.asarray(values, float), self._unit.to_unit(self.points))
+
+    def swept(self, values: Array) -> Array:
+        """The same values carried through the facets that nodes sweep, which keeps integrals; see `swept_across`."""
+        given = np.asarray(values, float)
+        mesh, layout = self.mesh, self.layout
+        overlap = overlap_of(mesh, layout.ranks, layout, mesh.points)
+        out = swept_across(overlap, mesh.points, self.points, given.reshape(len(given), int(np.prod(given.shape[1:]))))
+        return layout.update(out).reshape(given.shape)
 
 
 def adapt_distributed(
@@ -103,19 +107,15 @@ def adapt_distributed(
         Processes were called with different options.
     """
     began = time.perf_counter()
-    try:
+    with or_end(ranks):
         with together(ranks):
             options = read_options(monitor, mover, effort, None, None, objective)
             mesh.check(ranks.rank)
-        _agree(ranks, mesh, options, boundary, field, inverses)
+        agree(ranks, mesh, options, boundary, field, inverses)
         return _adapted(mesh, ranks, field, options, boundary, fixed, inverses, began)
-    except Exception as error:
-        if not error.__dict__.get("agreed"):
-            ranks.end(error)
-        raise
 
 
-def _agree(ranks: Ranks, mesh: DistributedMesh, options: Options, boundary: Any, field: Any, inverses: Any) -> None:
+def agree(ranks: Ranks, mesh: DistributedMesh, options: Options, boundary: Any, field: Any, inverses: Any) -> None:
     """Raise unless all processes ask for the same."""
     monitor = options.monitor
     what = monitor if isinstance(monitor, Monitor) else getattr(monitor, "__name__", type(monitor).__name__)
@@ -145,8 +145,8 @@ def _adapted(
 ) -> DistributedAdaptation:
     layout = Layout(ranks, mesh.global_ids, mesh.owners, mesh.n_owned)
     with together(ranks):
-        stays = _mask(fixed, len(mesh.points))
-        values = None if field is None else _values(field, len(mesh.points))
+        stays = mask_of(fixed, len(mesh.points))
+        values = None if field is None else values_of(field, len(mesh.points))
         if isinstance(options.monitor, Monitor) and values is None:
             raise ValueError("Expected a field, or a monitor function m(x) (got neither)")
     mesh = replace(mesh, points=layout.update(np.array(mesh.points, float)))
@@ -161,7 +161,8 @@ def _adapted(
     return DistributedAdaptation(mesh, points, points - mesh.points, report, layout, background, unit)
 
 
-def _mask(fixed: Any, n: int) -> NDArray[np.bool_]:
+def mask_of(fixed: Any, n: int) -> NDArray[np.bool_]:
+    """Mask (n,) of vertices that must not move."""
     out = np.zeros(n, bool)
     if fixed is not None:
         ids = np.atleast_1d(np.asarray(fixed))
@@ -169,7 +170,8 @@ def _mask(fixed: Any, n: int) -> NDArray[np.bool_]:
     return out
 
 
-def _values(field: Any, n: int) -> Array:
+def values_of(field: Any, n: int) -> Array:
+    """A copy (n, k) of values at n vertices."""
     values = real(field, "the field", "numbers, one a vertex", FieldError)
     if values.ndim not in (1, 2) or len(values) != n:
         raise FieldError(f"Expected a field of shape ({n},) or ({n}, k), one row a vertex (got {values.shape})")

@@ -155,6 +155,14 @@ class Background:
             out[rows] = came[k]
         return out
 
+    def interpolated(self, known: Array, points: Array) -> Array:
+        """Values (n, ...) of the nodes of pieces, at points (m, dim) anywhere; all processes call it together."""
+        self.cover(points)
+        here = self.values(known)
+        if self.locator is None or not len(points):
+            return np.zeros((len(points), *known.shape[1:]))
+        return self.locator.find(points.T).interpolate(here)
+
 
 class PatchDensity:
     """A monitor by its values (n,) at the nodes of pieces: see `NodalDensity`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from .prediction import SharedPredictor
 from .ranks import Ranks, together
 from .unit import SharedMesh
 
-__all__ = ["SharedResult", "to_field", "to_function"]
+__all__ = ["SharedResult", "of_space", "to_field", "to_function"]
 
 
 NO_GAIN = Outcome.NO_GAIN.told("no move is predicted to lower the error: the mesh stays as it is")
@@ -58,15 +59,21 @@ class _Guarded:
             return self._density.value_and_gradient(x)
 
 
+def of_space(function: Callable[[Array], Array], unit: SharedMesh, ranks: Ranks) -> Any:
+    """A monitor function in unit coordinates, in a unit of its own that all processes have."""
+    known = CallableDensity(function, unit.centre, unit.scale)
+    density = _Guarded(known, ranks)
+    density.value(unit.base.points.T)
+    # the largest of theirs
+    known.exponent = int(unit.layout.maximum(np.array(-2000 if known.exponent is None else known.exponent)))
+    return density
+
+
 def to_function(unit: SharedMesh, ranks: Ranks, options: Options) -> SharedResult:
     """The move to a monitor that is a function of space."""
     assert not isinstance(options.monitor, Monitor)
     function, layout = options.monitor, unit.layout
-    known = CallableDensity(function, unit.centre, unit.scale)
-    density = _Guarded(known, ranks)
-    density.value(unit.base.points.T)
-    # one unit for all processes: the largest of theirs
-    known.exponent = int(layout.maximum(np.array(-2000 if known.exponent is None else known.exponent)))
+    density = of_space(function, unit, ranks)
     values = density.value(unit.base.points.T)
     name = getattr(function, "__name__", type(function).__name__)
     name = "a function" if name == "<lambda>" else name

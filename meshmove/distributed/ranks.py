@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import MeshmoveError
 
-__all__ = ["Alone", "Ranks", "RanksError", "same_everywhere", "together"]
+__all__ = ["Alone", "Ranks", "RanksError", "or_end", "same_everywhere", "together"]
 
 
 class RanksError(MeshmoveError, RuntimeError):
@@ -95,6 +95,17 @@ def together(ranks: Ranks) -> Iterator[None]:
         first = next(k for k, one in enumerate(told) if one is not None)
         kind, text = told[first]
         raise _as_told(kind, text, first)
+
+
+@contextmanager
+def or_end(ranks: Ranks) -> Iterator[None]:
+    """End all processes where one has an error that the others do not know of, and would wait for ever."""
+    try:
+        yield
+    except Exception as error:
+        if not error.__dict__.get("agreed"):
+            ranks.end(error)
+        raise
 
 
 def _as_told(kind: type[Exception], text: str, process: int) -> Exception:

@@ -61,6 +61,14 @@ class SharedMesh:
         self.workspace: dict[Any, Any] = {"component": self.across.component}
         self.start = self.base.points
 
+    def to_unit(self, points: Array) -> Array:
+        """Points (n, dim) of the mesh's own coordinates in these."""
+        return (points - self.centre) / self.scale
+
+    def to_space(self, points: Array) -> Array:
+        """The other way."""
+        return points * self.scale + self.centre
+
     def problem(
         self,
         density: Any,

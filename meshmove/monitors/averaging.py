@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import Sides
 from meshmove.geometry.arrays import Array
 
@@ -27,6 +28,9 @@ class Averaging:
     ----------
     sides
         Of the mesh, in which each vertex stands once for each of its sides.
+    across
+        The processes that share the mesh, of which this one has all cells in two layers around the vertices that it
+        owns: there derivatives are right.
 
     >>> from meshmove.geometry import CellMesh
     >>> mesh = CellMesh.single([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2], [0, 2, 3]], "triangle")
@@ -34,7 +38,7 @@ class Averaging:
     [[3.0, 3.0, 3.0, 3.0], [2.0, 2.0, 2.0, 2.0]]
     """
 
-    def __init__(self, sides: Sides) -> None:
+    def __init__(self, sides: Sides, across: Communicator = SERIAL) -> None:
         mesh = sides.mesh
         self.sides, self.dim, self.n_points = sides, mesh.dim, mesh.n_points
         self._nodes = np.ascontiguousarray(mesh.corners[0].T)  # (dim+1, m)
@@ -44,8 +48,11 @@ class Averaging:
         self._cofactors, volume = _cofactors(edges)
         self._sign = np.sign(volume)
         total = np.bincount(self._every, np.tile(np.abs(volume), self.dim + 1), self.n_points)
-        #: (s,) proportional to the volumes that belong to the vertices
-        self.weight = total / total.sum()
+        nodes = int(sides.vertex[-1]) + 1 if len(sides.vertex) else 0
+        own = np.where(sides.vertex < len(across.own(np.empty(nodes))), total, 0.0)
+        #: (s,) proportional to the volumes that belong to the vertices, of those that this process owns
+        self.weight = own / across.sum(own.sum())
+        self.across = across
         self._per_volume = 1 / np.where(total > 0, total, 1.0)
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from meshmove.adaptation.unit_mesh import UnitMesh
-from meshmove.geometry import PointLocator, Sides
+from meshmove.geometry import CellMesh, PointLocator, Sides
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging, CallableDensity, Monitor, NodalDensity, NodalHessians, smoother
 from meshmove.monitors.standard import Standard
@@ -101,11 +101,16 @@ class Follower:
     ) -> None:
         self.unit, self.monitor, self.tau = unit, settled(monitor), tau
         self.align = align and mover is None and all(b.kind.is_simplex for b in unit.base.blocks)
+        self._prepare()
+        self.target = Target(unit, "vertices" if isinstance(monitor, Monitor) else "interior", mover, effort)
+
+    def _prepare(self) -> None:
+        """What does not change with the points, found once."""
+        unit = self.unit
         self._sides = Sides.of(unit.base, unit.facets)
         self._smooth = smoother(unit.base)
         self._locator = PointLocator(unit.base.simplicial())
-        _ = self._sides.home  # what does not change with the points is found once
-        self.target = Target(unit, "vertices" if isinstance(monitor, Monitor) else "interior", mover, effort)
+        _ = self._sides.home
 
     def first(self) -> State:
         return State(self.unit.start)
@@ -125,12 +130,13 @@ class Follower:
         points, seen, now, went = state.points, state.seen, None, None
         at, there = values, points
         if values is not None:
-            derivatives = Averaging(self._sides.moved(points))
-            now = Seen.of(derivatives, values, points)
-            if seen is not None and seen.values.shape == values.shape:
+            derivatives = self._derivatives(points)
+            now = Seen.of(derivatives, self._around(values), self._around(points))
+            if seen is not None and seen.values.shape == now.values.shape:
                 went = pace(derivatives, seen, now, state.dt)
                 now = replace(now, rise=went.rise)
-                at, there = now.ahead(seen, _ahead(went.rate * dt) * dt / state.dt)
+                ahead = now.ahead(seen, _ahead(went.rate * dt) * dt / state.dt)
+                at, there = (self._own(part) for part in ahead)
                 if not self._problem.valid(there):
                     at, there = values, points
         tau, rate, fading = self._tau(state, now, went, dt)
@@ -185,26 +191,48 @@ class Follower:
 
         It is to be followed like a change of the field: nodes have to find back to where they should be.
         """
-        return 0.0 if values is None else dragged(Averaging(self._sides.moved(points)), values, by, dt)
+        return 0.0 if values is None else dragged(self._derivatives(points), values, by, dt)
 
     def _placed(self, values: Array | None, points: Array, place: Place | None, align: bool) -> Place:
         """Where nodes should be for a field with these values at vertices at `points`."""
         if not isinstance(self.monitor, Monitor):
-            density: Any = CallableDensity(self.monitor, self.unit.centre, self.unit.scale, self.unit.place)
-            return self._gone(density, None, points, place)
+            return self._gone(self._of_space(), None, points, place)
         assert values is not None
-        mesh = replace(self.unit.base, points=points, nodes=None)
-        sides = self._sides.moved(points)
-        derivatives = Averaging(sides)
-        hessians = _hessians(derivatives, values)
+        derivatives, known = self._derivatives(points), self._around(values)
+        hessians = _hessians(derivatives, known)
         if not len(hessians):
             return self.target.rest()
-        locator = self._locator.moved(points)
-        m = self.monitor.values(mesh, self.monitor.indicator(derivatives, values), self._smooth)
+        indicator, across = self.monitor.indicator(derivatives, known, derivatives.across), derivatives.across
+        m = self.monitor.values(self._mesh(points), indicator, self._smooth, across)
+        return self._led(m, hessians if self.align and align else None, derivatives, points, place)
+
+    def _of_space(self) -> Any:
+        """The monitor that is a function of space."""
+        return CallableDensity(self.monitor, self.unit.centre, self.unit.scale, self.unit.place)
+
+    def _mesh(self, points: Array) -> CellMesh:
+        return replace(self.unit.base, points=points, nodes=None)
+
+    def _derivatives(self, points: Array) -> Averaging:
+        return Averaging(self._sides.moved(points))
+
+    def _around(self, values: Array) -> Array:
+        """Values (n, k) at the vertices that derivatives are taken at: where a mesh is in pieces, of others, too."""
+        return values
+
+    def _own(self, values: Array) -> Array:
+        """The other way."""
+        return values
+
+    def _led(
+        self, m: Array, hessians: Array | None, derivatives: Averaging, points: Array, place: Place | None
+    ) -> Place:
+        """Where nodes should be for a monitor (n,), and second derivatives (f, dim, dim, s) if they are to align."""
+        locator, sides = self._locator.moved(points), derivatives.sides
         near, within = (None, None) if place is None else (place.cells, place.sides)
         density = NodalDensity(m, locator, sides.home.cells if near is None else near)
         bent = None
-        if self.align and align:
+        if hessians is not None:
             bent = NodalHessians(sides, locator, hessians, sides.home if within is None else within)
         place = self._gone(density, bent, points, place)
         return replace(place, cells=density.near(len(points)), sides=within if bent is None else bent.places)
@@ -254,11 +282,11 @@ def _ahead(turns: float) -> float:
 
 def _hessians(derivatives: Averaging, values: Array) -> Array:
     """(f, dim, dim, s) of the fields among (n, k) that are not linear up to rounding, each relative to its spread."""
-    size = derivatives.weight ** (2 / derivatives.dim)  # h^2, since the mesh is of unit size
+    size, across = derivatives.weight ** (2 / derivatives.dim), derivatives.across  # h^2: the mesh is of unit size
     out = []
     for u in values.T:
-        standard = Standard.of(u)
+        standard = Standard.of(u, across)
         h = derivatives.hessian(standard.values[derivatives.sides.vertex])
-        if (np.abs(h).max((0, 1)) * size).max() > ROUNDING * max(standard.magnitude, 1.0):
+        if across.maximum((np.abs(h).max((0, 1)) * size).max(initial=0.0)) > ROUNDING * max(standard.magnitude, 1.0):
             out.append(h)
     return np.array(out)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meshmove.communicator import Communicator
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging
 
@@ -86,30 +87,41 @@ def pace(derivatives: Averaging, before: Seen, now: Seen, dt: float) -> Pace:
     vertex = derivatives.sides.vertex
     went = (now.points - before.points)[vertex]
     slope = turn = change = 0.0
+    across, weight = derivatives.across, derivatives.weight
     rises = np.zeros((now.values.shape[1], len(vertex)))
     for k, (new, old) in enumerate(zip(now.values.T, before.values.T, strict=True)):
-        spread = max(np.ptp(new), np.ptp(old))
+        spread = max(_spread(new, across), _spread(old, across))
         if not spread > 0:
             continue
         gradient = now.gradients[k] / spread
         along = 0.5 * (gradient + before.gradients[k] / spread)
         rises[k] = rise = ((new - old)[vertex] / spread - np.einsum("sc,cs->s", went, along)) / dt
-        slope += float(derivatives.weight @ (gradient**2).sum(0))
-        turn += float(derivatives.weight @ (derivatives.gradient(rise) ** 2).sum(0))
-        change += float(derivatives.weight @ rise**2)
+        slope += float(weight @ (gradient**2).sum(0))
+        turn += float(weight @ (derivatives.gradient(rise) ** 2).sum(0))
+        change += float(weight @ rise**2)
+    slope, turn, change = (float(x) for x in across.sum(np.array([slope, turn, change])))
     if not turn > 0:
         return Pace(0.0, 0.0)
     if not slope > 0:
         return Pace(np.inf, np.inf)
-    straight = _cosine(derivatives.weight, rises, before.rise)
+    straight = _cosine(derivatives, rises, before.rise)
     return Pace(float(np.sqrt(turn / slope)), float(np.sqrt(change / slope)), rises, straight)
 
 
-def _cosine(weight: Array, now: Array, before: Array | None) -> float:
+def _spread(values: Array, across: Communicator) -> float:
+    """Largest less least value over all nodes."""
+    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
+    return float(across.maximum(high) - across.minimum(low))
+
+
+def _cosine(derivatives: Averaging, now: Array, before: Array | None) -> float:
     if before is None:
         return 0.0
-    size = float(np.sqrt((weight @ (now**2).T).sum() * (weight @ (before**2).T).sum()))
-    return float((weight @ (now * before).T).sum()) / size if size > 0 else 0.0
+    weight = derivatives.weight
+    sums = [(weight @ (a * b).T).sum() for a, b in ((now, now), (before, before), (now, before))]
+    here, there, both = (float(x) for x in derivatives.across.sum(np.array(sums)))
+    size = np.sqrt(here * there)
+    return both / size if size > 0 else 0.0
 
 
 def dragged(derivatives: Averaging, values: Array, by: Array, dt: float) -> float:

@@ -33,7 +33,6 @@ from meshmove.monitors import CallableDensity
 from meshmove.movers import Alignment, Functional, MongeAmpere, Mover, moved_by
 from meshmove.movers.descent import Pair, minimise
 from meshmove.movers.laplacian import stiffness
-from meshmove.movers.lift import Lift
 
 __all__ = ["Course", "Place", "Target"]
 
@@ -150,13 +149,14 @@ class Target:
     ) -> None:
         self.unit, self.slide, self.mover, self.effort = unit, unit.slide, mover, effort
         self._distortion = distortion
-        limits: Any = unit.slide.curved_edges, unit.slide.shells
-        component = unit.facets.components(unit.base.n_cells)
-        self._functional = Functional(unit.base, _Nothing(), distortion, rule, component, *limits)
+        known = unit.problem(None, unit.start, 1.0)
+        self._across = known.across
+        limits: Any = unit.slide.curved_edges, unit.slide.shells, known.across
+        self._functional = Functional(unit.base, _Nothing(), distortion, rule, known.component, *limits)
         self._limits = limits
         self._alignment: Alignment | None = None
         self._stiffness = stiffness(unit.base)[0]
-        self._lift = unit.workspace.setdefault("lift", Lift(unit.base, unit.slide))
+        self._lift = known.lift
 
     def rest(self) -> Place:
         """Where nodes are when there is nothing to go to: at the reference, but for those that are held elsewhere."""
@@ -189,6 +189,7 @@ class Target:
             reach=self._functional.reach,
             opening=1.0,
             pairs=pairs,
+            across=self._across,
         )
         carried = Place(out.points, out.points, tuple(pairs), steps=(out.iterations, 0))
         if hessians is None:
@@ -229,6 +230,7 @@ class Target:
             reach=objective.reach,
             opening=0.3,
             pairs=pairs,
+            across=self._across,
         )
         return Place(place.carried, out.points, place.carrying, tuple(pairs), (place.steps[0], out.iterations))
 
@@ -239,7 +241,8 @@ class Target:
                 return value, None
             away = points - carried
             pull = SPRING * (self._stiffness @ away)
-            return value + 0.5 * float(np.vdot(away, pull)), gradient + pull
+            wound = 0.5 * float(self._across.sum(np.array(np.vdot(away, pull))))
+            return value + wound, gradient + self._across.accumulate(pull)
 
         return energy
 

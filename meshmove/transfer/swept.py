@@ -37,7 +37,7 @@ from meshmove.geometry.mesh import CellMesh
 from .conservative import check_same, conservative, first_cells
 from .repair import repaired
 
-__all__ = ["swept"]
+__all__ = ["Sweep", "swept"]
 
 #: cells that nodes may cross on their way: beyond it the trapezoidal rule loses what is thin
 COURANT = 4.0
@@ -96,8 +96,12 @@ def swept(
     old = locator_of(mesh, locator)
     there = old.interpolate(v, moved.points.T, first_cells(mesh)).astype(float)  # also the check of the values
     u, w = v.reshape(len(v), -1).astype(float), there.reshape(len(v), -1)
-    sweep = _Sweep(mesh, moved)
-    new = conservative(mesh, moved, u, locator=old) if far or sweep.courant > COURANT else sweep.carried(u, w)
+    sweep = Sweep(mesh, moved)
+    new = (
+        conservative(mesh, moved, u, locator=old)
+        if far or sweep.crossed.max(initial=0.0) > COURANT
+        else sweep.carried(u, w)
+    )
     return (sweep.within(new, u, w) if bounds else new).reshape(v.shape)
 
 
@@ -111,7 +115,7 @@ class _Couplings:
     back: Array
 
 
-class _Sweep:
+class Sweep:
     """The matrices of the module's docstring, from one mesh to another with the same cells."""
 
     def __init__(self, mesh: CellMesh, moved: CellMesh) -> None:
@@ -126,12 +130,12 @@ class _Sweep:
         self.swept = _Couplings(*(sum(getattr(p, k) for p in parts) for k in ("own", "there", "back")))
 
     @property
-    def courant(self) -> float:
-        """How many cells nodes cross, at most."""
+    def crossed(self) -> Array:
+        """How many cells each node (n,) crosses."""
         c, (a, b) = self.swept, self.ends
         volume = np.minimum(self._sums(self.before), self.lumped)
         across = np.bincount(a, np.abs(c.there), self.n) + np.bincount(b, np.abs(c.back), self.n)
-        return float((0.5 * across / np.where(volume > 0, volume, np.inf)).max())
+        return 0.5 * across / np.where(volume > 0, volume, np.inf)
 
     @cached_property
     def lumped(self) -> Array:
@@ -140,17 +144,22 @@ class _Sweep:
 
     def carried(self, u: Array, w: Array) -> Array:
         """Values (n, k), after u (n, k); `w`: their interpolant at the new vertices."""
+        (left, right), used = self.system(u), self.lumped > 0
+        return splu(left.tocsc()).solve(np.where(used[:, None], right, w))
+
+    def system(self, u: Array) -> tuple[csr_matrix, Array]:
+        """Matrix (n, n) and right-hand sides (n, k) for the values after u (n, k); vertices of no cell keep theirs."""
         c, used = self.swept, self.lumped > 0
         half = _Couplings(0.5 * c.own, 0.5 * c.there, 0.5 * c.back)
         right = self._times(self.before, u) + self._times(half, u)
         left = _Couplings(*(getattr(self.after, k) - getattr(half, k) for k in ("own", "there", "back")))
-        return splu(self._matrix(left, used).tocsc()).solve(np.where(used[:, None], right, w))
+        return self._matrix(left, used), np.where(used[:, None], right, u)
 
     def within(self, values: Array, u: Array, w: Array) -> Array:
         """New values (n, k) within those of the old field around them."""
-        return repaired(values, self.lumped, self.ends, *self._range(u, w))
+        return repaired(values, self.lumped, self.ends, *self.range_of(u, w))
 
-    def _range(self, u: Array, w: Array) -> tuple[Array, Array]:
+    def range_of(self, u: Array, w: Array) -> tuple[Array, Array]:
         """Least and largest value (n, k) of the old field u on the new cells around each vertex, where it is w."""
         k = u.shape[1]
         where = PointLocator(self.moved).find(self.mesh.points.T, first_cells(self.mesh)).cells

@@ -10,7 +10,7 @@ On one process ``meshmove.adapt(domain, u)`` does the same; what is here takes t
 """
 
 from .converter import converter
-from .moving import MovingMesh, adapt, adapt_loop
+from .moving import MovingMesh, adapt, adapt_loop, velocity_function
 from .tags import with_tags
 
-__all__ = ["MovingMesh", "adapt", "adapt_loop", "converter", "with_tags"]
+__all__ = ["MovingMesh", "adapt", "adapt_loop", "converter", "velocity_function", "with_tags"]

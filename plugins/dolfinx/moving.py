@@ -6,18 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 import meshmove.motion.moving_mesh
 from meshmove.adaptation import adapt as one
 from meshmove.adaptation.loops import loop
 from meshmove.adaptation.loops.loop import LoopResult
 from meshmove.adaptation.result import Adaptation
 
-from .carried import gone_along, with_same_dofs
+from .carried import gone_along, vertex_blocks, with_same_dofs
 from .functions import is_function, owns
 from .tags import attached, named_modes, tags_of, with_tags
-from .versions import with_geometry
+from .versions import coordinate_degree, dof_table, node_table, vector_space, with_geometry
 
-__all__ = ["MovingMesh", "adapt", "adapt_loop"]
+__all__ = ["MovingMesh", "adapt", "adapt_loop", "velocity_function"]
 
 
 def adapt(
@@ -131,10 +133,41 @@ class MovingMesh(meshmove.motion.moving_mesh.MovingMesh):
 
     Fields may be `dolfinx.fem.Function` or UFL expressions on ``moving.mesh``. ``step.carried`` and ``step.material``
     are then functions on the new mesh: the same function of space, and the same degrees of freedom.
+
+    On several processes it is a `ParallelMovingMesh`, whose steps have the same attributes. Options are then `monitor`,
+    `mover`, `effort`, `boundary`, `fixed`, `objective`, `tau`, `transfer` and `inverses`, by default
+    `meshmove.plugins.mpi.PetscInverses`; no boundary is moved, and nothing is saved or filmed.
     """
 
+    def __new__(cls, domain: Any = None, **options: Any) -> Any:
+        if domain is None or domain.comm.size == 1:
+            return super().__new__(cls)
+        from .parallel_moving import ParallelMovingMesh
+
+        tags = options.pop("facet_tags", None), options.pop("cell_tags", None)
+        return ParallelMovingMesh(_tagged(domain, *tags), _named(options))
+
     def __init__(self, domain: Any, *, facet_tags: Any = None, cell_tags: Any = None, **options: Any) -> None:
-        super().__init__(_tagged(domain, facet_tags, cell_tags), **_named(options))
+        super().__init__(_tagged(domain, facet_tags, cell_tags), **_of_one(_named(options)))
+
+
+def velocity_function(step: Any, mesh: Any = None) -> Any:
+    """The velocity of the nodes in a step, as a vector-valued `Function` of the geometry's degree.
+
+    Parameters
+    ----------
+    step
+        Of a `MovingMesh`, on one process or several.
+    mesh
+        On which it is to be: ``step.mesh`` (by default), ``step.old`` or ``step.middle``.
+    """
+    from dolfinx.fem import Function
+
+    mesh = step.mesh if mesh is None else mesh
+    velocity = np.asarray(step.velocity)
+    out = Function(vector_space(mesh, velocity.shape[1], coordinate_degree(mesh)), name="velocity")
+    vertex_blocks(out)[dof_table(out.function_space)] = velocity[node_table(mesh)]
+    return out
 
 
 def _tagged(domain: Any, facet_tags: Any, cell_tags: Any) -> Any:

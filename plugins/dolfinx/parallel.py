@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,24 +11,29 @@ from numpy.typing import NDArray
 
 from meshmove.adaptation.loops.loop import WORTH
 from meshmove.adaptation.result import Report
-from meshmove.distributed import DistributedAdaptation, adapt_distributed, together
+from meshmove.distributed import DistributedAdaptation, DistributedStep, adapt_distributed, or_end, together
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.mesh import CellMesh
 from meshmove.options import check_names, count
+from meshmove.outcomes import Outcome
 
 from .across import Across
 from .carried import Old, function_on, gone_along, interpolated, is_linear, of_vertices, vertex_blocks
-from .functions import is_function, owns
+from .functions import element_of, is_function, owns
 from .pieces import Piece, alike
 from .tags import attached, tags_of, with_tags
 from .versions import sub_degrees, vector_space, with_geometry
 
 __all__ = [
+    "Carrying",
     "ParallelAdaptation",
     "ParallelLoop",
     "adapt_parallel",
+    "checked_transfer",
+    "linear_function",
     "loop_parallel",
     "ranks_of",
+    "stays",
     "still_of",
     "tagged_together",
 ]
@@ -81,36 +85,38 @@ class ParallelLoop:
 def adapt_parallel(mesh: Any, given: Any, options: dict[str, Any]) -> ParallelAdaptation:
     """See `meshmove.plugins.dolfinx.adapt`; of its options those of `OPTIONS`."""
     ranks = ranks_of(mesh)
-    with _or_end(ranks):
+    with or_end(ranks):
         return _adapted(mesh, ranks, given, dict(options))
-
-
-@contextmanager
-def _or_end(ranks: Any) -> Iterator[None]:
-    """End all processes where one has an error that the others do not know of, and would wait for ever."""
-    try:
-        yield
-    except Exception as error:
-        if not error.__dict__.get("agreed"):
-            ranks.end(error)
-        raise
 
 
 def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> ParallelAdaptation:
     with together(ranks):
         check_names(options, OPTIONS, "adapt on a distributed mesh")
-        transfer = options.pop("transfer", "interpolate")
-        if transfer not in ("interpolate", None):
-            raise ValueError(f"Expected transfer 'interpolate' or None on a distributed mesh (got {transfer!r})")
+        transfer = checked_transfer(options.pop("transfer", "interpolate"))
     alike(ranks, f"transfer={transfer}, a field of {type(given).__name__}")
     piece = Piece(mesh, ranks)
     fixed = options.pop("fixed", None)
     with together(ranks):
-        stays = None if fixed is None else _stays(piece, fixed)
-    out = adapt_distributed(piece.distributed(), ranks, piece.values(given), fixed=stays, **options)
-    carrying = _Carrying(piece, out)
+        held = None if fixed is None else stays(piece, fixed)
+    out = adapt_distributed(piece.distributed(), ranks, piece.values(given), fixed=held, **options)
+    carrying = Carrying(piece, out, transfer)
     fields = {} if transfer is None or given is None else {"field": carrying.carried(given)}
-    return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, out.report, carrying.carried)
+    report = replace(out.report, warnings=tuple(dict.fromkeys((*out.report.warnings, *_notes(given, transfer)))))
+    return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, report, carrying.carried)
+
+
+def _notes(given: Any, transfer: str | None) -> list[str]:
+    """What is not done for the element of a field."""
+    if not owns(given):
+        return []
+    (element, degree), out = element_of(given), []
+    if degree != 1:
+        text = f"the field is of {element}: the mesh was moved for linear elements, by its values at vertices"
+        out.append(Outcome.TAKEN_AS_LINEAR.told(text))
+    if transfer in ("conservative", "swept") and not is_linear(given):
+        text = f"the field's integral is not kept: {transfer!r} is for values at vertices, other dofs are interpolated"
+        out.append(Outcome.INTEGRAL_NOT_KEPT.told(text))
+    return out
 
 
 def ranks_of(mesh: Any) -> Any:
@@ -138,21 +144,33 @@ def still_of(domain: Any, mesh: Any, field: Any) -> tuple[Any, Any]:
     if is_function(field):
         return still, gone_along(domain, still, field)
     piece = Piece(mesh, ranks_of(mesh))
-    return still, _linear(still, piece.values(field))
+    return still, linear_function(still, piece.values(field))
 
 
-def _stays(piece: Piece, fixed: Any) -> NDArray[np.bool_]:
+def checked_transfer(transfer: Any) -> str | None:
+    """How fields are carried: "conservative" and "swept" are the same where a mesh is distributed."""
+    if transfer is not None and transfer not in ("interpolate", "conservative", "swept"):
+        raise ValueError(
+            f"Expected transfer 'interpolate', 'conservative', 'swept' or None on a distributed mesh (got {transfer!r})"
+        )
+    return transfer
+
+
+def stays(piece: Piece, fixed: Any) -> NDArray[np.bool_]:
     """Mask of vertices that must not move, from numbers or a mask of the geometry nodes of this process."""
     mask = np.zeros(len(piece.number), bool)
     mask[np.asarray(fixed)] = True
     return mask[piece.vertices]
 
 
-class _Carrying:
+class Carrying:
     """The moved mesh, and functions carried to it."""
 
-    def __init__(self, piece: Piece, out: DistributedAdaptation) -> None:
+    def __init__(
+        self, piece: Piece, out: DistributedAdaptation | DistributedStep, transfer: str | None = "interpolate"
+    ) -> None:
         self.piece, self.out = piece, out
+        self._of_values = out.evaluate if transfer in ("interpolate", None) else out.swept
         mesh = piece.mesh
         self.displacement = piece.lifted(out.displacement)
         self.moved = attached(with_geometry(mesh), tags_of(mesh))
@@ -160,7 +178,7 @@ class _Carrying:
 
     def carried(self, values: Any) -> Any:
         """A field on the moved mesh: a function of the same element, of linear ones for an expression, else values."""
-        with _or_end(self.piece.ranks):
+        with or_end(self.piece.ranks):
             return self._carried(values)
 
     def _carried(self, values: Any) -> Any:
@@ -170,7 +188,7 @@ class _Carrying:
         if not owns(values):
             at = self.piece.values(values)
             assert at is not None
-            new = self.out.evaluate(at)
+            new = self._of_values(at)
             return (self.piece.lift @ new).reshape(np.shape(values))
         if not is_function(values) or is_linear(values):
             return self._of_vertices(values)
@@ -188,7 +206,7 @@ class _Carrying:
     def _of_vertices(self, values: Any) -> Any:
         at = self.piece.values(values)
         assert at is not None
-        return _linear(self.moved, self.out.evaluate(at), values if is_function(values) else None)
+        return linear_function(self.moved, self._of_values(at), values if is_function(values) else None)
 
     def _interpolated(self, out: Any, values: Any) -> Any:
         values = values.copy()
@@ -200,7 +218,7 @@ class _Carrying:
         return interpolated(out, values, lambda points, beyond: across.values(points, beyond, old.at, components))
 
 
-def _linear(mesh: Any, values: Any, like: Any = None) -> Any:
+def linear_function(mesh: Any, values: Any, like: Any = None) -> Any:
     """A continuous linear function of values (n, k) at vertices, in the space of another if there is one."""
     from dolfinx.fem import Function
 

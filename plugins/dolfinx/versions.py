@@ -110,14 +110,14 @@ def function_space(mesh: Any, element: Any) -> Any:
     return make(mesh, element)
 
 
-def vector_space(mesh: Any, components: int) -> Any:
-    """Continuous linear functions of so many components; one: scalars."""
+def vector_space(mesh: Any, components: int, degree: int = 1) -> Any:
+    """Continuous functions of so many components, linear ones or of another degree; one: scalars."""
     fem = require("dolfinx.fem")
     if components == 1:
-        return function_space(mesh, ("Lagrange", 1))
+        return function_space(mesh, ("Lagrange", degree))
     if hasattr(fem, "functionspace"):
-        return function_space(mesh, ("Lagrange", 1, (components,)))
-    return fem.VectorFunctionSpace(mesh, ("Lagrange", 1), dim=components)
+        return function_space(mesh, ("Lagrange", degree, (components,)))
+    return fem.VectorFunctionSpace(mesh, ("Lagrange", degree), dim=components)
 
 
 def same_element(space: Any, mesh: Any) -> Any:

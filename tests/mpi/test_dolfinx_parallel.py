@@ -17,7 +17,7 @@ from mpi4py import MPI  # noqa: E402
 
 from meshmove.distributed import Schwarz  # noqa: E402
 from meshmove.geometry import FieldError, MeshmoveError, UnsupportedMeshError  # noqa: E402
-from meshmove.plugins.dolfinx import MovingMesh, adapt, adapt_loop  # noqa: E402
+from meshmove.plugins.dolfinx import MovingMesh, adapt, adapt_loop, velocity_function  # noqa: E402
 from meshmove.plugins.mpi import PetscInverses  # noqa: E402
 from tests.plugins.dolfinx.meshes import function, second_order, tagged  # noqa: E402
 
@@ -124,6 +124,29 @@ def test_stale_ghosts_are_taken_from_their_owners(moved):
     assert np.array_equal(again.displacement, out.displacement)
 
 
+def test_a_transfer_that_keeps_the_integral():
+    domain = square()
+    u = function(domain, mild)
+    out = adapt(domain, u, transfer="conservative")
+    assert out.report.max_displacement > 0.02
+    assert np.isclose(integral(out.fields["field"] * ufl.dx), integral(u * ufl.dx), rtol=1e-12, atol=0)
+    both = out.transfer(
+        function(domain, lambda x: np.stack([x[0] - x[0] + 2, np.tanh(9 * (x[1] - 0.3))]), components=2)
+    )
+    assert np.allclose(both.x.array.reshape(-1, 2)[:, 0], 2, atol=1e-12)
+    assert np.abs(both.x.array.reshape(-1, 2)[:, 1]).max() <= 1
+    with pytest.raises(ValueError, match="transfer"):
+        adapt(domain, u, transfer="by hand")
+
+
+def test_what_is_not_done_for_quadratic_functions_is_said():
+    domain = square(6)
+    report = adapt(domain, function(domain, mild, 2), transfer="conservative").report
+    assert {o.name for o in report.outcomes} >= {"TAKEN_AS_LINEAR", "INTEGRAL_NOT_KEPT"}
+    plain = adapt(domain, function(domain, mild), transfer="conservative").report
+    assert not {o.name for o in plain.outcomes} & {"TAKEN_AS_LINEAR", "INTEGRAL_NOT_KEPT"}
+
+
 def test_in_place_on_several_processes():
     domain = square(8)
     u = function(domain, step)
@@ -163,9 +186,11 @@ def test_a_process_without_cells_takes_part():
 
     domain = mesh.create_unit_square(COMM, 8, 8, partitioner=all_to_first)
     assert domain.topology.index_map(2).size_local == (128 if COMM.rank == 0 else 0)
-    out = adapt(domain, function(domain, step))
+    u = function(domain, step)
+    out = adapt(domain, u, transfer="conservative")
     assert out.report.predicted_error_after < 0.8 * out.report.predicted_error_before
     assert np.isclose(integral(1 * ufl.dx(domain=out.mesh)), 1, atol=1e-12)
+    assert np.isclose(integral(out.fields["field"] * ufl.dx), integral(u * ufl.dx), rtol=1e-12, atol=0)
     quadratic = out.transfer(function(domain, lambda x: x[0], 2))
     assert np.allclose(quadratic.x.array, function(out.mesh, lambda x: x[0], 2).x.array, atol=1e-9)
 
@@ -232,9 +257,97 @@ def test_petsc_inverts_where_it_is_asked_to():
     assert adapt(alone, function(alone, mild), inverses=PetscInverses).report.inverted_cells == 0
 
 
-def test_what_needs_one_process_says_so_on_all():
-    with pytest.raises(UnsupportedMeshError, match=f"got one on {COMM.size}"):
-        MovingMesh(square(4))
+def front(t):
+    return lambda x: np.tanh(12 * (np.hypot(x[0] - 0.3, x[1] - 0.2) - 0.4 - t))
+
+
+def test_a_moving_mesh_follows_a_front():
+    """Nodes go as on one process, up to what rounding does to a few steps of descent."""
+
+    def course(comm):
+        moving = MovingMesh(square(16, comm=comm))
+        moving.start(front(0.0))
+        for t in (0.0, 0.03, 0.06):
+            done = moving.step(function(moving.mesh, front(t)), dt=0.03)
+        return moving, done
+
+    moving, done = course(COMM)
+    one = course(MPI.COMM_SELF)[1]
+    error, alone = (np.sqrt(_squares(step_.mesh, front(0.09))) for step_ in (done, one))
+    rest = np.sqrt(_squares(square(16), front(0.09)))
+    assert error < 0.65 * rest
+    assert np.isclose(error, alone, rtol=0.04)
+    assert np.isclose(done.report.feature_speed, one.report.feature_speed, rtol=0.02)
+    assert moving.time == done.time == pytest.approx(0.09)
+    assert moving.mesh is done.mesh and done.reference.geometry.x[:, 0].max() == 1
+    assert_same_on_all_processes(done.mesh)
+    assert integral(1 * ufl.dx(domain=done.mesh)) == pytest.approx(1, abs=1e-12)
+
+
+def _squares(domain, f) -> float:
+    fine = function(domain, f, 3)
+    gap = (function(domain, f) - fine) ** 2 * ufl.dx
+    return domain.comm.allreduce(fem.assemble_scalar(fem.form(gap)))
+
+
+def test_a_step_carries_functions_and_has_a_velocity():
+    domain = square(10)
+    moving = MovingMesh(domain)
+    moving.start(front(0.0))
+    for t in (0.0, 0.02):
+        fields = {
+            "u": function(moving.mesh, front(t)),
+            "linear": function(moving.mesh, lambda x: np.stack([x[0], x[1]]), 2, components=2),
+            "x": 2 * ufl.SpatialCoordinate(moving.mesh)[0],
+        }
+        done = moving.step(fields, dt=0.02)
+    assert done.displacement.any()
+    assert np.allclose(done.material["u"].x.array, fields["u"].x.array, rtol=0, atol=1e-14)
+    assert done.material["u"].function_space.mesh is done.mesh
+    x = ufl.SpatialCoordinate(done.mesh)
+    assert integral(ufl.inner(done.carried["linear"] - x, done.carried["linear"] - x) * ufl.dx) < 1e-18
+    assert integral((done.carried["x"] - 2 * x[0]) ** 2 * ufl.dx) < 1e-5
+    assert integral((done.carried["u"] - function(done.mesh, front(0.02))) ** 2 * ufl.dx) < 1e-3
+    assert np.isclose(integral(done.carried["u"] * ufl.dx), integral(fields["u"] * ufl.dx), rtol=1e-12, atol=0)
+    # the velocity takes the old mesh to the new one: the mean of x rises by the integral of w over the mesh half-way
+    w = velocity_function(done, done.old)
+    along = w.x.array.reshape(-1, 2)
+    places = function(done.old, lambda x: np.stack([x[0], x[1]]), components=2).x.array.reshape(-1, 2)
+    reached = function(done.mesh, lambda x: np.stack([x[0], x[1]]), components=2).x.array.reshape(-1, 2)
+    assert np.allclose(places + 0.02 * along, reached, atol=1e-12)
+    assert velocity_function(done).function_space.mesh is done.mesh
+    assert np.allclose(done.middle.geometry.x, (done.old.geometry.x + done.mesh.geometry.x) / 2)
+
+
+def test_a_moving_mesh_of_quadrilaterals_of_second_order_and_a_monitor_of_space():
+    moving = MovingMesh(second_order(square(8, "quadrilateral")), monitor=lambda x: 1 + 5 * np.exp(-20 * x[0] ** 2))
+    for _ in range(2):
+        done = moving.step(dt=0.5)
+    assert done.carried is None and done.fields == {}
+    assert done.report.max_displacement > 0.01
+    assert_same_on_all_processes(done.mesh)
+    assert velocity_function(done).function_space.element.basix_element.degree == 2
+    assert integral(1 * ufl.dx(domain=done.mesh)) == pytest.approx(1, abs=1e-12)
+
+
+def test_a_moving_mesh_that_is_asked_for_what_needs_one_process_says_so_on_all():
+    with pytest.raises(ValueError, match="unexpected|does not know|Expected"):
+        MovingMesh(square(4), reference=square(4))
+    with pytest.raises(ValueError, match="transfer"):
+        MovingMesh(square(4), transfer="swept" if COMM.rank else None)
+    moving = MovingMesh(square(4))
+    with pytest.raises(ValueError, match="boundary_motion"):
+        moving.step(step, 0.1, boundary_motion=lambda x, t: x)
+    with pytest.raises(MeshmoveError, match="the same time step"):
+        moving.step(step, 0.1 + COMM.rank)
+    holes = function(moving.mesh, step)
+    if COMM.rank == 0:
+        holes.x.array[:] = np.nan
+    with pytest.raises(FieldError, match="NaN or infinity"):
+        moving.step(holes, 0.1)
+    with pytest.raises(FieldError, match="on another mesh"):
+        moving.step(function(square(4), step), 0.1)
+    assert moving.time == 0 and moving.last is None
 
 
 def test_files_are_read_moved_and_written_together(tmp_path_factory):

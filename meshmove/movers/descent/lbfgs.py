@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,11 +69,8 @@ def minimise(
         raise ValueError("Expected a start without inverted cells")
     slide.refresh(points)
     gradient = slide.gather(gradient)
-    recursion: Recursion
-    if across.serial:
-        recursion = TwoLoops(slide, [] if pairs is None else pairs, memory, scaled)
-    else:
-        recursion = InProducts(slide, across, memory, scaled)
+    made: Any = TwoLoops if across.serial else partial(InProducts, across)
+    recursion: Recursion = made(slide, [] if pairs is None else pairs, memory, scaled)
     recursion.begin(gradient, lift(gradient))
     k = 0
     for k in range(1, steps + 1):  # noqa: B007

@@ -101,31 +101,40 @@ class InProducts:
     All that the two loops need of the vectors are products of pairs with each other and with the gradient, and a
     direction is a combination of lifted vectors and steps (Chen, Wang & Zhou, Large-scale L-BFGS using MapReduce, NIPS
     2014). Where nodes glide on curves, whose tangents turn, it differs by that from `TwoLoops`.
+
+    `past`: as for `TwoLoops`; the same number of pairs on all processes.
     """
 
-    def __init__(self, slide: Slide, across: Communicator, memory: int, scaled: bool) -> None:
+    def __init__(self, across: Communicator, slide: Slide, past: list[Pair], memory: int, scaled: bool) -> None:
         self._slide, self._across, self._memory, self._scaled = slide, across, memory, scaled
-        self.forget()
-
-    def forget(self) -> None:
-        self._s: list[Array] = []
-        self._y: list[Array] = []
-        self._up: list[Array] = []
+        self._past = past
         self._sy = np.zeros((0, 0))  # of steps with changes of the gradient
         self._yu = np.zeros((0, 0))  # of these with lifted ones
         self._sg = self._yl = np.zeros(0)  # of steps with the gradient, of its changes with the lifted one
 
+    def forget(self) -> None:
+        self._past.clear()
+        self._sy, self._yu = np.zeros((0, 0)), np.zeros((0, 0))
+        self._sg = self._yl = np.zeros(0)
+
     @property
     def empty(self) -> bool:
-        return not self._s
+        return not self._past
 
     def begin(self, gradient: Array, lifted: Array) -> None:
         self._gradient, self._lifted = gradient, lifted
-        self._gl = self._across.dot(gradient, lifted)
+        own, m = self._across.own, len(self._past)
+        s, y, up = ([own(pair[k]) for pair in self._past] for k in range(3))
+        local = [np.vdot(own(gradient), own(lifted))]
+        local += [np.vdot(a, own(gradient)) for a in s] + [np.vdot(b, own(lifted)) for b in y]
+        local += [np.vdot(a, b) for a in s for b in y] + [np.vdot(b, c) for b in y for c in up]
+        sums = self._across.sum(np.array(local))
+        self._gl, self._sg, self._yl = float(sums[0]), sums[1 : m + 1], sums[m + 1 : 2 * m + 1]
+        self._sy, self._yu = sums[2 * m + 1 :].reshape(2, m, m)
 
     def _coefficients(self) -> tuple[float, Array, Array]:
         """The direction is c (lifted - sum a up) + sum b s: c, a, b."""
-        m, sy = len(self._s), np.diag(self._sy)
+        m, sy = len(self._past), np.diag(self._sy)
         a, b = np.zeros(m), np.zeros(m)
         for i in reversed(range(m)):
             a[i] = (self._sg[i] - self._sy[i] @ a) / sy[i]
@@ -138,17 +147,17 @@ class InProducts:
     def direction(self) -> tuple[Array, float]:
         scale, a, b = self._coefficients()
         direction = self._lifted.copy()
-        for share, up in zip(a, self._up, strict=True):
+        for share, (_, _, up, _) in zip(a, self._past, strict=True):
             direction -= share * up
         direction = self._slide.spread(direction)
         direction *= scale
-        for share, s in zip(b, self._s, strict=True):
+        for share, (s, _, _, _) in zip(b, self._past, strict=True):
             direction += share * s
         return direction, float(scale * (self._gl - self._yl @ a) + self._sg @ b)
 
     def learn(self, step: Array, gradient: Array, lifted: Array) -> bool:
         y, up = gradient - self._gradient, lifted - self._lifted
-        steps, changes = [*self._s, step], [*self._y, y]
+        steps, changes = [*(p[0] for p in self._past), step], [*(p[1] for p in self._past), y]
         own = self._across.own
         local = [np.vdot(own(s), own(v)) for v in (y, gradient) for s in steps]
         local += [np.vdot(own(c), own(v)) for v in (step, up, lifted) for c in changes]
@@ -159,11 +168,11 @@ class InProducts:
         if not sy[-1] > CURVED * np.sqrt(ss * yy):
             self._sg, self._yl = sg[:-1], yl[:-1]
             return False
-        self._s, self._y, self._up = steps, changes, [*self._up, up]
+        self._past.append((step, y, up, float(sy[-1])))
         self._sy = np.block([[self._sy, sy[:-1, None]], [ys[None, :]]])
         self._yu = np.block([[self._yu, yu[:-1, None]], [yu[None, :]]])
         self._sg, self._yl = sg, yl
-        if len(self._s) > self._memory:
-            self._s, self._y, self._up = self._s[1:], self._y[1:], self._up[1:]
+        if len(self._past) > self._memory:
+            del self._past[0]
             self._sy, self._yu, self._sg, self._yl = self._sy[1:, 1:], self._yu[1:, 1:], sg[1:], yl[1:]
         return True

@@ -18,7 +18,7 @@ from dolfinx import fem, mesh  # noqa: E402
 import meshmove  # noqa: E402
 from meshmove.geometry import FieldError, UnsupportedMeshError  # noqa: E402
 from meshmove.geometry.checks import check_cells  # noqa: E402
-from meshmove.plugins.dolfinx import MovingMesh, adapt, adapt_loop, converter, with_tags  # noqa: E402
+from meshmove.plugins.dolfinx import MovingMesh, adapt, adapt_loop, converter, velocity_function, with_tags  # noqa: E402
 from tests.plugins.dolfinx.meshes import CELLS, box, function, second_order, tagged  # noqa: E402
 
 
@@ -216,6 +216,10 @@ def test_a_moving_mesh_carries_functions():
     assert np.array_equal(step_.material.x.array, u.x.array)
     assert step_.material.function_space.mesh is step_.mesh
     assert np.isclose(integral(step_.carried * ufl.dx), integral(u * ufl.dx), atol=1e-10)  # swept keeps it
+    w = velocity_function(step_)
+    places = function(step_.mesh, lambda x: np.stack([x[0], x[1]]), components=2)
+    before = function(step_.old, lambda x: np.stack([x[0], x[1]]), components=2)
+    assert np.allclose(before.x.array + 0.02 * w.x.array, places.x.array, atol=1e-14)
 
 
 def test_what_cannot_be_moved_is_named():

@@ -1,0 +1,89 @@
+"""Nodes of all pieces follow a field: what `motion.follower` does, with derivatives and monitors across processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from meshmove.geometry import CellMesh, Sides
+from meshmove.geometry.arrays import Array
+from meshmove.monitors import Averaging, smoother
+from meshmove.motion.follower import Follower
+from meshmove.motion.places import Place
+from meshmove.movers import Mover
+
+from ..background import Background, PatchDensity, PatchHessians
+from ..mesh import DistributedMesh
+from ..moves import of_space
+from ..overlap import overlap_of
+from ..ranks import Ranks
+from ..unit import SharedMesh
+
+__all__ = ["SharedFollower"]
+
+
+class SharedFollower(Follower):
+    """Moves the nodes of a mesh in pieces after a field; see `Follower`.
+
+    Derivatives are taken on layers of cells around what a process owns. Second derivatives at an interface between
+    regions are the mean of those of its sides, as for `adapt_distributed`.
+
+    Parameters
+    ----------
+    unit
+        The piece with its constraints, in unit coordinates.
+    mesh, ranks
+        The piece, and who has the others.
+    """
+
+    def __init__(
+        self,
+        unit: SharedMesh,
+        mesh: DistributedMesh,
+        ranks: Ranks,
+        monitor: Any,
+        mover: Mover | None = None,
+        align: bool = True,
+        effort: float = 1.0,
+        tau: float | None = None,
+    ) -> None:
+        self._shared, self._piece, self._ranks = unit, mesh, ranks
+        super().__init__(unit, monitor, mover, align, effort, tau)  # type: ignore[arg-type]
+
+    def _prepare(self) -> None:
+        self.overlap = overlap_of(self._piece, self._ranks, self._shared.layout, self._shared.base.points)
+        self._sides = Sides.of(self.overlap.mesh)
+        self._smooth = smoother(self.overlap.mesh)
+        self._function: Any = None
+
+    def _mesh(self, points: Array) -> CellMesh:
+        return replace(self.overlap.mesh, points=self.overlap.spread(points))
+
+    def _derivatives(self, points: Array) -> Averaging:
+        return Averaging(self._sides.moved(self.overlap.spread(points)), self.overlap.layout)
+
+    def _around(self, values: Array) -> Array:
+        return self.overlap.spread(values)
+
+    def _own(self, values: Array) -> Array:
+        return self._shared.layout.update(self.overlap.taken(values))
+
+    def _of_space(self) -> Any:
+        if self._function is None:
+            self._function = of_space(self.monitor, self._shared, self._ranks)
+        return self._function
+
+    def _led(
+        self, m: Array, hessians: Array | None, derivatives: Averaging, points: Array, place: Place | None
+    ) -> Place:
+        base = self._shared.base
+        now = replace(base, points=points)
+        background = Background(self._ranks, self._shared.layout, self._piece.owners, now)
+        density, bent = PatchDensity(self._own(m), background), None
+        if hessians is not None:
+            means = derivatives.sides.averaging
+            nodal = [self._own(means @ h.reshape(-1, h.shape[-1]).T) for h in hessians]
+            bent = PatchHessians(np.array([h.T.reshape(base.dim, base.dim, -1) for h in nodal]), background, base)
+        return self._gone(density, bent, points, place)
