@@ -8,6 +8,7 @@ no memory besides, so that runs can be cut, cached and repeated to the bit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from meshmove.movers import Mover, Problem, moved_by
 
 from .places import STEPS, Place, Target
 
-__all__ = ["MONITOR", "Moving", "mover_of"]
+__all__ = ["Following", "MONITOR", "Moving", "mover_of"]
 
 
 #: moderately steep: interpolation on strained cells costs more than a few nodes more on a front gain
@@ -119,3 +120,17 @@ class Moving:
         left = problem.imbalance(points)
         enough = left < FOLLOWED[0] or left < FOLLOWED[1] * problem.imbalance(problem.start)
         return points if enough else None
+
+
+class Following:
+    """Where nodes go, for a model that computes without: each time from where they went the last time."""
+
+    def __init__(self, make: Callable[[], Moving]) -> None:
+        self._make = make
+        self._moving: Moving | None = None
+        self._points: Array | None = None
+
+    def __call__(self, values: Array) -> Array:
+        self._moving = self._moving or self._make()
+        self._points = self._moving(values, self._points)
+        return self._points

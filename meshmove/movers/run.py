@@ -54,7 +54,7 @@ WORTH = 0.99
 MISSED, FINE = 1.2, 0.05
 #: and a mesh on which only this share of the monitor's rise is left to be seen is no good
 VANISHED = 0.5
-#: softening of the determinants while untangling, one value a round
+#: softening of determinants while untangling, a round each
 SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
 
 
@@ -62,10 +62,9 @@ SOFTENING = (0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
 class Pace:
     """How far a move goes: all the way to a monitor that was asked for, or while a field's predicted error falls.
 
-    `opening`: length at which the first step is tried: bold first steps reach lower imbalances; for a field's monitor
-    they led to larger errors. `tolerance`: of a round. `worth`: the share of the merit that a round on a mesh of some
-    size has to go below, where a predicted error judges. `exact`: whether the monitor itself is the
-    aim: then steep ones are climbed by their powers, thin ones sampled more finely, and meshes judged by what they see.
+    `opening`: length at which the first step is tried: bold first steps reach lower imbalances, but for a field's
+    monitor larger errors. `tolerance`: of a round. `worth`: share of the merit that a round has to go below. `exact`:
+    whether the monitor itself is the aim: then steep ones are climbed by their powers, and thin ones sampled finely.
     """
 
     opening: float

@@ -17,13 +17,12 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.given import count
 from meshmove.geometry.given import names as names_of
 from meshmove.meshes.source import Source
-from meshmove.motion.frames import Moving
+from meshmove.motion.frames import Following, Moving
 
 from .assimilation import Observer
 from .checks import attributes_of, check, columns_of, nodes_of, same_mesh, strange, values_of
 from .correcting.base import Base, Step
 from .correcting.gradients import unrolled
-from .following import Following
 from .graph import Graph
 from .network import Settings, TwoBranches
 from .observation import Observation, several
