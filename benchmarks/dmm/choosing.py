@@ -3,13 +3,14 @@
 Steep rings, narrow peaks, fronts, layers and smooth fields of random places, widths and meshes (24 to 44 nodes a side,
 half of them with jittered nodes), finite element solutions as fields, as in `benchmarks.dmm.aligning`:
 
-    python -m benchmarks.dmm.choosing [WEIGHTS ...]     # shipped names, files, or "classical"
+    python -m benchmarks.dmm.choosing [WEIGHTS[@EFFORT] ...]     # shipped names, files, or "classical"
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np  # isort: skip
 import skfem
@@ -97,17 +98,18 @@ def cases(count: int, seed: int = 2026) -> Iterator[tuple[Problem, skfem.MeshTri
         yield problem, mesh
 
 
-def gains(weights: str | None, count: int) -> list[tuple[str, Outcome]]:
-    """Of the network alone with these weights; None: of the classical default."""
+def gains(weights: str | None, count: int, effort: float | None = None) -> list[tuple[str, Outcome]]:
+    """Of the network with these weights, alone by default; None: of the classical mover, at effort 1 by default."""
     found = Neural(aligner=Aligner.from_pretrained(weights)) if weights else None
-    options = {"mover": found, "effort": 0.1} if found else {}
+    options: dict[str, Any] = {"mover": found, "effort": effort or 0.1} if found else {"effort": effort or 1.0}
     return [(p.name, outcome(p, mesh, options)) for p, mesh in cases(count)]
 
 
 def main(names: list[str], count: int = 24) -> None:
     """Print how many times less L2 and H1 error the network leaves: by kind, and the geometric means."""
     for weights in names or ["aligner-2d"]:
-        found = gains(None if weights == "classical" else weights, count)
+        name, _, effort = weights.partition("@")
+        found = gains(None if name == "classical" else name, count, float(effort) if effort else None)
         rows = np.log([[o.l2, o.h1] for _, o in found])
         print(f"{weights}: L2 {np.exp(-rows[:, 0].mean()):.3f}, H1 {np.exp(-rows[:, 1].mean()):.3f}", end="")
         print(f", CPU ms {1e3 * np.mean([o.seconds for _, o in found]):.0f}")
