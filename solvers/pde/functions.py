@@ -70,6 +70,11 @@ def checked(f: Any, what: str) -> Function:
         p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
     needed += [p.name for p in parameters if p.default is p.empty and p.kind is p.KEYWORD_ONLY]
+    if needed in (["x", "y"], ["x", "t"]):
+        raise ProblemError(
+            f"Expected {what} as a function of points x (2, n) alone (got one of {', '.join(needed)}): x[0] is "
+            f"x, x[1] is {needed[1]}, as in lambda x: np.sin(x[0]) * x[1]"
+        )
     if len(needed) > 1:
         raise NonlinearError(
             f"Expected a linear operator, {what} a function of the points x alone (got one of {', '.join(needed)}). "

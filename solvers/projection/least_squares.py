@@ -174,25 +174,36 @@ class Arrow:
         return z * self.scales
 
     def adjoint(self, g: Array, steps: int = 4) -> Array:
-        """Scaled z with [A B]'[A B] z = g, for a gradient g with respect to the unknowns.
+        """Scaled z with [A B]'[A B] z = g, for a gradient g (unknowns,) with respect to the unknowns, or several
+        (unknowns, k) at once.
 
         Conjugate gradients on the normal equations, the factor as preconditioner.
         """
-        g = g * self.scales
+        g = (g.T * self.scales).T
         z = self.precondition(g)
-        r = g - self.transpose(self.apply(z))
+        r = g - self._normal(z)
         p = h = self.precondition(r)
-        gamma = r @ h
-        for _ in range(steps):
-            q = self.transpose(self.apply(p))
-            if not (gamma > 0 and p @ q > 0):
+        gamma = (r * h).sum(axis=0)
+        for step in range(steps):
+            q = self._normal(p)
+            curved = (p * q).sum(axis=0)
+            going = (gamma > 0) & (curved > 0)
+            if not going.any():
                 break
-            alpha = gamma / (p @ q)
+            alpha = np.where(going, gamma / np.where(going, curved, 1.0), 0.0)
             z, r = z + alpha * p, r - alpha * q
+            if step == steps - 1:
+                break
             h = self.precondition(r)
-            gamma, old = r @ h, gamma
-            p = h + gamma / old * p
+            gamma, old = (r * h).sum(axis=0), gamma
+            p = h + np.where(going, gamma / np.where(going, old, 1.0), 0.0) * p
         return z
+
+    def _normal(self, z: Array) -> Array:
+        """[A B]'[A B] z, of one z or of several."""
+        if z.ndim == 1:
+            return self.transpose(self.apply(z))
+        return np.stack([self.transpose(self.apply(one)) for one in np.ascontiguousarray(z.T)], axis=1)
 
 
 def _scales(norms: Array) -> Array:

@@ -46,7 +46,8 @@ class Duals:
         mass, own = replace(finer, coefficients=one), replace(finer, splines=splines)
         dense = np.concatenate([np.zeros((0, n)), *(f.jets(finer.points)[0] for f in features)]) * finer.weights
         noise = np.random.default_rng(seed).standard_normal((_NOISES, n))
-        v = np.stack([system.apply(system.adjoint(np.append(mass.transpose(w), dense @ w), _STEPS)) for w in noise])
+        right = np.stack([np.append(mass.transpose(w), dense @ w) for w in noise], axis=1)
+        v = np.stack([system.apply(z) for z in np.ascontiguousarray(system.adjoint(right, _STEPS).T)])
         edge = splines.matrix(rows.points, rows.coefficients, unit.along)
         by_splines = np.stack([own.transpose(one) for one in v[:, :n]]) + (edge.T @ v[:, n:].T).T
         self.points, self.inside = finer.points, finer.inside

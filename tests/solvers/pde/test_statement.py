@@ -217,3 +217,9 @@ def test_a_u_term_that_is_rounding_does_not_make_a_neumann_problem_one_with_a_so
     with pytest.raises(ProblemError, match="known up to a constant only"):
         LinearPDE(square, uxx=-1, uyy=-1, u=lambda x: size * (1 + x[0]), source=1, conditions={"all": Neumann()})
     LinearPDE(square, uxx=-1, uyy=-1, u=lambda x: 1e-6 * (1 + x[0]), source=1, conditions={"all": Neumann()})
+
+
+@pytest.mark.parametrize("source", [lambda x, y: x + y, lambda x, t: x + t])
+def test_functions_of_coordinates_one_by_one_are_told_how_to_take_points(source):
+    with pytest.raises(ProblemError, match=r"the source as a function of points.*alone.*x\[1\] is [yt]"):
+        LinearPDE(Rectangle((0, 0), (1, 1), "all"), uxx=-1, uyy=-1, source=source, conditions={"all": Dirichlet()})

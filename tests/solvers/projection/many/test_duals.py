@@ -68,3 +68,10 @@ def test_products_are_those_of_the_system(domain):
     splines, columns = products.transpose(products.spread(r))
     assert np.allclose(splines, np.stack([now.equation.transpose(one) for one in r]))
     assert np.allclose(columns, r @ dense)
+
+
+def test_several_adjoints_are_each_of_them():
+    now = fit(_unit(HOLED, 1.0), (8, 8), hole_features(_unit(HOLED, 1.0), 1.0))
+    several = np.random.default_rng(0).standard_normal((len(now.field.weights), 5))
+    each = np.stack([now.system.adjoint(one, 2) for one in several.T], axis=1)
+    assert np.allclose(now.system.adjoint(several, 2), each, rtol=0, atol=1e-8 * np.abs(each).max())

@@ -104,3 +104,20 @@ def test_a_grid_that_solves_few_of_some_is_not_tried_for_the_others():
     problems[1] = _problem(counted)
     assert settle(problems, 1e-13) == 48 * [None]
     assert len(calls) == 1  # on the last grid, which all are left to
+
+
+def test_sources_that_jump_between_points_are_not_believed_to_be_solved():
+    square = Rectangle((0, 0), (1, 1), names=("south", "east", "north", "west"))
+    sides = {"west": Dirichlet(), "east": Dirichlet(), "south": Neumann(), "north": Neumann()}
+    problems, x = [], square.sample_interior(300)
+    places = np.linspace(0.2, 0.8, 7)
+    for place in places:
+        source = lambda x, place=place: np.where(x[0] > place, 1.0, 0.0)  # noqa: E731
+        problems.append(LinearPDE(square, uxx=-1, uyy=-1, source=source, conditions=sides))
+    for tolerance in (1e-3, 0.2):
+        for place, one in zip(places, settle(problems, tolerance), strict=True):
+            assert (one is None) == (tolerance < 0.01)
+            if one is not None:
+                u = (1 - place) ** 2 / 2 * x[0] - np.maximum(x[0] - place, 0) ** 2 / 2
+                v = one.field.jets(problems[0].unit.to_unit(x))[0]
+                assert np.linalg.norm(v - u) < one.estimate * np.linalg.norm(u)
