@@ -112,6 +112,17 @@ def test_the_branch_on_the_moved_mesh_corrects_the_base_there():
     assert np.allclose(first.there[inside, 0], there[inside] / 4, atol=1e-6)
 
 
+def test_a_second_branch_adds_nothing_until_it_has_learned():
+    one = silent(model_of(halved))
+    both = one.with_second_branch(2, base_moves=True)
+    assert both.settings == replace(one.settings, moving=True, corrections=2, base_moves=True)
+    wave = lambda x: np.sin(np.pi * x[0]) * np.sin(np.pi * x[1])  # noqa: E731
+    last = both.rollout(burgers_mesh(8), wave, 2, attributes=NU).last()
+    inside = (np.abs(last.moved - 0.5) < 0.5 - 1e-9).all(axis=1)
+    assert np.abs(last.moved - burgers_mesh(8).points).max() > 1e-3
+    assert np.allclose(last.there[inside, 0], wave(last.moved[inside].T) / 4, atol=1e-6)
+
+
 def test_bundles_in_training_go_on_from_what_was_predicted():
     data = dataset()
     model = silent(model_of(halved, data))
