@@ -1,8 +1,10 @@
-"""A second branch, on the moved mesh, on top of `burgers-corrected`: what it adds after a short training.
+"""A second branch, on the moved mesh, on top of `burgers-corrected`: base steps there, or what a short training adds.
 
-    python -m benchmarks.mmpde.second_branch [--quick] [--steps N] [--train FOLDER] [--folder DIR] [--json FILE]
+    python -m benchmarks.mmpde.second_branch [--quick] [--moves] [--steps N] [--train FOLDER] [--folder DIR]
+                                             [--json FILE]
 
-It learns from trajectories of the usual viscosities and heights on the grid alone. Errors are relative L2 errors after
+With `--moves` the base makes its steps on the moved mesh, too, and nothing is learned. Without, the branch learns from
+trajectories of the usual viscosities and heights on the grid alone. Errors are relative L2 errors after
 30 frames against finite volumes on 192 x 192 cells, as means over trajectories: at the nodes of the mesh, and of the
 field as a function, which is linear on the moved mesh for two branches, and a bicubic spline for one; seconds are the
 processor's. A training that was interrupted goes on; truths are kept in the folder.
@@ -32,7 +34,7 @@ from meshmove.solvers.generators.burgers import burgers_mesh, burgers_trajectori
 from meshmove.solvers.generators.burgers_step import BurgersStep
 from meshmove.solvers.mmpde import MMPDE, Config
 
-__all__ = ["run", "train"]
+__all__ = ["run", "train", "with_moves"]
 
 BY_DEFAULT = False  #: minutes of training
 #: trajectories that it learns from; layers of the branch
@@ -53,6 +55,12 @@ def train(folder: Path, data: Trajectories, steps: int) -> MMPDE:
     )  # fmt: skip
     learned = TrajectoryDataset((data.on(burgers_mesh(families.COARSE)),))
     return model.fit(learned, folder, config=config, start=model, accelerator="cpu")
+
+
+def with_moves() -> MMPDE:
+    """`burgers-corrected` whose base makes its steps on the moved mesh, too, where nothing corrects it yet."""
+    one = MMPDE.from_pretrained("burgers-corrected", base=BurgersStep())
+    return one.with_second_branch(LAYERS, base_moves=True)
 
 
 def run(model: MMPDE, folder: Path, cases: tuple[Shift, ...] = CASES, cells: int = families.CELLS) -> Rows:
@@ -92,12 +100,15 @@ def _errors(model: MMPDE, case: Shift, truth: Trajectories) -> dict[str, float]:
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="four steps on two short trajectories, one case")
+    parser.add_argument("--moves", action="store_true", help="the base on the moved mesh, without training")
     parser.add_argument("--steps", type=int, default=600, help="of training, default: %(default)s")
     parser.add_argument("--train", type=Path, default=Path("out/mmpde/second"), help="default: %(default)s")
     parser.add_argument("--folder", type=Path, default=Path("out/mmpde/data"), help="of truths, default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file as well")
     args = parser.parse_args()
-    if args.quick:
+    if args.moves:
+        rows = run(with_moves(), args.folder, CASES[:1] if args.quick else CASES)
+    elif args.quick:
         with tempfile.TemporaryDirectory() as folder:
             few = burgers_trajectories(2, cells=48, stride=1, frames=11, end=1 / 3, viscosity=(0.005, 0.002))
             cases = (replace(USUAL, count=1, frames=5),)

@@ -16,14 +16,13 @@ from meshmove.monitors import Monitor
 from meshmove.motion.frames import MONITOR, Moving
 from meshmove.movers import Mover
 
-from .branch import Branch
+from .branch import Branch, Settings
 from .correcting.base import Base, Step, matching
 from .correcting.based import Based
 from .correcting.gate import LEAST, Gate, roughness
 from .graph import Graph
 from .interpolation import Interpolation, Near, Placed
 from .prior.seen import Seen
-from .settings import Settings
 from .state import Moved, State
 
 __all__ = ["Settings", "TwoBranches"]

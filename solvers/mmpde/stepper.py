@@ -259,12 +259,15 @@ class MMPDE(TwoBranches):
         """
         return advanced(self, graph, now, attributes, moving)
 
-    def with_second_branch(self, corrections: int = 5) -> MMPDE:
-        """This model and a branch on the moved mesh, of so many layers, which has yet to learn: `fit` it with
-        ``Config(settings, ahead=0)`` and ``start``."""
+    def with_second_branch(self, corrections: int = 5, *, base_moves: bool = False) -> MMPDE:
+        """This model and a branch on the moved mesh, of so many layers, which adds nothing until it has learned: `fit`
+        it with ``Config(settings, ahead=0)`` and ``start``. `base_moves`: the base makes its steps there, too, which
+        pays without any learning where it bears the moved mesh."""
         layers = count(corrections, "a number of layers", low=1, high=1000)
-        other = type(self)(replace(self.settings, moving=True, corrections=layers), self.base)
+        other = type(self)(replace(self.settings, moving=True, corrections=layers, base_moves=base_moves), self.base)
         other.load_state_dict({**other.state_dict(), **self.state_dict()})
+        for weights in other.moving.decode[-1].parameters():
+            torch.nn.init.zeros_(weights)
         other.monitor, other.mover, other.seen = self.monitor, self.mover, self.seen
         return other.to(self.unit.device)
 
