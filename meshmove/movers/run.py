@@ -35,8 +35,7 @@ POWERS = (0.5, 0.75)
 STEPS = 18
 #: or relaxation steps for each, and the least step between two powers then
 CLIMBING, NARROW = 20, 0.06
-#: relaxation steps for all powers together, at effort 1; and for the monitor itself or one power in a quick move, below
-#: this effort: what converges takes 6 to 10
+#: those for all powers together at effort 1; below QUICK so few for each try (what converges takes 6 to 10)
 ALL_CLIMBING, QUICK, FEW = 200, 0.5, 10
 #: share of the residual that is left where relaxation has converged; of a rough mover, which others go on from
 CONVERGED, ROUGHLY = 3e-3, 2e-2
