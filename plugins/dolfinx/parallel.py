@@ -105,10 +105,10 @@ def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> Para
     return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, report, carrying.carried)
 
 
-def _notes(given: Any, transfer: str | None) -> list[str]:
+def _notes(given: Any, transfer: str | None) -> tuple[str, ...]:
     """What is not done for the element of a field."""
     if not owns(given):
-        return []
+        return ()
     (element, degree), out = element_of(given), []
     if degree != 1:
         text = f"the field is of {element}: the mesh was moved for linear elements, by its values at vertices"
@@ -116,7 +116,7 @@ def _notes(given: Any, transfer: str | None) -> list[str]:
     if transfer in ("conservative", "swept") and not is_linear(given):
         text = f"the field's integral is not kept: {transfer!r} is for values at vertices, other dofs are interpolated"
         out.append(Outcome.INTEGRAL_NOT_KEPT.told(text))
-    return out
+    return tuple(out)
 
 
 def ranks_of(mesh: Any) -> Any:

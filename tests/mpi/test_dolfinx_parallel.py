@@ -15,10 +15,11 @@ import ufl  # noqa: E402
 from dolfinx import fem, mesh  # noqa: E402
 from mpi4py import MPI  # noqa: E402
 
-from meshmove.distributed import Schwarz  # noqa: E402
+from meshmove.distributed import Schwarz, adapt_distributed  # noqa: E402
 from meshmove.geometry import FieldError, MeshmoveError, UnsupportedMeshError  # noqa: E402
 from meshmove.plugins.dolfinx import MovingMesh, adapt, adapt_loop, velocity_function  # noqa: E402
-from meshmove.plugins.mpi import PetscInverses  # noqa: E402
+from meshmove.plugins.dolfinx.pieces import Piece  # noqa: E402
+from meshmove.plugins.mpi import MPIRanks, PetscInverses  # noqa: E402
 from tests.plugins.dolfinx.meshes import function, second_order, tagged  # noqa: E402
 
 COMM = MPI.COMM_WORLD
@@ -243,6 +244,24 @@ def test_different_options_are_an_error_on_all():
         adapt(domain, step, effort=1.0 + COMM.rank)
     with pytest.raises(ValueError, match="unexpected|does not know|Expected"):
         adapt(domain, step, regions="auto")
+
+
+def test_no_process_holds_the_whole_mesh():
+    """What arrays take at most: on each process not much more than its share of what one process takes alone."""
+    import tracemalloc
+
+    def most(comm, n):
+        piece = Piece(square(n, comm=comm), MPIRanks(comm)).distributed()
+        u = mild(piece.points.T)
+        tracemalloc.start()
+        adapt_distributed(piece, MPIRanks(comm), u, effort=0.2)
+        out = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return out
+
+    most(COMM, 6)  # what is imported on the way is not counted
+    each, alone = COMM.allreduce(most(COMM, 40), MPI.MAX), COMM.allreduce(most(MPI.COMM_SELF, 40), MPI.MAX)
+    assert each < alone * (1 / COMM.size + 0.2)
 
 
 def test_petsc_inverts_where_it_is_asked_to():
