@@ -33,6 +33,8 @@ __all__ = ["Following", "MONITOR", "Moving", "mover_of"]
 MONITOR = Monitor("hessian", intensity=2.0, exponent=0.5, smoothing=2)
 #: weight of the cells' shapes: that of the meshes which the shipped models were trained on
 DISTORTION = 0.005
+#: descent ends where a step lowers E by less than this share, as on the meshes that the shipped models were trained on
+SLOW = 0.01
 #: an imbalance, and a share of that at rest, up to which following is good enough
 FOLLOWED = 0.15, 0.3
 
@@ -88,7 +90,7 @@ class Moving:
         base = self._unit.base
         self._recovery, self._smooth = Recovery(base), smoother(base)
         self._locator = PointLocator(base.simplicial())
-        self._target = Target(self._unit, "vertices", None, steps / STEPS, DISTORTION)
+        self._target = Target(self._unit, "vertices", None, steps / STEPS, DISTORTION, slow=SLOW, close=0.0)
         #: of the mesh's simplices
         self.locator = PointLocator(mesh.simplicial())
 

@@ -44,6 +44,7 @@ def minimise(
     short: float = 0.0,
     opening: float = 0.3,
     absolute: bool = False,
+    close: float = 0.0,
     pairs: list[Pair] | None = None,
     longer: float = 1.0,
     across: Communicator = SERIAL,
@@ -56,7 +57,8 @@ def minimise(
     `longer`: after a first step along which the energy curves downwards the next is tried so many times longer.
     `opening`: length at which the first step is tried. `short`: stop after a step of less than this length.
     Descent ends where a step lowers the energy by less than the share `tolerance` of it, or, with `absolute`, by less
-    than `tolerance`, as befits a logarithm.
+    than `tolerance`, as befits a logarithm; or, after a step, where by the model of the energy no more is left to gain
+    than the share `close` of it. A single step may gain little far from the minimum: the model knows.
     `pairs`: steps with their changes of the gradient, of a descent of nearly the same energy before, to go on with; the
     last ones of this descent take their place. `across`: the processes that share the nodes; energies are those of all.
 
@@ -74,12 +76,11 @@ def minimise(
     recursion.begin(gradient, lift(gradient))
     k = 0
     for k in range(1, steps + 1):  # noqa: B007
-        direction, slope = recursion.direction()
+        direction, slope = _downhill(recursion)
         if not slope > 0:
-            recursion.forget()
-            direction, slope = recursion.direction()
-            if not slope > 0:
-                break
+            break
+        if k > 1 and slope < 2 * close * value:
+            return Minimum(points, value, k - 1, evaluations)
         length = opening if recursion.empty else 1.0
         found = _searched(energy, slide, points, direction, value, slope, length, reach)
         evaluations += found.evaluations
@@ -101,6 +102,15 @@ def minimise(
         if drop < tolerance * (1.0 if absolute else max(value, 1e-8)):
             break
     return Minimum(points, value, k, evaluations)
+
+
+def _downhill(recursion: Recursion) -> tuple[Array, float]:
+    """The direction and its slope, anew from steepest descent where what was learnt leads up."""
+    direction, slope = recursion.direction()
+    if slope > 0:
+        return direction, slope
+    recursion.forget()
+    return recursion.direction()
 
 
 @dataclass(frozen=True, eq=False)

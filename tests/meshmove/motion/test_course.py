@@ -5,7 +5,7 @@ import pytest
 import skfem
 
 from meshmove import MovingMesh
-from meshmove.motion import places
+from meshmove.motion import follower, places
 
 DT = 0.01
 
@@ -84,6 +84,21 @@ def test_the_velocity_has_no_jumps_where_a_place_is_found():
     jumps = np.array([np.abs(b.velocity - a.velocity).max() for a, b in zip(steps[8:], steps[9:], strict=False)])
     fastest = max(s.report.largest_speed for s in steps[8:])
     assert fastest < 2.5 and jumps.max() < 0.25 * fastest
+
+
+def test_a_place_is_sooner_found_from_where_the_meshes_come_to_by_themselves(monkeypatch):
+    taken, errors, _ = loop(straight)
+    monkeypatch.setattr(places, "LITTLE", 0.0)
+    longer, others, _ = loop(straight)
+    assert taken.sum() < 0.9 * longer.sum()
+    assert (errors / others).max() < 1.2
+
+
+def test_nodes_lag_less_behind_what_goes_steadily(monkeypatch):
+    _, errors, _ = loop(straight)
+    monkeypatch.setattr(follower, "LEAD", 0.0)
+    _, without, _ = loop(straight)
+    assert errors[8:].mean() < 0.97 * without[8:].mean()
 
 
 def test_a_field_that_comes_to_a_stand_has_its_place_found_in_every_step():

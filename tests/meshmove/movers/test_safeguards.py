@@ -66,6 +66,25 @@ def test_the_energy_never_rises_along_a_rugged_descent(seed):
     assert max(np.diff(seen)) > 0  # there were steps that would have raised it
 
 
+@pytest.mark.parametrize("close", [0.1, 0.01, 1e-4])
+def test_descent_ends_where_little_is_left_to_gain_and_not_where_one_step_gained_little(close):
+    mesh = box("triangle", 4)
+    slide = Slide(mesh, facets_of(mesh))
+    weight = np.linspace(1, 300, mesh.points.size).reshape(mesh.points.shape)
+    inner = slide.gather(np.ones_like(mesh.points)) != 0
+
+    def energy(points):
+        off = np.where(inner, points - mesh.points - 0.01, 0)
+        return 1e-3 + float((weight * off**2).sum()), 2 * weight * off
+
+    # of which the first step, by a model that is far too stiff, gains less than a hundredth
+    options = {"steps": 60, "tolerance": 1e-9, "close": close}
+    first = minimise(energy, lambda g: 1e-6 * g, slide, mesh.points, steps=1)
+    assert 0 < energy(mesh.points)[0] - first.energy < 0.01 * first.energy
+    out = minimise(energy, lambda g: 1e-6 * g, slide, mesh.points, **options)
+    assert 1e-3 <= out.energy < 1e-3 * (1 + 4 * close) and out.iterations < 60
+
+
 # -- the edge limit ---------------------------------------------------------------------------------------------------
 
 
