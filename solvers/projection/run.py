@@ -32,6 +32,7 @@ class Run:
     seed: int
     scout: int
     floor: float = 0.0  #: the least L2 norm that errors are relative to: to that of u, where it is more
+    weakest: float = float("inf")  #: the least of all grids: on finer ones it can only rise by rounding
     begun: float = field(default_factory=time.perf_counter)
     samples: dict[int, InteriorRows] = field(default_factory=dict, repr=False)
 
@@ -68,7 +69,8 @@ class Run:
         change = float("nan")
         if before is not None:
             change = middles.norm(before.jets(middles.points)[0] - u) / max(middles.norm(u), self.floor, 1e-300)
-        seen = told(self.unit, now, middles, self.scattered, self.floor)
+        seen = told(self.unit, now, middles, self.scattered, self.floor, self.weakest)
+        self.weakest = min(self.weakest, seen.weakest)
         level = Level(
             splines.cells,
             len(now.field.weights),

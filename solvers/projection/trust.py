@@ -46,6 +46,7 @@ _FRESH = 4  #: fresh points over the edge of a cell
 _ITERATIONS = 4  #: of the inverse iteration for the smallest singular value
 #: of missed boundary values and of missed normal derivatives
 _VALUES, _SLOPES = 1.5, 0.15
+_ROUNDING = 2 * np.finfo(float).eps
 _NOISES = 8  #: right-hand sides of white noise
 _BOUNDARY = 3  #: fresh points on the boundary for each row there
 
@@ -70,17 +71,27 @@ class Told(NamedTuple):
     on: str
 
 
-def told(unit: UnitProblem, now: Projection, middles: Middles, scout: InteriorRows, floor: float = 0.0) -> Told:
+def told(
+    unit: UnitProblem,
+    now: Projection,
+    middles: Middles,
+    scout: InteriorRows,
+    floor: float = 0.0,
+    known: float = float("inf"),
+) -> Told:
     """All that a fresh look at a projection tells of its error; `scout` is the equation at scattered points.
 
-    Errors are relative to the L2 norm of u, or to `floor` where that is more.
+    Errors are relative to the L2 norm of u, or to `floor` where that is more; `known` is the least `weakest` that
+    other grids have told of.
     """
     system = now.system
     size = max(middles.norm(middles.values(now.field.weights / system.scales)), floor, 1e-300)
     weakest, z = _weakest(now, middles)
+    weakest = min(weakest, known * largest_term(unit))
     fresh, r, scale, applied = _residual(unit, now, z)
     interior, worst = _inverted(fresh, r, weakest)
-    interior = float(np.hypot(interior, _along(fresh, r, applied, weakest)))
+    rounding = _rounded(unit, fresh) * size / max(weakest, 1e-300)
+    interior = float(np.sqrt(interior**2 + _along(fresh, r, applied, weakest) ** 2 + rounding**2))
     missed, on = _missed(unit, now, z, weakest)
     step = system.precondition(system.transpose(system.residual))
     shares = shares_of(fresh.splines, fresh.inside)
@@ -170,6 +181,13 @@ def _along(fresh: Quadrature, r: Array, applied: Array, weakest: float) -> float
     shares, area = shares_of(fresh.splines, fresh.inside), 4 / fresh.inside.size
     products = applied * r
     return abs(float((products if shares is None else shares * products).sum())) * area / max(weakest**2, 1e-300)
+
+
+def _rounded(unit: UnitProblem, fresh: Quadrature) -> float:
+    """What rounding leaves of the mean of second derivatives of a function of norm 1, over its points."""
+    n = np.array(fresh.splines.cells, float)
+    points = max(fresh.points.shape[1], 1)
+    return float(_ROUNDING * np.abs(unit.means[3:5]) @ n**2 / np.sqrt(points))
 
 
 def _inverted(fresh: Quadrature, r: Array, weakest: float) -> tuple[float, Array]:
