@@ -7,8 +7,8 @@ What a function u_0 misses of this problem around itself is what it misses of L 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -58,16 +58,12 @@ class _Around:
         _finite(r, state[0], x, "reaction")
         return self.problem.linear.source_at(x) - r
 
-    def coefficient(self, i: int) -> Callable[[Array], Array]:
+    def coefficient(self, i: int, x: Array) -> Array:
+        """Of the i-th term of the linear problem."""
         linear = self.problem.linear
-        known, what = linear.coefficients[i], f"the coefficient {linear.terms[i]}"
-
-        def at(x: Array) -> Array:
-            state, _, slopes = self(x)
-            _finite(slopes[i], state[0], x, "the derivative of reaction")
-            return evaluate(known, x, what) + slopes[i]
-
-        return at
+        state, _, slopes = self(x)
+        _finite(slopes[i], state[0], x, "the derivative of reaction")
+        return evaluate(linear.coefficients[i], x, f"the coefficient {linear.terms[i]}") + slopes[i]
 
 
 def _finite(values: Array, u: Array, x: Array, what: str) -> None:
@@ -97,7 +93,7 @@ class Linearised(Statement):
     def of(cls, problem: SemilinearPDE, start: Start) -> Linearised:
         """Around a function given by its value and gradient."""
         p, at = problem.linear, _Around(problem, start)
-        changed = tuple(at.coefficient(i) for i in range(problem.reaction.count))
+        changed = tuple(partial(at.coefficient, i) for i in range(problem.reaction.count))
         return cls(
             p.domain,
             changed + p.coefficients[len(changed) :],

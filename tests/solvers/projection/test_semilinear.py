@@ -1,5 +1,7 @@
 """Semilinear problems by Newton's method on the projection: Burgers, Allen-Cahn, Bratu, with exact solutions."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -244,3 +246,15 @@ def test_what_is_refused():
     root = SemilinearPDE(SQUARE, uxx=-1, uyy=-1, reaction=lambda u, x: np.sqrt(u - 2), conditions=everywhere(0.0))
     with pytest.raises(ProblemError, match="finite values from.*reaction.*start="):
         project(root)
+
+
+def _square_of(u, x):
+    return u * u
+
+
+def test_solutions_can_be_pickled():
+    pde = SemilinearPDE(Rectangle((0, 0), (1, 1), "all"), uxx=-1, uyy=-1, reaction=_square_of, source=1.0,
+                        conditions={"all": Dirichlet()})  # fmt: skip
+    found = project(pde, effort=0.01)
+    x = np.random.default_rng(0).random((2, 9))
+    assert np.array_equal(pickle.loads(pickle.dumps(found))(x), found(x))

@@ -186,3 +186,16 @@ def test_beside_a_resonance_that_is_no_cosine(off):
     x = square.sample_interior(500)
     exact = wave(x, 1) + wave(x, 2)
     assert np.linalg.norm(found(x) - exact) < 1.5 * found.error_estimate * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("reaction", [1e-3, 1e-8])
+def test_a_constant_that_hangs_on_a_tiny_reaction(reaction):
+    """Whatever rounding makes of the constant, the estimate is no less; finer grids do not tell of more than coarse."""
+    exact = lambda x: np.cos(np.pi * x[0]) + 3  # noqa: E731
+    source = lambda x: np.pi**2 * np.cos(np.pi * x[0]) + reaction * exact(x)  # noqa: E731
+    square = Rectangle((0, 0), (1, 1), "all")
+    sides = {"all": Neumann()}
+    found = project(LinearPDE(square, uxx=-1, uyy=-1, u=reaction, source=source, conditions=sides), effort=0.1)
+    x = square.sample_interior(500)
+    assert np.linalg.norm(found(x) - exact(x)) < 4 * found.error_estimate * np.linalg.norm(exact(x))
+    assert found.error_estimate == np.inf or reaction > 1e-4
