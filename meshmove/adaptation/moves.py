@@ -113,7 +113,8 @@ def move_of(
     else:
         ends = [aligned_from(led, both, unit.start, unit.problem, mover, effort) for led in leads]
         out = min(ends, key=lambda end: end.error)
-        if told and isinstance(mover, Align) and fields.degree == 1:
+        # the adjoint solution of a goal at a point is never resolved
+        if told and isinstance(mover, Align) and fields.degree == 1 and not fields.dual:
             values = fields.values
             gentle = carried_only(out, leads, lambda: BetweenNodes(recovery, values, locator), both)
             out, told = (out, told) if gentle is None else (gentle, (*told, NOT_ALIGNED))

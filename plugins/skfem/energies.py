@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,9 @@ class SkfemEnergy:
         rule = next((rule for rule in rules if len(rule[1]) > 2 * len(basis.W)), None)
         if rule is None:
             return None
-        return sum(p.value for p in integrals(self._terms, skfem.Basis(mesh, basis.elem, quadrature=rule), dofs))
+        usual = 2 * basis.elem.maxdeg
+        terms = [replace(t, intorder=2 * (t.intorder or usual) + 2) for t in self._terms]
+        return sum(p.value for p in integrals(terms, skfem.Basis(mesh, basis.elem, quadrature=rule), dofs))
 
     def examined(self, mesh: skfem.Mesh, field: Any, pinned: NDArray[np.bool_]) -> Examined:
         """The gap by a smoother gradient; nodes of facets along which prescribed values change are held.

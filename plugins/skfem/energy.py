@@ -46,10 +46,14 @@ STEP = float(np.finfo(float).eps ** (1 / 3))
 
 @dataclass(frozen=True)
 class Term:
-    """A form f(w) of ``w.x``, ``w["u"]`` and, on facets, ``w.n``, and where it is integrated (None: all cells)."""
+    """A form f(w) of ``w.x``, ``w["u"]`` and, on facets, ``w.n``, and where it is integrated (None: all cells).
+
+    `intorder`: of the rule on facets, by default scikit-fem's.
+    """
 
     form: Callable[[Any], Any]
     where: str | None = None
+    intorder: int | None = None
 
     @property
     def name(self) -> str:
@@ -64,6 +68,8 @@ def is_form(part: Any) -> bool:
 def terms_of(energy: Any) -> tuple[Term, ...]:
     """The terms of a `skfem.Functional`, or of a sequence of such and pairs (Functional, name of where it is).
 
+    A third of the latter is the order of quadrature on facets.
+
     Raises
     ------
     ValueError
@@ -72,17 +78,22 @@ def terms_of(energy: Any) -> tuple[Term, ...]:
     several = energy if isinstance(energy, list | tuple) else [energy]
     terms = []
     for term in several:
-        form, where = term if isinstance(term, list | tuple) and len(term) == 2 else (term, None)
-        if not isinstance(form, skfem.Functional) or not (where is None or isinstance(where, str)):
+        form, where, order = (*term, None, None)[:3] if _is_placed(term) else (term, None, None)
+        named = where is None or isinstance(where, str)
+        if not isinstance(form, skfem.Functional) or not named or not (order is None or type(order) is int):
             raise ValueError(
                 "Expected an energy as a skfem.Functional of w['u'], or a list of such and of pairs (Functional, name "
                 f"of a boundary or subdomain) (got {type(form).__name__} on {where!r})"
             )
         assert form.form is not None
-        terms.append(Term(form.form, where))
+        terms.append(Term(form.form, where, order))
     if not terms:
         raise ValueError("Expected an energy of at least one skfem.Functional (got none)")
     return tuple(terms)
+
+
+def _is_placed(term: Any) -> bool:
+    return isinstance(term, list | tuple) and len(term) in (2, 3)
 
 
 def integrals(terms: Sequence[Term], basis: skfem.CellBasis, dofs: Array) -> list[Integral]:
@@ -128,7 +139,7 @@ def _placed(term: Term, basis: skfem.CellBasis) -> Any:
     if where is None:
         return basis
     if where in (mesh.boundaries or {}):
-        return basis.boundary(where)
+        return basis.boundary(where, intorder=term.intorder)
     if where in (mesh.subdomains or {}):
         return skfem.CellBasis(mesh, basis.elem, elements=where, quadrature=basis.quadrature)
     known = ", ".join(map(repr, [*(mesh.boundaries or {}), *(mesh.subdomains or {})])) or "none"

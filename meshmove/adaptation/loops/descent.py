@@ -35,6 +35,8 @@ OFF = 0.1
 TRIAL = 1e-3
 #: an energy that rises by this share of what it should have fallen by is integrated too coarsely
 RISEN = 0.1
+#: of an energy: smaller changes are rounding errors
+ROUNDED = 1e-10
 #: of all that has been gained, the least that a round has to bring for another one
 WORTH = 0.01
 
@@ -194,11 +196,13 @@ def _check_rule(energy: EnergyOfMesh, mesh: Any, field: Any, at: _Energy, drop: 
     Cells go to where the rule errs in favour of them: a source between the points of a coarse rule is a known case.
     """
     once, now = energy.finer(mesh, field), energy.finer(*at.last)
-    if once is not None and now is not None and not now - once <= RISEN * drop:
+    if once is None or now is None:
+        return
+    if not now - once <= RISEN * drop + ROUNDED * (abs(once) + abs(now)):
         raise EnergyError(
             "Expected an energy that is integrated finely enough to be lowered (by its own rule it has fallen by "
             f"{drop:.3g}, by a finer one it has risen by {now - once:.3g}). Give the basis in `solve` a higher "
-            "intorder, by 2 or more"
+            "intorder, by 2 or more; a form on a boundary as (form, name, intorder)"
         )
 
 

@@ -107,7 +107,7 @@ def test_fields_of_other_types(dtype):
     field = (5 + 5 * front(mesh.p)).astype(int).astype(dtype)
     out = meshmove.adapt(mesh, field, monitor=FAST)
     assert_sound(out, 2)
-    assert out.fields["field"].dtype == field.dtype
+    assert out.fields["field"].dtype == (field.dtype if field.dtype.kind in "fc" else float)
 
 
 @pytest.mark.parametrize("cls", [skfem.MeshTri2, skfem.MeshTet2], ids=lambda c: c.__name__)

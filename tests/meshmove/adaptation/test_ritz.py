@@ -323,3 +323,41 @@ def test_an_element_whose_energy_is_no_bound_is_refused():
     solve, energy = peaked(skfem.ElementTriCR(), 6)
     with pytest.raises(FieldError, match="continuous.*got ElementTriCR"):
         adapt_loop(skfem.MeshTri().refined(3), solve, energy=energy)
+
+
+@pytest.mark.parametrize("order", [None, 10])
+def test_a_rule_too_coarse_on_facets_is_refused_and_may_be_finer(order):
+    line = np.linspace(0, 1, 7)
+    mesh = skfem.MeshTri.init_tensor(line, line).with_boundaries(
+        {"load": lambda x: x[0] == 1, "hold": lambda x: x[0] == 0}
+    )
+
+    def pull(x):
+        return np.exp(-(((x[1] - 0.45) / 0.1) ** 2))
+
+    def solve(mesh):
+        basis = skfem.Basis(mesh, skfem.ElementTriP1())
+        load = skfem.LinearForm(lambda v, w: pull(w.x) * v).assemble(basis.boundary("load", intorder=order))
+        return basis, skfem.solve(*skfem.condense(laplace.assemble(basis), load, D=basis.get_dofs("hold")))
+
+    strain = skfem.Functional(lambda w: 0.5 * dot(grad(w["u"]), grad(w["u"])))
+    work = skfem.Functional(lambda w: -pull(w.x) * w["u"])
+    if order is None:
+        with pytest.raises(EnergyError, match="form, name, intorder"):
+            adapt_loop(mesh, solve, energy=[strain, (work, "load")])
+        return
+    out = adapt_loop(mesh, solve, energy=[strain, (work, "load", order)])
+    assert out.report.energy_after < out.report.energy_before
+
+
+@pytest.mark.parametrize("element", [skfem.ElementTriP1(), skfem.ElementTriP2()])
+def test_a_solution_that_is_exact_has_nothing_to_gain(element):
+    def solve(mesh):
+        basis = skfem.Basis(mesh, element)
+        x, sides = basis.zeros(), basis.get_dofs().all()
+        x[sides] = 0.3 * basis.doflocs[0, sides] - 1.7 * basis.doflocs[1, sides] + 0.1
+        return basis, skfem.solve(*skfem.condense(laplace.assemble(basis), basis.zeros(), x=x, D=sides))
+
+    energy = skfem.Functional(lambda w: 0.5 * dot(grad(w["u"]), grad(w["u"])))
+    for n in (2, 3, 4):
+        assert adapt_loop(skfem.MeshTri.init_tensor(*[np.linspace(0, 1, n + 1)] * 2), solve, energy=energy, steps=1)
