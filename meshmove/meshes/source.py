@@ -148,7 +148,7 @@ def read_fields(source: Source, field: Any) -> Fields:
         return Fields(None, nodal)
     if isinstance(field, str):
         values = as_numbers(stored[field] if field in stored else _of_cells(source, field, stored), f"field {field!r}")
-        nodal.setdefault(field, values)
+        nodal.setdefault(field, _as_function(values))
         return Fields(_checked(source, values, f"field {field!r}"), nodal, name=field)
     if is_pair(source, field):  # before functions: DOLFINx's own can be called, too
         return _of_pair(source, field, nodal)
@@ -161,8 +161,13 @@ def read_fields(source: Source, field: Any) -> Fields:
         return Fields(checked, nodal, field, hessian=own if callable(own) and checked.shape[1] == 1 else None)
     values = as_numbers(field, "the field", FORMS)
     checked = _checked(source, values, "the field")
-    nodal["field"] = values if values.dtype.kind in "fc" else values.astype(float)  # a function of space, no numbers
+    nodal["field"] = _as_function(values)
     return Fields(checked, nodal)
+
+
+def _as_function(values: NDArray) -> NDArray:
+    """What was given as a field is a function of space also where it is of integers, and no numbering."""
+    return values if values.dtype.kind in "fc" else values.astype(float)
 
 
 def _of_cells(source: Source, name: str, stored: Mapping[str, NDArray]) -> NDArray:

@@ -77,10 +77,7 @@ class Carrier:
 
     def all(self, fields: Fields) -> dict[str, NDArray]:
         """All fields by name; one given as a function is evaluated at the new nodes, a pair comes as its dofs."""
-        out = {
-            name: self.one(values, f"point data {name!r}") if values.dtype.kind in "fc" else values.copy()
-            for name, values in fields.nodal.items()
-        }
+        out = {name: self.one(values, f"point data {name!r}") for name, values in fields.nodal.items()}
         if fields.pair is not None:
             out["field"] = self.one(fields.pair)
         if fields.function is not None:

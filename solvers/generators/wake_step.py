@@ -89,12 +89,12 @@ class WakeStep:
         reynolds, start = self._checked(mesh, fields, attributes)
         steps = max(1, int(np.ceil(dt / self.dt - 1e-9)))
         running = self._running(reynolds, dt / steps)
-        flow = running.flow
-        if running.end is None or not np.array_equal(start, running.end):
+        flow, known, running.end = running.flow, running.end, None  # nothing is known while a step may be broken off
+        if known is None or not np.array_equal(start, known):
             flow.restart(start)
         flow.step(steps)
         running.end = flow.velocity.copy()
-        return {"vorticity": flow.vorticity(), "u": running.end[0], "v": running.end[1]}
+        return {"vorticity": flow.vorticity(), "u": running.end[0].copy(), "v": running.end[1].copy()}
 
     def _running(self, reynolds: float, dt: float) -> _Running:
         key = reynolds, round(dt, 12)

@@ -264,6 +264,9 @@ class MMPDE(TwoBranches):
         it with ``Config(settings, ahead=0)`` and ``start``. `base_moves`: the base makes its steps there, too, which
         pays without any learning where it bears the moved mesh."""
         layers = count(corrections, "a number of layers", low=1, high=1000)
+        if self.settings.moving or (base_moves and self.base is None):
+            what = "one branch" if self.settings.moving else "a base whose steps could be made on the moved mesh"
+            raise ValueError(f"Expected a model with {what} (got {self})")
         other = type(self)(replace(self.settings, moving=True, corrections=layers, base_moves=base_moves), self.base)
         other.load_state_dict({**other.state_dict(), **self.state_dict()})
         for weights in other.moving.decode[-1].parameters():

@@ -5,6 +5,7 @@ import pytest
 
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.solvers import WakeStep
+from meshmove.solvers.fem.flow import FlowError
 from meshmove.solvers.generators.wake import wake_flow
 
 RE = {"reynolds": 120.0}
@@ -64,3 +65,16 @@ def test_other_meshes_fields_and_attributes_are_refused(step):
         step(step.mesh, {"u": start["u"]}, 0.1, RE)
     with pytest.raises(FieldError, match="attribute 'reynolds'"):
         step(step.mesh, start, 0.1, {})
+
+
+def test_what_is_given_back_is_the_callers_and_a_step_that_failed_is_forgotten(step):
+    start, _ = start_of(step)
+    once = step(step.mesh, start, 0.1, RE)
+    good = {name: values.copy() for name, values in once.items()}
+    wanted = step(step.mesh, good, 0.1, RE)
+    half = step(step.mesh, {name: 0.5 * values for name, values in good.items()}, 0.1, RE)
+    step(step.mesh, start, 0.1, RE)["u"] *= 0.5  # changes nothing in the step
+    assert off(step(step.mesh, good, 0.1, RE), half) > 0.01
+    with pytest.raises(FlowError):
+        step(step.mesh, good | {"u": np.full(len(good["u"]), 1e8)}, 0.1, RE)
+    assert off(step(step.mesh, good, 0.1, RE), wanted) < 0.1

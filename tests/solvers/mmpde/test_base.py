@@ -123,6 +123,14 @@ def test_a_second_branch_adds_nothing_until_it_has_learned():
     assert np.allclose(last.there[inside, 0], wave(last.moved[inside].T) / 4, atol=1e-6)
 
 
+def test_a_second_branch_is_the_only_one_and_needs_a_base_that_is_to_move():
+    both = model_of(halved).with_second_branch(2, base_moves=True)
+    with pytest.raises(ValueError, match="Expected a model with one branch"):
+        both.with_second_branch()
+    with pytest.raises(ValueError, match="a base whose steps could be made on the moved mesh"):
+        MMPDE(replace(ONE, base="")).with_second_branch(base_moves=True)
+
+
 def test_bundles_in_training_go_on_from_what_was_predicted():
     data = dataset()
     model = silent(model_of(halved, data))
