@@ -11,6 +11,7 @@ import numpy as np
 from meshmove.geometry import CellMesh, FieldError
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
+from meshmove.options import number
 from meshmove.solvers.fem.flow import Flow
 from meshmove.solvers.fem.meshes import skfem_mesh
 
@@ -62,7 +63,7 @@ class WakeStep:
     name = "wake-elements"
 
     def __init__(self, size: float = 0.43, dt: float = 0.02, *, sides: int = SIDES) -> None:
-        self.dt = dt
+        self.dt = number(dt, "a positive time step")
         coarse = wake_mesh(size, sides=sides)
         #: the coarse mesh, of scikit-fem
         self.grid = skfem_mesh(coarse)

@@ -31,9 +31,10 @@ _WITHIN, _LEAST = 1e-2, 1e-11  # of the tolerance, and at least: relative change
 _SMEARED = 1e-2  # where layers are looked for
 _SOLVES = 8.0  # linear solves on the finest grid that all of them may cost together
 _SAMPLES = 1_000  # points at which the size of the start is looked at
+_PROBING = 16  # cells along each axis of the grid of the first step
 _AHEAD = 3  # linear solves that must be left for a grid that is finer
 _CURVED = 0.1  # changes of the operator below this need no closer look
-_ZERO = 1e-6  # of the size of the start: what is smaller is compared with that
+_ZERO = 1e-6  # of the sizes of the start and of the first step's end: what is smaller than both is compared with that
 
 
 def project_semilinear(
@@ -49,7 +50,8 @@ def project_semilinear(
     begun = _started(problem, start)
     unit = _around(problem, begun)  # its operator is not constant: corners ask for other functions than the linear one
     run = _NewtonRun(unit, (), tolerance, WORK * effort, seed, SCOUT, problem=problem, start=begun, now=begun)
-    run.floor, run.budget.left = _ZERO * _norm(problem.unit, begun), _SOLVES * WORK * effort
+    run.budget.left = _SOLVES * WORK * effort
+    run.floor = _ZERO * min(_norm(problem.unit, begun), run.first())
     found = refined(run)
     last = run.results[id(found.field)]
     if not last.converged and run.best is None:
@@ -114,6 +116,12 @@ class _NewtonRun(Run):
         self.results[id(now.field)] = found
         self.fresh.clear()
         return now
+
+    def first(self) -> float:
+        """L2 norm of what the first step comes to, on a coarse grid: starts without the reaction may be too large."""
+        splines = Splines((_PROBING, _PROBING), DEGREE)
+        grid = OnGrid(self.problem, splines, self.features(splines), self.now, seed=self.seed, budget=self.budget)
+        return _norm(self.problem.unit, grid.target(grid.around(self.now)).field)
 
     def _found(self, grid: OnGrid, within: float) -> Found:
         """Newton's method from the last function, else on the ways around."""

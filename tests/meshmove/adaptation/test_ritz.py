@@ -350,6 +350,15 @@ def test_a_rule_too_coarse_on_facets_is_refused_and_may_be_finer(order):
     assert out.report.energy_after < out.report.energy_before
 
 
+@pytest.mark.parametrize(("mesh", "element", "order"), [
+    (skfem.MeshTri().refined(2), skfem.ElementTriP1(), 16), (skfem.MeshTet().refined(1), skfem.ElementTetP1(), 8)
+])  # fmt: skip
+def test_rules_than_which_there_is_no_finer_one_are_taken(mesh, element, order):
+    solve, energy = peaked(element, order)
+    out = adapt_loop(mesh, solve, energy=energy, steps=1, effort=0.2)
+    assert out.report.energy_after <= out.report.energy_before
+
+
 @pytest.mark.parametrize("element", [skfem.ElementTriP1(), skfem.ElementTriP2()])
 def test_a_solution_that_is_exact_has_nothing_to_gain(element):
     def solve(mesh):

@@ -258,3 +258,15 @@ def test_solutions_can_be_pickled():
     found = project(pde, effort=0.01)
     x = np.random.default_rng(0).random((2, 9))
     assert np.array_equal(pickle.loads(pickle.dumps(found))(x), found(x))
+
+
+def test_a_start_that_is_far_too_large_does_not_hide_the_solution():
+    """Without the reaction the solution is of the size of the source, and that with it of size 1."""
+    much = 1e12
+    exact = lambda x: np.tanh((x[0] + 0.5 * x[1] - 0.7) / 0.1)  # noqa: E731
+    source = lambda x: 2.5 * exact(x) * (1 - exact(x) ** 2) / 0.1**2 + much * exact(x)  # noqa: E731
+    pde = SemilinearPDE(SQUARE, uxx=-1, uyy=-1, reaction=lambda u, x: much * u, source=source,
+                        conditions=everywhere(exact))  # fmt: skip
+    found, x = project(pde, effort=0.05), SQUARE.sample_interior(500)
+    assert np.linalg.norm(found(x) - exact(x)) < found.error_estimate * np.linalg.norm(exact(x))
+    assert found.error_estimate < 1e-3
