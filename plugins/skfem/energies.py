@@ -25,6 +25,8 @@ __all__ = ["SkfemEnergy", "energy_of_forms"]
 STATIONARY = 3e-3
 #: of what adds up to it: a smaller reaction is none
 REACTION = 1e-6
+#: of rules that are looked for
+HIGHEST = 40
 #: of the largest value: smaller changes along a facet are rounding errors
 CHANGE = 1e-9
 
@@ -53,17 +55,13 @@ class SkfemEnergy:
         _, _, parts = self._integrals(mesh, field)
         return sum(p.value for p in parts), np.sum([p.by_nodes() for p in parts], axis=0)
 
-    def finer(self, mesh: skfem.Mesh, field: Any) -> float | None:
-        """The value by the least rule of more than twice as many points; None where scikit-fem has none."""
+    def finer(self, mesh: skfem.Mesh, field: Any) -> float:
+        """The value by finer rules in cells and on facets, where scikit-fem has them."""
         basis, dofs, _ = self._integrals(mesh, field)
-        usual = 2 * basis.elem.maxdeg
-        terms = [replace(t, intorder=2 * (t.intorder or usual) + 2) for t in self._terms]
-        try:
-            rules = (get_quadrature(basis.elem.refdom, order) for order in range(1, 40))
-            rule = next(rule for rule in rules if len(rule[1]) > 2 * len(basis.W))
-            return sum(p.value for p in integrals(terms, skfem.Basis(mesh, basis.elem, quadrature=rule), dofs))
-        except (NotImplementedError, StopIteration):
-            return None
+        domain, usual = basis.elem.refdom, 2 * basis.elem.maxdeg
+        rule = _finer_rule(domain, len(basis.W)) or (basis.X, basis.W)
+        terms = [replace(t, intorder=_finer_order(domain.brefdom, t.intorder or usual)) for t in self._terms]
+        return sum(p.value for p in integrals(terms, skfem.Basis(mesh, basis.elem, quadrature=rule), dofs))
 
     def examined(self, mesh: skfem.Mesh, field: Any, pinned: NDArray[np.bool_]) -> Examined:
         """The gap by a smoother gradient; nodes of facets along which prescribed values change are held.
@@ -95,6 +93,25 @@ class SkfemEnergy:
                 "factors alike, integrated by the same rule: return (basis, dofs) of the basis that the forms are "
                 "assembled on, and pin nodes inside whose values are prescribed by fixed="
             )
+
+
+def _rule(domain: Any, order: int) -> tuple[Array, Array] | None:
+    """scikit-fem's rule of an order, None beyond those that it has."""
+    try:
+        return get_quadrature(domain, order)
+    except NotImplementedError:
+        return None
+
+
+def _finer_rule(domain: Any, points: int) -> tuple[Array, Array] | None:
+    """The least rule of more than twice as many points."""
+    rules = (_rule(domain, order) for order in range(1, HIGHEST))
+    return next((rule for rule in rules if rule is not None and len(rule[1]) > 2 * points), None)
+
+
+def _finer_order(domain: Any, order: int) -> int:
+    """More than twice an order, as far as there are rules."""
+    return next((k for k in range(2 * order + 2, order, -1) if _rule(domain, k) is not None), order)
 
 
 def _held(basis: Any, dofs: Array, reacting: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -155,3 +155,21 @@ def test_what_is_no_energy_is_refused():
         SkfemEnergy(dirichlet)(mesh, (morley, morley.zeros()))
     with pytest.raises(FieldError, match="basis on the mesh that is moved"):
         SkfemEnergy(dirichlet)(mesh.translated((0.5, 0.0)), solution)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "element"),
+    [
+        (skfem.MeshTri().refined(1), skfem.ElementTriP4()),
+        (skfem.MeshQuad().refined(1), skfem.ElementQuad2()),
+        (skfem.MeshTet(), skfem.ElementTetP2()),
+        (skfem.MeshHex(), skfem.ElementHex1()),
+        (skfem.MeshWedge1(), skfem.ElementWedge1()),
+    ],
+)
+@pytest.mark.parametrize("more", [0, 2])
+def test_a_finer_rule_agrees_where_the_rule_is_exact(mesh, element, more):
+    basis = skfem.Basis(mesh, element, intorder=2 * element.maxdeg + more)
+    u = np.random.default_rng(0).random(basis.N)
+    energy = SkfemEnergy(skfem.Functional(lambda w: 0.5 * dot(grad(w["u"]), grad(w["u"])) - w["u"]))
+    assert energy.finer(mesh, (basis, u)) == pytest.approx(energy(mesh, (basis, u))[0], rel=1e-11)
