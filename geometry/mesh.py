@@ -184,6 +184,26 @@ class CellMesh:
         parts = [b.nodes[:, b.kind.simplices].reshape(-1, self.dim + 1) for b in self.blocks]
         return CellMesh.single(self.points, np.concatenate(parts), "triangle" if self.dim == 2 else "tetra")
 
+    def split_along(self, field: NDArray[np.float64]) -> CellMesh:
+        """The mesh split into simplices by those diagonals of each cell along which nodal values (n, ...) differ most.
+
+        But for ties it is the same however the vertices of a cell are numbered.
+        """
+        if all(b.kind.is_simplex for b in self.blocks):
+            return self
+        parts = []
+        for block in self.blocks:
+            simplices, diagonals = block.kind.splits
+            if not diagonals.size:
+                parts.append(block.nodes)
+                continue
+            ends = field[block.nodes[:, diagonals]]  # (m, t, k, 2, ...)
+            leaps = ((ends[:, :, :, 0] - ends[:, :, :, 1]) ** 2).reshape(len(block), len(diagonals), -1)
+            chosen = simplices[leaps.sum(axis=2).argmax(axis=1)]
+            rows = np.arange(len(block))[:, None, None]
+            parts.append(block.nodes[rows, chosen].reshape(-1, self.dim + 1))
+        return CellMesh.single(self.points, np.concatenate(parts), "triangle" if self.dim == 2 else "tetra")
+
     def moved(self, points: NDArray[np.float64]) -> CellMesh:
         """The same cells with vertices elsewhere."""
         return replace(self, points=points)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,25 @@ class CellKind:
         if not 1 <= degree <= 5:
             raise ValueError(f"Expected a quadrature degree from 1 to 5 (got {degree})")
         return self._rule(degree)
+
+    @cached_property
+    def splits(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """`simplices` (t, s, dim+1) for each turn of a cell about the axis of its base, and their diagonals (t, k, 2).
+
+        No numbering of a quadrilateral, pyramid, wedge or hexahedron leads to another split.
+        """
+        around = self.vertices if self.dim == 2 else len(self.facets[0])
+        turn = np.arange(self.vertices)
+        for start in range(0, self.vertices - around + 1, around):
+            turn[start : start + around] = np.roll(turn[start : start + around], -1)
+        turns = [np.arange(self.vertices)]
+        for _ in range(around - 1):
+            turns.append(turn[turns[-1]])
+        edges = {tuple(sorted(e)) for e in self.edges.tolist()}
+        sides = {(a, b) for s in self.simplices.tolist() for a in s for b in s if a < b}
+        diagonals = np.array(sorted(sides - edges), dtype=np.int64).reshape(-1, 2)
+        every = np.array(turns)
+        return every[:, self.simplices], every[:, diagonals]
 
     def __repr__(self) -> str:
         return f"CellKind({self.name})"

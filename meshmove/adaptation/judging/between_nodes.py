@@ -18,7 +18,7 @@ from itertools import combinations
 
 import numpy as np
 
-from meshmove.geometry import PointLocator
+from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.monitors import Recovery
@@ -44,19 +44,23 @@ class BetweenNodes:
     fields
         Values (n, k) at its vertices.
     locator
-        Of that mesh, split into simplices.
+        Of that mesh, where it is one of simplices; what is split along the fields has one of its own.
     """
 
     def __init__(self, recovery: Recovery, fields: Array, locator: PointLocator) -> None:
         sides = recovery.sides
-        self._locator, self._corners = locator, sides.simplices
-        self._nodes = sides.vertex[self._corners]
-        if all(b.kind.is_simplex for b in sides.mesh.blocks):
-            sided = recovery.sided
-        else:
-            sided = Recovery(sides.mesh.simplicial())
         self._points = sides.mesh.points
         self._values = np.stack([Standard.of(u).values[sides.vertex] for u in fields.T])
+        simplices = all(b.kind.is_simplex for b in sides.mesh.blocks)
+        split = sides.mesh.split_along(self._values.T)
+        sided = recovery.sided if simplices else Recovery(split)
+        self._corners = np.concatenate([b.nodes for b in split.blocks])
+        self._nodes = sides.vertex[self._corners]
+        if simplices:
+            self._locator = locator
+        else:
+            whole = CellMesh.single(self._points_of_vertices(len(fields)), self._nodes, split.blocks[0].kind.name)
+            self._locator = PointLocator(whole)
         self._hessians = np.stack([sided.hessian(u) for u in self._values])  # (k, dim, dim, s)
         self._rest = self._squares(self._points_of_vertices(len(fields)))
 

@@ -25,14 +25,15 @@ def cell_to_feature(recovery: Recovery, field: Array) -> float:
 
     On an interval of length h that is h |u''| / |u'|. Features narrower than a cell look as wide as one: what is found
     of them stays between 1 and 2, whatever they are. Cells that are no simplices are split: patches of whole ones
-    average what oscillates along both axes, 8x8 squares 1.4 wide beside features along each to 0.6.
+    average what oscillates along both axes, 8x8 squares 1.4 wide beside features along each to 0.6. Diagonals go along
+    the field: with those across a front the same cube of hexahedra told 0.58 for 1.08.
     """
     sides = recovery.sides
     mesh, u = sides.mesh, Standard.of(field).values[sides.vertex]
     if all(b.kind.is_simplex for b in mesh.blocks):
         error, rise = feature_squares(mesh, recovery.sided.hessian(u), u)
     else:
-        split = mesh.simplicial()
+        split = mesh.split_along(u)
         error, rise = feature_squares(split, Recovery(split).hessian(u), u)
     return float(np.sqrt(12 * error / rise)) if rise > 0 else 0.0
 
