@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from meshmove.meshes.regions import FEW, needs_integers
 
 from .cell_sets import cell_groups, shallow_copy
+from .periodic import n_pairs, within
 
 if TYPE_CHECKING:
     import meshio
@@ -37,6 +38,7 @@ def piece(mesh: meshio.Mesh, cells: int = 8) -> meshio.Mesh:
         kept.append(np.unique(np.concatenate([spread, *first])).astype(np.int64))
     pinned = [np.asarray(v, np.int64).ravel()[:1] for v in mesh.point_sets.values()]
     used = [np.asarray(b.data)[ids].ravel() for b, ids in zip(mesh.cells, kept, strict=True)]
+    pinned += [np.asarray(nodes, np.int64).ravel()[:2] for *_, nodes in mesh.gmsh_periodic or ()]
     nodes = np.unique(np.concatenate([np.empty(0, np.int64), *used, *pinned]).astype(np.int64))
     number = np.full(len(mesh.points), -1, np.int64)
     number[nodes] = np.arange(len(nodes))
@@ -55,7 +57,7 @@ def piece(mesh: meshio.Mesh, cells: int = 8) -> meshio.Mesh:
         for k, v in mesh.cell_sets.items()
         if not k.startswith("gmsh:")
     }
-    part.gmsh_periodic = None
+    part.gmsh_periodic = within(mesh.gmsh_periodic, number)
     return part
 
 
@@ -88,7 +90,7 @@ def lost(before: meshio.Mesh, after: meshio.Mesh, whole: meshio.Mesh | None = No
     found += [f"cell set {k!r}" for k, n in wanted.items() if n and groups.get(k) != n and not k.isdigit()]
     points = {k: len(v) for k, v in after.point_sets.items()}
     found += [f"point set {k!r}" for k, v in before.point_sets.items() if points.get(k) != len(v)]
-    return found
+    return found + (["which nodes are periodic images"] if n_pairs(after) < n_pairs(before) else [])
 
 
 def _counts(mesh: meshio.Mesh) -> dict[str, int]:

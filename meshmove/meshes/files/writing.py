@@ -19,6 +19,7 @@ from .formats import MeshFileError, ending, formats_to_write, known_formats
 from .lost import lost, piece
 from .msh import msh_variants
 from .own_meshio import can_read, listening, reader, writer
+from .periodic import decode_periodic, encode_periodic
 from .su2 import named_markers, write_su2
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def read_by(file_format: str, path: str) -> meshio.Mesh:
     if said:
         _log.info("meshio on %s: %s", path, " ".join(said))
     mesh = decode_sets(mesh)
+    decode_periodic(mesh)
     return named_markers(mesh, said) if file_format == "su2" else mesh
 
 
@@ -183,6 +185,7 @@ def _variants(mesh: meshio.Mesh, name: str) -> list[tuple[meshio.Mesh, str]]:
         full = shallow_copy(mesh)
         groups = {k: v for k, v in cell_groups(mesh).items() if not k.isdigit()}
         full.cell_sets = {k: [np.empty(0, int) if m is None else m for m in v] for k, v in groups.items()}
+    encode_periodic(full)
     without_sets, bare = shallow_copy(mesh), shallow_copy(mesh)
     without_sets.cell_sets, without_sets.point_sets = {}, {}
     points_only = shallow_copy(without_sets)
