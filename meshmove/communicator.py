@@ -40,6 +40,10 @@ class Communicator(Protocol):
         """Whether all processes say so."""
         ...
 
+    def each(self, values: Array) -> Array:
+        """A small array of each process, one after the other along a first axis, on all of them."""
+        ...
+
     def own(self, values: Array) -> Array:
         """The rows of the nodes that this process owns: over all processes each node once."""
         ...
@@ -73,6 +77,9 @@ class Serial:
 
     def every(self, flag: bool) -> bool:
         return flag
+
+    def each(self, values: Array) -> Array:
+        return values[None]
 
     def own(self, values: Array) -> Array:
         return values

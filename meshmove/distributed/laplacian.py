@@ -26,9 +26,9 @@ ACCURATE, STEPS = 1e-2, 60
 
 
 def shift_of(matrix: csr_matrix, mass: Array, layout: Layout) -> float:
-    """The tiny multiple of the mass that keeps pure Neumann problems solvable, as in one piece."""
+    """The tiny multiple of the mass that keeps pure Neumann problems solvable, as in one piece; 0 without any mass."""
     trace, whole = layout.sum(np.array([matrix.diagonal().sum(), mass.sum()]))
-    return float(1e-9 * trace / whole)
+    return float(1e-9 * trace / whole) if whole > 0 else 0.0
 
 
 def width_of(matrix: csr_matrix, layout: Layout) -> int:

@@ -53,6 +53,11 @@ class Layout:
         self.reductions += 1
         return self.ranks.reduce(np.asarray(values, float), how)
 
+    def each(self, values: Array) -> Array:
+        every = np.zeros((self.ranks.size, *values.shape))
+        every[self.ranks.rank] = values
+        return self.sum(every)
+
     def own(self, values: Array) -> Array:
         return values[: self.n_owned]
 

@@ -72,7 +72,9 @@ class Strains:
         both = across.accumulate(laplacian.diagonal()) * across.accumulate(mass)
         frame, spring = slide.frame, SPRING / extent * np.sqrt(both)  # as in `Lift`
         back = np.where(slide.locked(frame), 0, slide.held_back(frame)).max(axis=1)
-        self._drawn = hold * np.where(back < 1e-9, 0, spring * back).repeat(mesh.dim)
+        least = np.zeros((self._n, mesh.dim))  # of all processes together: at a node that they share, once
+        across.own(least)[:] = NOTHING
+        self._drawn = hold * np.where(back < 1e-9, 0, spring * back).repeat(mesh.dim) + least.ravel()
         keys = np.repeat(np.arange(self._n), np.diff(self._indptr)) * self._n + self._indices
         self._slots = np.searchsorted(keys, (self._nodes[:, None] * self._n + self._nodes).ravel())
 
@@ -102,7 +104,7 @@ class Strains:
         own = np.zeros((n, d))
         across.own(own)[:] = size / count
         system = allowed @ matrix @ allowed + (identity(n * d) - allowed) @ diags(own.ravel())
-        solve = self._inverses(csr_matrix(system), np.full(n * d, NOTHING), d)
+        solve = self._inverses(csr_matrix(system), np.zeros(n * d), d)
         return lambda force: slide.tangent(across.update(solve(slide.tangent(force).ravel()).reshape(n, d)))
 
     def _matrix(self, shares: Array, points: Array) -> csr_matrix:
@@ -119,7 +121,7 @@ class Strains:
                 data[:, a, b] = data[:, b, a] = np.bincount(self._slots, local, len(data))
             data[:, a, a] += self._held
         blocks = bsr_matrix((data, self._indices, self._indptr), shape=(self._n * d, self._n * d))
-        return blocks.tocsr() + diags(self._drawn + NOTHING)
+        return blocks.tocsr() + diags(self._drawn)
 
 
 def _regular(dim: int) -> Array:

@@ -197,10 +197,10 @@ class Alignment(Distortion):
         return np.array(out)
 
     def _summed(self, total: float, rest: Array) -> float:
-        """J over all processes, and with it what else is to be summed, in place."""
+        """J over all processes, and with it what else is to be summed, in place; 1 where a cell is lost on one."""
         sums = self.across.sum(np.array([total, *rest]))
         rest[:] = sums[1:]
-        return float(sums[0]) + NOTHING * len(self._fields)
+        return 1.0 if rest[1] else float(sums[0]) + NOTHING * len(self._fields)
 
     def _by_quadrature(self, points: Array, rest: Array) -> tuple[float, Array]:
         """1/2 log J, and its slope by the nodes (n, dim)."""

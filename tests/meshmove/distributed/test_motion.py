@@ -2,52 +2,21 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import coo_matrix, csc_matrix, diags
-from scipy.sparse.linalg import splu
 
 from meshmove import FieldError, MovingMesh
 from meshmove.distributed import DistributedMotion, RanksError
 from meshmove.distributed.carrying import swept_across
 from meshmove.distributed.cutting import pieces_of
-from meshmove.distributed.laplacian import shift_of, width_of
 from meshmove.distributed.layout import Layout
 from meshmove.distributed.overlap import overlap_of
 from meshmove.geometry import CellMesh, inverted_cells
-from meshmove.movers.laplacian import Inverse
 from meshmove.transfer import swept
+from tests.meshmove.distributed.factors import Factors
 from tests.meshmove.distributed.test_adapt_distributed import scattered
 from tests.meshmove.distributed.threads import on_ranks, whole
 from tests.shapes import box
 
 TIMES = 0.02 * np.arange(5)
-
-
-class Factors:
-    """Inverses by factors of the whole matrix, which every process has: what PETSc's MUMPS gives for small meshes."""
-
-    def __init__(self, ranks, layout):
-        self._ranks, self._layout = ranks, layout
-
-    def __call__(self, matrix, mass, dim, free=None):
-        layout, width = self._layout, width_of(matrix, self._layout)
-        ids = (layout.ids[:, None] * width + np.arange(width)).ravel()
-        on = np.ones(len(ids), bool) if free is None else np.asarray(free)
-        part = coo_matrix(matrix + diags(shift_of(matrix, mass, layout) * mass))
-        keep = on[part.row] & on[part.col]
-        parts = self._ranks.gather((ids[part.row[keep]], ids[part.col[keep]], part.data[keep]))
-        row, column, value = (np.concatenate(p) for p in zip(*parts, strict=True))
-        used, place = np.unique(row), lambda i: np.searchsorted(used, i).clip(max=len(used) - 1)
-        factors = splu(csc_matrix((value, (place(row), place(column)))))
-        owned, at = ids[: layout.n_owned * width], place(ids)
-
-        def solve(rhs):
-            whole = np.zeros(len(used))
-            for i, v in self._ranks.gather((owned, rhs[: len(owned)])):
-                hit = used[place(i)] == i
-                whole[place(i)[hit]] = v[hit]
-            return np.where((used[at] == ids) & on, factors.solve(whole)[at], 0.0)
-
-        return Inverse(None, solve, solve)
 
 
 def front(t):
