@@ -32,6 +32,7 @@ __all__ = [
     "OTHER",
     "RIVALS",
     "SHIPPED",
+    "WAKE",
     "Case",
     "Runner",
     "Scores",
@@ -102,6 +103,8 @@ _QUICK: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"interval": 0.1, "dt": 0.02, "size": 0.7, "sides": 16, "development": 0.5, "settling": 0.1, "refined": True},
     ),
 }
+#: what `_FULL` has of the wake
+WAKE = _FULL["cylinder"]
 #: so many times as long as those of Burgers' data are the edges of the mesh on which the models work
 _COARSER = {False: 4, True: 2}
 
