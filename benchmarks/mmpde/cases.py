@@ -56,6 +56,7 @@ MODELS = {
     "wide": "one branch with as many weights",
     "edges": "one branch with as many weights, messages along edges",
     "operators": "one branch with as many weights, differential operators",
+    "curved": "two branches, slopes at the nodes",
     "learned": "two branches, learned interpolation",
     "placed": "two branches, learned interpolation as published",
     "cut": "two branches, residual cut",
@@ -63,6 +64,7 @@ MODELS = {
 }
 #: how two branches carry fields between meshes, if not linearly on cells
 CARRYING: dict[str, dict[str, Any]] = {
+    "curved": {"curved": True},
     "learned": {"learned": True},
     "placed": {"learned": True, "placed": True, "neighbours": 30},
     "cut": {"cut": 16},
