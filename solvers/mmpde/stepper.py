@@ -268,7 +268,7 @@ class MMPDE(TwoBranches):
         if self.settings.moving or (base_moves and self.base is None):
             what = "one branch" if self.settings.moving else "a base whose steps could be made on the moved mesh"
             raise ValueError(f"Expected a model with {what} (got {self})")
-        more = {"corrections": layers, "base_moves": base_moves, "curved": True}
+        more: dict[str, Any] = {"corrections": layers, "base_moves": base_moves, "curved": True}
         other = type(self)(replace(self.settings, moving=True, **more), self.base)
         other.load_state_dict({**other.state_dict(), **self.state_dict()})
         for weights in other.moving.decode[-1].parameters():
