@@ -1,7 +1,7 @@
 """Parts of MM-PDE left out or added, each trained for the same time: how fields are carried, the residual paths.
 
     python -m benchmarks.mmpde.ablations [--quick] [--minutes M] [--seeds N] [--models NAME ...] [--folder DIR]
-                                         [--json FILE]
+                                         [--json FILE] [--record]
 
 Of Burgers' equation, on few trajectories: 23 to learn from, 3 to choose weights by, 3 to test on. Two branches go on
 from `burgers` of the package, its branch on the mesh as it is: what carries the fields first learns to reproduce them
@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.harness import Rows, machine, row, table
+from benchmarks.harness import Rows, machine, record, row, table
 from benchmarks.mmpde import families
 from benchmarks.mmpde.cases import CARRYING, MODELS, Case, Scores, case_of, config_of
 from benchmarks.mmpde.shifted import USUAL
@@ -108,7 +108,7 @@ def _begun(case: Case, name: str, seed: int, folder: Path, moved: Path) -> MMPDE
     model = MMPDE(replace(shipped.settings, **CARRYING.get(name, {})))
     model.load_state_dict({**model.state_dict(), **shipped.state_dict()})
     model.monitor, model.mover, model.seen = shipped.monitor, shipped.mover, shipped.seen
-    if name in CARRYING:
+    if model.settings.learned or model.settings.cut:
         moved.mkdir(parents=True, exist_ok=True)
         reproduce(model, Samples(case.train, model, lambda g: model.moving_on(g.mesh), moved, progress=True))
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +157,7 @@ def _main() -> None:
     parser.add_argument("--models", nargs="+", choices=BESIDE, default=tuple(BESIDE), help="default: all")
     parser.add_argument("--folder", type=Path, default=Path("out/mmpde/ablations"), help="default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file as well")
+    parser.add_argument("--record", action="store_true", help="keep the rows in benchmarks/results, by processor")
     args = parser.parse_args()
     torch.set_num_threads(1)
     minutes = args.minutes or (0.005 if args.quick else 6.0)
@@ -164,8 +165,11 @@ def _main() -> None:
         folder = Path(temporary) if args.quick else args.folder
         rows = run(Few(folder, args.quick, minutes=minutes, seeds=args.seeds, progress=True), args.models)
     sys.stdout.write(table(rows) + "\n")
+    found = {"machine": machine(), "minutes": minutes, "rows": rows}
     if args.json:
-        args.json.write_text(json.dumps({"machine": machine(), "minutes": minutes, "rows": rows}, indent=1) + "\n")
+        args.json.write_text(json.dumps(found, indent=1) + "\n")
+    if args.record:
+        record(Path(__file__), found)
 
 
 if __name__ == "__main__":

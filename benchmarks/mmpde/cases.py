@@ -32,6 +32,7 @@ __all__ = [
     "OTHER",
     "RIVALS",
     "SHIPPED",
+    "WAKE",
     "Case",
     "Runner",
     "Scores",
@@ -55,6 +56,7 @@ MODELS = {
     "wide": "one branch with as many weights",
     "edges": "one branch with as many weights, messages along edges",
     "operators": "one branch with as many weights, differential operators",
+    "curved": "two branches, slopes at the nodes",
     "learned": "two branches, learned interpolation",
     "placed": "two branches, learned interpolation as published",
     "cut": "two branches, residual cut",
@@ -62,6 +64,7 @@ MODELS = {
 }
 #: how two branches carry fields between meshes, if not linearly on cells
 CARRYING: dict[str, dict[str, Any]] = {
+    "curved": {"curved": True},
     "learned": {"learned": True},
     "placed": {"learned": True, "placed": True, "neighbours": 30},
     "cut": {"cut": 16},
@@ -102,6 +105,8 @@ _QUICK: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"interval": 0.1, "dt": 0.02, "size": 0.7, "sides": 16, "development": 0.5, "settling": 0.1, "refined": True},
     ),
 }
+#: what `_FULL` has of the wake
+WAKE = _FULL["cylinder"]
 #: so many times as long as those of Burgers' data are the edges of the mesh on which the models work
 _COARSER = {False: 4, True: 2}
 

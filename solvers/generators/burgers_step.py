@@ -121,7 +121,8 @@ def _checked(mesh: Any, fields: Mapping[str, Array], attributes: Mapping[str, fl
         raise FieldError(f"Expected a field 'u' and an attribute 'viscosity' (got {[*fields]} and {[*attributes]})")
     u, viscosity = np.asarray(fields["u"], float), float(attributes["viscosity"])
     if u.shape != (cells.n_points,) or not np.isfinite(u).all():
-        raise FieldError(f"Expected finite values at {cells.n_points} nodes (got shape {u.shape})")
+        raise FieldError(f"Expected finite values of 'u' at {cells.n_points} nodes (got shape {u.shape}, "
+                         f"{int((~np.isfinite(u)).sum())} not finite)")  # fmt: skip
     if not viscosity >= 0:
         raise ValueError(f"Expected a viscosity of at least 0 (got {viscosity})")
     return cells, u, viscosity

@@ -15,14 +15,16 @@ from meshmove.options import number
 from meshmove.solvers.fem.flow import Flow
 from meshmove.solvers.fem.meshes import skfem_mesh
 
-from .wake import SIDES, refined_wake_mesh, wake_flow, wake_mesh
+from .wake import refined_wake_mesh, wake_flow, wake_mesh
 
 __all__ = ["WakeStep"]
 
 #: fields that go in and come out
 FIELDS = "vorticity", "u", "v"
 #: flows of so many Reynolds numbers are kept, with their factors
-KEPT = 8
+KEPT = 24
+#: of `cylinder-corrected`, and the finest that this time step bears
+SIZE, DT, SIDES = 0.43, 0.25 / 13, 16
 
 
 @dataclass
@@ -39,6 +41,8 @@ class WakeStep:
     The flow is quadratic on a coarse mesh, and its unknowns are the nodes of that mesh once refined, `mesh`: there the
     model works. Nothing is interpolated. A step that begins where the last one of its Reynolds number has ended goes on
     with what that knew of pressure and time; any other finds them by trial, see `Flow.restart`.
+
+    As it is, it is the one that the weights `cylinder-corrected` have learned to correct.
 
     Parameters
     ----------
@@ -62,7 +66,7 @@ class WakeStep:
     #: that of the files of models which correct it
     name = "wake-elements"
 
-    def __init__(self, size: float = 0.43, dt: float = 0.02, *, sides: int = SIDES) -> None:
+    def __init__(self, size: float = SIZE, dt: float = DT, *, sides: int = SIDES) -> None:
         self.dt = number(dt, "a positive time step")
         coarse = wake_mesh(size, sides=sides)
         #: the coarse mesh, of scikit-fem
@@ -83,7 +87,7 @@ class WakeStep:
         Raises
         ------
         FieldError
-            Fields or attribute are missing, or the mesh is not `mesh`.
+            Fields or attribute are missing, fields are not finite values at the nodes, or the mesh is not `mesh`.
         FlowError
             The flow blew up.
         """
@@ -114,4 +118,9 @@ class WakeStep:
         if missing or "reynolds" not in attributes:
             raise FieldError(f"Expected the fields {list(FIELDS)} and an attribute 'reynolds' (got {[*fields]} and "
                              f"{[*attributes]})")  # fmt: skip
-        return float(attributes["reynolds"]), np.stack([np.asarray(fields[name], float) for name in FIELDS[1:]])
+        found = {name: np.asarray(fields[name], float) for name in FIELDS}
+        for name, values in found.items():
+            if values.shape != (cells.n_points,) or not np.isfinite(values).all():
+                raise FieldError(f"Expected finite values of {name!r} at {cells.n_points} nodes (got shape "
+                                 f"{values.shape}, {int((~np.isfinite(values)).sum())} not finite)")  # fmt: skip
+        return float(attributes["reynolds"]), np.stack([found[name] for name in FIELDS[1:]])

@@ -26,9 +26,10 @@ class Settings:
     branches, `layers` of the one on the mesh, `corrections`: layers of the one on the moved mesh. `messages`:
     "operators" or "edges", see `Branch`; `reach` in edge lengths, 0 for none, and `directions` of far edges, for those.
     `moving`: whether there is a branch on a moved mesh. `learned`: whether a network of width `interpolation` weights
-    the `neighbours` between meshes; if not, fields are carried linearly on cells. `placed`: whether that network sees
-    places alone, see `Placed`. `cut`: width of a small network that makes good what the way back loses, 0 for none.
-    `residual`: whether a branch without a base adds its changes to the fields, or has to give the fields themselves.
+    the `neighbours` between meshes; if not, fields are carried linearly on cells, or, if they are `curved`, with slopes
+    at the nodes, see `bending`. `placed`: whether that network sees places alone, see `Placed`. `cut`: width of a small
+    network that makes good what the way back loses, 0 for none. `residual`: whether a branch without a base adds its
+    changes to the fields, or has to give the fields themselves.
 
     `base`: name of the solver that the model corrects, and its `numbers`, which nodes know in place of the attributes.
     The base makes steps of `leap` frames; with `base_moves` on the moved mesh, too, where the other branch corrects it.
@@ -50,6 +51,7 @@ class Settings:
     moving: bool = False
     learned: bool = False
     placed: bool = False
+    curved: bool = False
     cut: int = 0
     residual: bool = True
     base: str = ""
@@ -60,6 +62,8 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("bundle", "leap"):  # with none there would be no end of a bundle
             count(getattr(self, name), f"a number of frames in a {name}", low=1)
+        if self.curved and self.learned:
+            raise ValueError("Expected fields that are carried by learned weights or curved, not both (got both)")
 
 
 class Branch(nn.Module):

@@ -128,7 +128,9 @@ class Graph:
         return Product(csr_matrix(mean @ mean)).to(self.edges.device)
 
     def to(self, device: torch.device | str) -> Graph:
-        return Graph(*(getattr(self, f.name).to(device) for f in fields(self)))
+        parts = [getattr(self, f.name).to(device) for f in fields(self)]
+        here = all(part is getattr(self, f.name) for part, f in zip(parts, fields(self), strict=True))
+        return self if here else Graph(*parts)  # the same one has its means already
 
     def norm(self, values: Tensor) -> Tensor:
         """Root mean square over each mesh of values (N, ...), (n_meshes,); every trailing entry counts alike."""

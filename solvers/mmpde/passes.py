@@ -100,7 +100,8 @@ def _moved(
         start, before = np.asarray(start(points.T), float), None  # type: ignore[assignment]
     known = None if start is None else model.normalised(torch.from_numpy(start).float()).to(device)
     last = None if start is None else before
-    moved = Moved.of(moving.mesh, points, state.values.cpu(), last, neighbours, moving.locator).to(device)
+    own = state.graph.operators if model.settings.curved else None
+    moved = Moved.of(moving.mesh, points, state.values.cpu(), last, neighbours, moving.locator, own).to(device)
     state = replace(state, moved=moved)
     if known is None:
         known = model.taken_there(state, state.values)

@@ -53,19 +53,23 @@ class Moved:
         before: NDArray | None,
         neighbours: int,
         locator: PointLocator | None = None,
+        operators: Operators | None = None,
     ) -> Moved:
-        """Of one mesh, with its nodes at `points`, and a bundle before at `before`; the rest as `Near.of` takes it."""
+        """Of one mesh, with its nodes at `points`, and a bundle before at `before`; the rest as `Near.of` takes it.
+        With the `operators` of the mesh itself what is carried bends between nodes."""
         x, moved = mesh.points, mesh.moved(np.asarray(points, float))
         volume = vertex_volumes(moved)
         last = None if before is None else mesh.moved(np.asarray(before, float))
+        there, bends = Operators.of(mesh, moved.points), operators is not None
+        then = Operators.of(mesh, last.points) if bends and last is not None else None
         return cls(
             torch.tensor(moved.points, dtype=torch.float32),
             torch.tensor(volume / volume.sum(), dtype=torch.float32),
-            Operators.of(mesh, moved.points),
+            there,
             values,
-            Near.of(mesh, moved.points, neighbours, locator),
-            Near.of(moved, x, neighbours),
-            None if last is None else Near.of(last, moved.points, neighbours),
+            Near.of(mesh, moved.points, neighbours, locator, operators),
+            Near.of(moved, x, neighbours, operators=there if bends else None),
+            None if last is None else Near.of(last, moved.points, neighbours, operators=then),
             None if last is None else torch.tensor(last.points, dtype=torch.float32),
         )
 

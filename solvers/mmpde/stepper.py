@@ -259,15 +259,17 @@ class MMPDE(TwoBranches):
         """
         return advanced(self, graph, now, attributes, moving)
 
-    def with_second_branch(self, corrections: int = 5, *, base_moves: bool = False) -> MMPDE:
+    def with_second_branch(self, corrections: int = 5, *, base_moves: bool | None = None) -> MMPDE:
         """This model and a branch on the moved mesh, of so many layers, which adds nothing until it has learned: `fit`
         it with ``Config(settings, ahead=0)`` and ``start``. `base_moves`: the base makes its steps there, too, which
-        pays without any learning where it bears the moved mesh."""
+        pays without any learning where it bears the moved mesh; by default wherever there is a base."""
+        base_moves = self.base is not None if base_moves is None else base_moves
         layers = count(corrections, "a number of layers", low=1, high=1000)
         if self.settings.moving or (base_moves and self.base is None):
             what = "one branch" if self.settings.moving else "a base whose steps could be made on the moved mesh"
             raise ValueError(f"Expected a model with {what} (got {self})")
-        other = type(self)(replace(self.settings, moving=True, corrections=layers, base_moves=base_moves), self.base)
+        more: dict[str, Any] = {"corrections": layers, "base_moves": base_moves, "curved": True}
+        other = type(self)(replace(self.settings, moving=True, **more), self.base)
         other.load_state_dict({**other.state_dict(), **self.state_dict()})
         for weights in other.moving.decode[-1].parameters():
             torch.nn.init.zeros_(weights)

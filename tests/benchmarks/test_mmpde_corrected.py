@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.mmpde import ablations, corrected, families, movement, own_solver, second_branch, shifted
+from benchmarks.mmpde import ablations, corrected, families, movement, own_solver, second_branch, shifted, wake
 from meshmove.geometry.quality import simplex_volumes, vertex_volumes
 from meshmove.solvers import MMPDE, TrajectoryDataset
 from meshmove.solvers.generators.burgers import burgers_mesh, burgers_trajectories, random_field
+from meshmove.solvers.mmpde import Settings
 from meshmove.solvers.mmpde.training import reproduction
 
 
@@ -107,6 +108,22 @@ def test_a_solver_of_the_users_is_trained_on_and_set_beside(monkeypatch):
     ]
     ours, alone, ratio = (r["measured"] for r in rows)
     assert 0 < alone < 0.5 and 0 < ours < 2 * alone and ratio == ours / alone
+
+
+def test_the_wake_is_learned_and_set_beside_its_solver(tmp_path):
+    small = Settings(bundle=2, width=8, layers=2)
+    config = replace(wake.CONFIG, settings=small, steps=2, unroll=1, validate_every=2, validation=2)
+    file = wake.train(tmp_path / "model", tmp_path, config, quick=True)
+    rows = wake.run(True, tmp_path, str(file))
+    assert [r["name"].split(":")[0] for r in rows] == ["in distribution", "12 frames"]
+    assert all(0 < r["alone"] < 0.5 and r["measured"] == r["corrected"] / r["alone"] for r in rows)
+    # fields of the solver are quadratic on its cells
+    case = wake._case(tmp_path, True)
+    elements, x = wake._elements(case), case.test.finer.points
+    quadratic = lambda x: np.stack([x[:, 0] ** 2 - x[:, 1], x[:, 0] * x[:, 1]], axis=1)  # noqa: E731
+    beside = np.hypot(*x.T) > 0.51  # polygons that stand for the cylinder differ
+    off = elements.on_fine(quadratic(elements.step.mesh.points)) - quadratic(x)
+    assert beside.mean() > 0.9 and np.abs(off[beside]).max() < 1e-10
 
 
 def test_the_users_solver_is_of_second_order():

@@ -176,7 +176,8 @@ class Samples:
         before = positions[j, k - s.bundle] if goes_on else None
         neighbours = s.neighbours if s.learned else 0
         mesh, locator = self._meshes[i], self._locators[i]
-        moved = Moved.of(mesh, positions[j, k], known[:, 0], before, neighbours, locator)
+        own = self._graphs[i].operators if s.curved else None
+        moved = Moved.of(mesh, positions[j, k], known[:, 0], before, neighbours, locator, own)
         if s.base_moves:
             given = [float(group.attributes[name][j]) for name in s.attributes]
             there = mesh.moved(np.asarray(positions[j, k], float))

@@ -65,6 +65,11 @@ def test_other_meshes_fields_and_attributes_are_refused(step):
         step(step.mesh, {"u": start["u"]}, 0.1, RE)
     with pytest.raises(FieldError, match="attribute 'reynolds'"):
         step(step.mesh, start, 0.1, {})
+    n = step.mesh.n_points
+    with pytest.raises(FieldError, match=rf"finite values of 'u' at {n} nodes \(got shape \({n - 1},\)"):
+        step(step.mesh, start | {"u": start["u"][:-1]}, 0.1, RE)
+    with pytest.raises(FieldError, match=rf"'vorticity' at {n} nodes .*, 1 not finite"):
+        step(step.mesh, start | {"vorticity": np.where(np.arange(n) == 3, np.nan, start["vorticity"])}, 0.1, RE)
 
 
 def test_what_is_given_back_is_the_callers_and_a_step_that_failed_is_forgotten(step):

@@ -114,8 +114,9 @@ def test_the_branch_on_the_moved_mesh_corrects_the_base_there():
 
 def test_a_second_branch_adds_nothing_until_it_has_learned():
     one = silent(model_of(halved))
-    both = one.with_second_branch(2, base_moves=True)
-    assert both.settings == replace(one.settings, moving=True, corrections=2, base_moves=True)
+    both = one.with_second_branch(2)
+    assert both.settings == replace(one.settings, moving=True, corrections=2, base_moves=True, curved=True)
+    assert not one.with_second_branch(2, base_moves=False).settings.base_moves
     wave = lambda x: np.sin(np.pi * x[0]) * np.sin(np.pi * x[1])  # noqa: E731
     last = both.rollout(burgers_mesh(8), wave, 2, attributes=NU).last()
     inside = (np.abs(last.moved - 0.5) < 0.5 - 1e-9).all(axis=1)
@@ -124,11 +125,14 @@ def test_a_second_branch_adds_nothing_until_it_has_learned():
 
 
 def test_a_second_branch_is_the_only_one_and_needs_a_base_that_is_to_move():
-    both = model_of(halved).with_second_branch(2, base_moves=True)
+    both = model_of(halved).with_second_branch(2)
     with pytest.raises(ValueError, match="Expected a model with one branch"):
         both.with_second_branch()
     with pytest.raises(ValueError, match="a base whose steps could be made on the moved mesh"):
         MMPDE(replace(ONE, base="")).with_second_branch(base_moves=True)
+    assert not MMPDE(ONE).with_second_branch().settings.base_moves
+    with pytest.raises(ValueError, match="by learned weights or curved, not both"):
+        replace(both.settings, learned=True)
 
 
 def test_bundles_in_training_go_on_from_what_was_predicted():

@@ -52,6 +52,12 @@ def test_nodes_know_the_boundaries_that_they_lie_on():
     assert np.array_equal(kinds[:, 2], x == 0) and np.array_equal(kinds[:, 3], y == 1) and not kinds[:, 4].any()
 
 
+def test_a_graph_that_is_there_already_is_not_copied():
+    graph = Graph.of(square())
+    means = graph.means
+    assert graph.to("cpu") is graph and graph.to("cpu").means is means
+
+
 def test_joined_graphs_stand_side_by_side():
     graphs = [Graph.of(jittered(n=n), reach=2.0) for n in (3, 5, 4)]
     joined = Graph.join(graphs)

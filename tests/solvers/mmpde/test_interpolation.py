@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from meshmove.motion.frames import Moving
 from meshmove.solvers.mmpde.interpolation import Interpolation, Near, Placed, nearest
+from meshmove.solvers.mmpde.operators import Operators
 from tests.shapes import box
 from tests.solvers.mmpde.cases import front, randomised
 
@@ -81,6 +82,37 @@ def test_values_carried_on_cells_are_means_of_the_corners(seed, kind):
     both = Near.join([near, other])
     more = torch.cat([values, torch.ones(other.count, 2, 3)])
     assert torch.allclose(both(more), torch.cat([out, torch.ones(2, 2, 3)]), atol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_between_nodes_fields_bend_as_quadratic_ones_do_and_stay_among_the_corners(dim):
+    n = 8 if dim == 2 else 6
+    mesh, rng = box(KINDS[dim], n, 0.0), np.random.default_rng(dim)
+    points = rng.uniform(1.5 / n, 1 - 1.5 / n, (40, dim))  # gradients of means of cells are exact but on the boundary
+    near, plain = Near.of(mesh, points, operators=Operators.of(mesh)), Near.of(mesh, points)
+    form = rng.normal(size=(dim, dim))
+    quadratic = lambda x: np.einsum("ni,ij,nj->n", x, form, x) + x @ form[0]  # noqa: E731
+    u = torch.tensor(quadratic(mesh.points), dtype=torch.float32)[:, None]
+    corners = u[near.ids][..., 0]
+    bent, out = (plain(u) + near.bends(u))[:, 0], near(u)[:, 0]
+    assert np.abs(bent.numpy() - quadratic(points)).max() < 2e-5 < 1e-3 < float((plain(u)[:, 0] - bent).abs().max())
+    assert torch.equal(out, torch.minimum(torch.maximum(bent, corners.amin(1)), corners.amax(1)))
+    # on any mesh nothing is added to linear fields
+    jittered = box(KINDS[dim], n, 0.25, 1)
+    linear = torch.tensor(jittered.points @ form[0] + 1, dtype=torch.float32)[:, None]
+    far = Near.of(jittered, rng.uniform(-0.1, 1.1, (40, dim)), operators=Operators.of(jittered))
+    assert float(far.bends(linear).abs().max()) < 1e-5
+
+
+def test_what_bends_is_the_same_side_by_side_and_has_gradients():
+    meshes = box("triangle", 5, 0.2, 0), box("triangle", 4, 0.2, 1)
+    nears = [Near.of(m, m.points * 0.9 + 0.04, operators=Operators.of(m)) for m in meshes]
+    values = [torch.randn(m.n_points, 2, 3, generator=torch.Generator().manual_seed(0)) for m in meshes]
+    both = Near.join(nears)
+    out = both(joined := torch.cat(values).requires_grad_())
+    assert torch.allclose(out, torch.cat([n(v) for n, v in zip(nears, values, strict=True)]), atol=1e-6)
+    slope = torch.autograd.grad(both(joined)[3, 1, 2], joined)[0][:, 1, 2]
+    assert float(slope.sum()) == pytest.approx(1, abs=1e-5) and int((slope != 0).sum()) >= 1  # constants stay
 
 
 @given(st.integers(0, 20))

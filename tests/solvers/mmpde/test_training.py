@@ -130,8 +130,9 @@ def test_a_second_branch_is_added_to_a_trained_model(tmp_path, cache):
     run(config, tmp_path / "one", cache)
     one = MMPDE.from_pretrained(tmp_path / "one" / "best.safetensors")
     both = one.with_second_branch(TINY.settings.corrections)
-    assert both.settings == TINY.of(dataset()).settings
-    run(replace(TINY, ahead=0.0), tmp_path / "two", cache, start=both)
+    assert both.settings == replace(TINY.of(dataset()).settings, curved=True)
+    learning = replace(TINY, ahead=0.0, settings=replace(TINY.settings, curved=True))
+    run(learning, tmp_path / "two", cache, start=both)
     two = MMPDE.from_pretrained(tmp_path / "two" / "best.safetensors")
     assert all(torch.equal(p, two.get_parameter(n)) for n, p in one.named_parameters())
     assert torch.equal(one.mean, two.mean) and "two branches" in repr(two)
