@@ -7,13 +7,17 @@ this to make one mover of any number of processes. The form of one process, `SER
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from meshmove.geometry.arrays import Array
 
-__all__ = ["SERIAL", "Communicator", "Serial"]
+__all__ = ["SERIAL", "Communicator", "Serial", "box_of"]
+
+
+T = TypeVar("T")
 
 
 class Communicator(Protocol):
@@ -42,6 +46,18 @@ class Communicator(Protocol):
 
     def each(self, values: Array) -> Array:
         """A small array of each process, one after the other along a first axis, on all of them."""
+        ...
+
+    def first(self, flags: Sequence[bool]) -> int | None:
+        """The first of some flags that all processes have set, if there is one."""
+        ...
+
+    def settled(self, evaluate: Callable[[], T]) -> T:
+        """What `evaluate` gives, which looks up values where nodes are and then sums over all processes.
+
+        Whether all of them had the values at hand is told along with the sum; where not, they are asked for, and it is
+        evaluated anew.
+        """
         ...
 
     def own(self, values: Array) -> Array:
@@ -81,6 +97,12 @@ class Serial:
     def each(self, values: Array) -> Array:
         return values[None]
 
+    def first(self, flags: Sequence[bool]) -> int | None:
+        return next((k for k, flag in enumerate(flags) if flag), None)
+
+    def settled(self, evaluate: Callable[[], T]) -> T:
+        return evaluate()
+
     def own(self, values: Array) -> Array:
         return values
 
@@ -95,3 +117,15 @@ class Serial:
 
 
 SERIAL = Serial()
+
+
+def box_of(points: Array, across: Communicator = SERIAL) -> tuple[Array, Array]:
+    """Lowest and highest coordinates (dim,) of points (n, dim) of all processes, in one reduction.
+
+    >>> import numpy as np
+    >>> box_of(np.array([[0.0, 2.0], [1.0, -1.0]]))
+    (array([ 0., -1.]), array([1., 2.]))
+    """
+    low, high = points.min(axis=0, initial=np.inf), points.max(axis=0, initial=-np.inf)
+    both = across.maximum(np.concatenate([-low, high]))
+    return 0.0 - both[: len(low)], both[len(low) :]

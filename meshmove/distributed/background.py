@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meshmove.communicator import box_of
 from meshmove.geometry import CellBlock, CellMesh, Location, PointLocator, Sides
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.monitors import NodalDensity, NodalHessians
@@ -78,8 +79,7 @@ class Background:
         self._points, self._cells = mesh.points, mesh.simplicial().blocks[0].nodes
         self._kind = "triangle" if mesh.dim == 2 else "tetra"
         used = mesh.points[np.unique(self._cells)]
-        low, high = used.min(axis=0, initial=np.inf), used.max(axis=0, initial=-np.inf)
-        self._bins = _Bins(layout.minimum(low), layout.maximum(high), BINS * ranks.size)
+        self._bins = _Bins(*box_of(used, layout), BINS * ranks.size)
         self._bin, self._cell = self._occupied()
         mine = np.unique(self._bin)
         self._have = [np.asarray(bins) for bins in ranks.gather(mine)]
@@ -102,11 +102,19 @@ class Background:
         return every[order], of[order]
 
     def cover(self, points: Array) -> bool:
-        """Have the cells at points (m, dim) at hand, on every process; tell whether they had to be asked for."""
+        """Have the cells at points (m, dim) at hand, on every process; tell whether they had to be asked for.
+
+        Within `Layout.settled` those that are missing come with the sum that follows.
+        """
         number = self._bins.number(self._bins.place(points))
-        missing = not self._covered[number].all()
-        if self.version and self._layout.every(not missing):
-            return False
+        if self.version:
+            missing = not self._covered[number].all()
+            return self._layout.lacks(missing, lambda: self._renew(number))
+        self._renew(number)
+        return True
+
+    def _renew(self, number: Ids) -> None:
+        """Have the cells in the bins of these numbers, and those around them."""
         needed = self._bins.grown(np.unique(number))
         both = np.union1d(needed, self._wanted)
         self._wanted = both if len(both) <= KEPT * len(needed) else needed
@@ -114,7 +122,6 @@ class Background:
         self._covered[self._wanted] = True
         self._fetch()
         self.version += 1
-        return True
 
     def _fetch(self) -> None:
         asked = self._ranks.swap({

@@ -18,23 +18,19 @@ from meshmove.movers.laplacian import Inverse, inverse
 from .layout import Layout
 from .ranks import Ranks
 
-__all__ = ["Schwarz", "shift_of", "width_of"]
+__all__ = ["Schwarz", "shift_and_width"]
 
 
 #: accuracy of `Inverse.solve`, and steps of conjugate gradients that it may take
 ACCURATE, STEPS = 1e-2, 60
 
 
-def shift_of(matrix: csr_matrix, mass: Array, layout: Layout) -> float:
-    """The tiny multiple of the mass that keeps pure Neumann problems solvable, as in one piece; 0 without any mass."""
-    trace, whole = layout.sum(np.array([matrix.diagonal().sum(), mass.sum()]))
-    return float(1e-9 * trace / whole) if whole > 0 else 0.0
-
-
-def width_of(matrix: csr_matrix, layout: Layout) -> int:
-    """How many unknowns a node has, the same on processes without nodes."""
-    n = len(layout.ids)
-    return max(1, int(layout.maximum(np.array(matrix.shape[0] / n if n else 0))))
+def shift_and_width(matrix: csr_matrix, mass: Array, layout: Layout) -> tuple[float, int]:
+    """The tiny multiple of the mass that keeps pure Neumann problems solvable, as in one piece, which is 0 without any
+    mass; and how many unknowns a node has, the same on processes without nodes."""
+    local = [matrix.diagonal().sum(), mass.sum(), matrix.shape[0], len(layout.ids)]
+    trace, whole, unknowns, nodes = layout.sum(np.array(local, float))
+    return float(1e-9 * trace / whole) if whole > 0 else 0.0, max(1, round(unknowns / max(nodes, 1)))
 
 
 class Schwarz:
@@ -44,9 +40,10 @@ class Schwarz:
         self._ranks, self._layout = ranks, layout
 
     def __call__(self, matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse:
-        n, width, nodes = matrix.shape[0], width_of(matrix, self._layout), self._layout
+        n, nodes = matrix.shape[0], self._layout
+        shift, width = shift_and_width(matrix, mass, nodes)
         layout = _Several(nodes, width)
-        system = (matrix + diags(shift_of(matrix, mass, nodes) * mass)).tocsr()
+        system = (matrix + diags(shift * mass)).tocsr()
         on = np.ones(n, bool) if free is None else np.asarray(free)
         counted = layout.update(layout.accumulate(np.ones(n)))  # in how many pieces each node is
         whole = layout.update(layout.accumulate(system.diagonal()))

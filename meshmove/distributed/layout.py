@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 import numpy as np
 
 from meshmove.geometry.arrays import Array, Ids
@@ -9,6 +12,13 @@ from meshmove.geometry.arrays import Array, Ids
 from .ranks import Ranks
 
 __all__ = ["Layout", "by_process"]
+
+
+T = TypeVar("T")
+
+
+class _Anew(Exception):
+    """Values that were missing are at hand now."""
 
 
 class Layout:
@@ -23,14 +33,16 @@ class Layout:
     owners
         Process that owns each (n,): this one for the first `n_owned`.
 
-    `exchanges`, `reductions`: how many there have been.
+    `exchanges`, `reductions`, `evaluations` of what depends on node positions: how many there have been.
     """
 
     serial = False
 
     def __init__(self, ranks: Ranks, ids: Ids, owners: Ids, n_owned: int) -> None:
         self.ranks, self.ids, self.n_owned = ranks, ids, n_owned
-        self.exchanges = self.reductions = 0
+        self.exchanges = self.reductions = self.evaluations = 0
+        self._settling = self._asked = self._missing = False
+        self._fetch: Callable[[], Any] | None = None
         self._ghosts = {k: rows + n_owned for k, rows in by_process(owners[n_owned:]).items()}
         asked = ranks.swap({k: ids[rows] for k, rows in self._ghosts.items()})
         order = np.argsort(ids[:n_owned], kind="stable")
@@ -38,7 +50,13 @@ class Layout:
         self._shared = {k: order[np.searchsorted(ids[order], wanted)] for k, wanted in sorted(asked.items())}
 
     def sum(self, values: Array) -> Array:
-        return self._reduced(values, "sum")
+        if not self._settling:
+            return self._reduced(values, "sum")
+        out = self._reduced(np.append(values, float(self._missing)), "sum")
+        self._asked = False
+        if out[-1]:
+            self._renew()
+        return out[:-1].reshape(np.shape(values))
 
     def maximum(self, values: Array) -> Array:
         return self._reduced(values, "max")
@@ -57,6 +75,49 @@ class Layout:
         every = np.zeros((self.ranks.size, *values.shape))
         every[self.ranks.rank] = values
         return self.sum(every)
+
+    def first(self, flags: Sequence[bool]) -> int | None:
+        if not len(flags):
+            return None
+        found = np.flatnonzero(self.minimum(np.array(flags, float)))
+        return int(found[0]) if len(found) else None
+
+    def settled(self, evaluate: Callable[[], T]) -> T:
+        if self._settling:
+            return evaluate()
+        self.evaluations += 1
+        self._settling = True
+        try:
+            while True:
+                try:
+                    out = evaluate()
+                    if self._asked:  # no sum has told the others
+                        self.sum(np.zeros(0))
+                    return out
+                except _Anew:
+                    continue
+        finally:
+            self._settling = False
+
+    def lacks(self, missing: bool, fetch: Callable[[], Any]) -> bool:
+        """Say whether values are missing here, which all processes `fetch` together; tell whether they have done so.
+
+        Within `settled` the next sum tells the others, and nothing is done until then.
+        """
+        if self._settling:
+            self._asked, self._fetch = True, fetch
+            self._missing |= missing
+            return False
+        if self.every(not missing):
+            return False
+        fetch()
+        return True
+
+    def _renew(self) -> None:
+        assert self._fetch is not None
+        self._missing = False
+        self._fetch()
+        raise _Anew
 
     def own(self, values: Array) -> Array:
         return values[: self.n_owned]

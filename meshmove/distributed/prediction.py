@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meshmove.adaptation.judging.resolution import feature_squares, warned
-from meshmove.communicator import Communicator
+from meshmove.communicator import Communicator, box_of
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Recovery
@@ -26,8 +26,8 @@ REMEMBERED = 4
 
 def extent_of(points: Array, across: Communicator) -> float:
     """Diagonal of the bounding box of all nodes."""
-    low, high = points.min(axis=0, initial=np.inf), points.max(axis=0, initial=-np.inf)
-    return float(np.linalg.norm(across.maximum(high) - across.minimum(low)))
+    low, high = box_of(points, across)
+    return float(np.linalg.norm(high - low))
 
 
 class SharedPredictor:
@@ -94,14 +94,16 @@ class SharedPredictor:
         """The error at node positions (n, dim); the last few that were asked for are remembered."""
         if not self._fields:
             return 0.0
-        for there, error in self._known:
-            if self._across.every(np.array_equal(there, points)):
-                return error
-        values = self.hessians.value(points)
-        errors = np.array([self._error(_full(h, len(points.T)), points) for h in values])
-        error = self._norm(errors)
+        known = self._across.first([np.array_equal(there, points) for there, _ in self._known])
+        if known is not None:
+            return self._known[known][1]
+        error = self._norm(self._across.settled(lambda: self._errors(points)))
         self._known = [*self._known, (points.copy(), error)][-REMEMBERED:]
         return error
+
+    def _errors(self, points: Array) -> Array:
+        values = self.hessians.value(points)
+        return np.array([self._error(_full(h, len(points.T)), points) for h in values])
 
 
 def _full(components: Array, dim: int) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.communicator import box_of
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.checks import check_cells
 from meshmove.geometry.quality import simplex_volumes
@@ -44,8 +45,7 @@ class SharedMesh:
             if len(mesh.cells):
                 check_cells(mesh.local())
         volume, first, second = _moments(mesh, np.zeros(mesh.dim), layout)
-        low = layout.minimum(mesh.points.min(axis=0, initial=np.inf))
-        high = layout.maximum(mesh.points.max(axis=0, initial=-np.inf))
+        low, high = box_of(mesh.points, layout)
         self.centre = (low + high) / 2
         mean = first / volume
         volume, first, second = _moments(mesh, mean, layout)

@@ -131,7 +131,8 @@ def _judged(problem: Problem, objective: Alignment, points: Array) -> float:
 
 
 def _simplices(problem: Problem) -> bool:
-    return problem.across.every(all(b.kind.is_simplex for b in problem.mesh.blocks))
+    blocks, across = problem.mesh.blocks, problem.across
+    return problem.kept("simplices", lambda: across.every(all(b.kind.is_simplex for b in blocks)))
 
 
 def _inverse(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from meshmove.communicator import SERIAL, Communicator
+from meshmove.communicator import SERIAL, Communicator, box_of
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Slide
@@ -47,17 +47,17 @@ class Lift:
         known: list[tuple[Array, Array, Inverse]] = []  # components with the same constraints share one
         self._inverses: list[Inverse] = []
         # of an edge or facet that belongs to a node the length or area is about sqrt(stiffness * mass)
-        low, high = mesh.points.min(axis=0, initial=np.inf), mesh.points.max(axis=0, initial=-np.inf)
-        extent = np.linalg.norm(across.maximum(high) - across.minimum(low))
+        low, high = box_of(mesh.points, across)
+        extent = np.linalg.norm(high - low)
         spring = SPRING / extent * np.sqrt(across.accumulate(matrix.diagonal()) * across.accumulate(mass.copy()))
         for column, back in zip(slide.locked(frame).T, slide.held_back(frame).T, strict=True):
             drawn = np.where(column | (back < 1e-9), 0, spring * back)
-            alike = [across.every(np.array_equal(a, column) and np.array_equal(b, drawn)) for a, b, _ in known]
-            if not any(alike):
+            alike = across.first([np.array_equal(a, column) and np.array_equal(b, drawn) for a, b, _ in known])
+            if alike is None:
                 own = csr_matrix(matrix + diags(drawn))
+                alike = len(known)
                 known.append((column, drawn, inverses(own, mass, mesh.dim, ~column)))
-                alike.append(True)
-            self._inverses.append(known[alike.index(True)][2])
+            self._inverses.append(known[alike][2])
 
     def __call__(self, force: Array) -> Array:
         """A solve with the factors of a small system, a V-cycle for a large one: symmetric and linear."""

@@ -78,7 +78,7 @@ class Problem:
     @property
     def moves(self) -> bool:
         """Whether any node may move at all."""
-        return not self.across.every(not self.slide.moves)
+        return self.kept("moves", lambda: not self.across.every(not self.slide.moves))
 
     @property
     def lift(self) -> Lift:
@@ -152,7 +152,7 @@ class Problem:
 
     def balance(self, points: Array) -> Array:
         """By what share (n_cells,) each cell has more of the monitor than is due to it; see `imbalance`."""
-        return balance(self.mass(points), self.volume, self.component, self.across)
+        return self.across.settled(lambda: balance(self.mass(points), self.volume, self.component, self.across))
 
     def mass(self, points: Array) -> Array:
         """Monitor mass (n_cells,) of the cells; exactly where they are those that a discrete monitor is linear on."""

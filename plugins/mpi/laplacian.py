@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
-from meshmove.distributed.laplacian import shift_of, width_of
+from meshmove.distributed.laplacian import shift_and_width
 from meshmove.distributed.layout import Layout, by_process
 from meshmove.distributed.ranks import Ranks
 from meshmove.geometry.arrays import Array
@@ -58,10 +58,10 @@ class PetscInverses:
         self._process = np.searchsorted(np.cumsum(counts), self._number, side="right")
 
     def __call__(self, matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse:
-        n, width = matrix.shape[0], width_of(matrix, self._layout)
+        n, (shift, width) = matrix.shape[0], shift_and_width(matrix, mass, self._layout)
         owned = self._layout.n_owned * width
         on = np.ones(n, bool) if free is None else np.asarray(free)
-        system = self._assembled(csr_matrix(matrix + diags(shift_of(matrix, mass, self._layout) * mass)), on, width)
+        system = self._assembled(csr_matrix(matrix + diags(shift * mass)), on, width)
         solver = self._solver(system, system.getSize()[0] <= DIRECT[dim])
         x, y = system.createVecs()
 

@@ -46,9 +46,9 @@ class Remembered:
         self._known: list[tuple[Array, float]] = []
 
     def __call__(self, points: Array) -> float:
-        for there, value in self._known:
-            if self._across.every(np.array_equal(there, points)):
-                return value
+        known = self._across.first([np.array_equal(there, points) for there, _ in self._known])
+        if known is not None:
+            return self._known[known][1]
         value = self._function(points)
         self._known = [*self._known, (points.copy(), value)][-REMEMBERED:]
         return value

@@ -67,12 +67,13 @@ def relax(
     cells, and may have to; the one with the smallest residual |K^-1/2 B^T (q - 1)| is returned, inverted cells or not.
     """
     total = float(across.sum(functional.volume.sum()))
+    past = _Past(memory, across)
 
-    def residual(d: Array) -> tuple[Array, float, Array]:
+    def residual(d: Array, before: Array | None = None) -> tuple[Array, float, Array, Array]:
         with np.errstate(all="ignore"):  # a step may go astray; its norm then says so
-            return _residual(d)
+            return _residual(d, before)
 
-    def _residual(d: Array) -> tuple[Array, float, Array]:
+    def _residual(d: Array, before: Array | None) -> tuple[Array, float, Array, Array]:
         points = slide.retract(slide.origin + d)
         q, _ = functional.balance(points)
         force = np.stack([b @ (q - 1) for b in forces], axis=1)
@@ -80,64 +81,79 @@ def relax(
             force += functional.limit(points)[1]
         force = slide.gather(across.accumulate(force))
         step = slide.spread(lift(force))
-        square = across.dot(step, force)
-        return -step_size * step, np.sqrt(max(square, 0.0) / total) if np.isfinite(square) else np.inf, points
+        square, factors = past.told(float(np.vdot(across.own(step), across.own(force))), -step_size * step, before)
+        norm = np.sqrt(max(square, 0.0) / total) if np.isfinite(square) else np.inf
+        return -step_size * step, norm, points, factors
 
     d = start - slide.origin
-    update, initial, points = residual(d)
+    update, initial, points, factors = residual(d)
     norm = initial
     best = Relaxed(points, norm, initial, 0)
-    past_d: list[Array] = []
-    past_f: list[Array] = []
     k = 0
     while k < steps and norm > tolerance * initial and np.isfinite(norm):
         k += 1
-        direction = _mixed(update, past_d, past_f, across)
+        direction = past.mixed(update, factors)
         length = 1.0
-        new = residual(d + direction)
+        new = residual(d + direction, update)
         while not new[1] < 3 * norm:  # the residual may rise, but not run away
             length *= 0.5
             if length < 0.05:
-                past_d, past_f = [], []
+                past.forget()
                 direction, length = update, 0.3
-                new = residual(d + length * direction)
+                new = residual(d + length * direction, update)
                 break
-            new = residual(d + length * direction)
+            new = residual(d + length * direction, update)
         if not np.isfinite(new[1]) or (k >= PATIENCE and best.residual > HOPELESS * initial):
             break
-        past_d = [*past_d, length * direction][-memory:]
-        past_f = [*past_f, new[0] - update][-memory:]
+        past.learn(length * direction, new[0] - update)
         d = d + length * direction
-        update, norm, points = new
+        update, norm, points, factors = new
         if norm < best.residual:
             best = Relaxed(points, norm, initial, k)
     return Relaxed(best.points, best.residual, initial, k)
 
 
-def _mixed(update: Array, past_d: list[Array], past_f: list[Array], across: Communicator) -> Array:
-    """Anderson's step, from the changes of the displacement and of the update in the steps before."""
-    if not past_d:
-        return update
-    x, f = (np.stack([a.ravel() for a in past], axis=1) for past in (past_d, past_f))
-    if across.serial:
-        mix = np.linalg.lstsq(f, update.ravel(), rcond=INDEPENDENT)[0]
-    else:
-        mix = _least_squares(past_f, update, across)
-    return update - ((x + f) @ mix).reshape(update.shape)
+class _Past:
+    """Changes of the displacement and of the update in the last few steps, of which Anderson's step is mixed."""
 
+    def __init__(self, memory: int, across: Communicator) -> None:
+        self._memory, self._across = memory, across
+        self.forget()
 
-def _least_squares(past_f: list[Array], update: Array, across: Communicator) -> Array:
-    """The same by the triangular factors of each process's rows, which are told in one reduction.
+    def forget(self) -> None:
+        self._d: list[Array] = []
+        self._f: list[Array] = []
 
-    Products of the vectors would do, too, but lose half of the digits, and what is then taken for dependent hangs on
-    the partition (Demmel, Grigori, Hoemmen & Langou, SIAM J. Sci. Comput. 34, 2012).
-    """
-    columns = np.stack([across.own(f).ravel() for f in (*past_f, update)], axis=1)
-    width = columns.shape[1]
-    factor = np.zeros((width, width))
-    found = np.linalg.qr(columns, mode="r") if np.isfinite(columns).all() else np.full((width, width), np.nan)
-    factor[: len(found)] = found
-    every = across.each(factor).reshape(-1, width)
-    if not np.isfinite(every).all():
-        return np.full(width - 1, np.nan)
-    return np.linalg.lstsq(every[:, :-1], every[:, -1], rcond=INDEPENDENT)[0]
+    def learn(self, by: Array, change: Array) -> None:
+        self._d, self._f = [*self._d, by][-self._memory :], [*self._f, change][-self._memory :]
+
+    def told(self, square: float, update: Array, before: Array | None) -> tuple[float, Array]:
+        """The sum of `square` over all processes, and in the same reduction what `mixed` needs of this update, should
+        it be what follows the one before: triangular factors of each process's rows.
+
+        Products of the vectors would do, too, but lose half of the digits, and what is then taken for dependent hangs
+        on the partition (Demmel, Grigori, Hoemmen & Langou, SIAM J. Sci. Comput. 34, 2012).
+        """
+        if self._across.serial:
+            return square, np.zeros(0)
+        if before is None:
+            return float(self._across.sum(np.array(square))), np.zeros(0)
+        columns = [*self._f, update - before][-self._memory :]
+        rows = np.stack([self._across.own(f).ravel() for f in (*columns, update)], axis=1)
+        width = rows.shape[1]
+        mine = np.zeros((width + 1, width))
+        factor = np.linalg.qr(rows, mode="r")
+        mine[: len(factor)], mine[-1, 0] = factor, square
+        every = self._across.each(mine)
+        return float(every[:, -1, 0].sum()), every[:, :-1].reshape(-1, width)
+
+    def mixed(self, update: Array, factors: Array) -> Array:
+        """The next step; `factors`: what was told with this update."""
+        if not self._d:
+            return update
+        x, f = (np.stack([a.ravel() for a in past], axis=1) for past in (self._d, self._f))
+        if self._across.serial:
+            mix = np.linalg.lstsq(f, update.ravel(), rcond=INDEPENDENT)[0]
+        else:
+            mix = np.linalg.lstsq(factors[:, :-1], factors[:, -1], rcond=INDEPENDENT)[0]
+        return update - ((x + f) @ mix).reshape(update.shape)

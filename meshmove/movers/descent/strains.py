@@ -21,7 +21,7 @@ import numpy as np
 from scipy.sparse import bsr_matrix, csr_matrix, diags, identity
 from scipy.sparse.linalg import splu
 
-from meshmove.communicator import SERIAL, Communicator
+from meshmove.communicator import SERIAL, Communicator, box_of
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import barycentric
@@ -67,8 +67,8 @@ class Strains:
         self._indices, self._indptr = laplacian.indices, laplacian.indptr
         hold = HOLD / float(across.sum(np.array(mass.sum())))
         self._held = hold * laplacian.data
-        low, high = mesh.points.min(axis=0, initial=np.inf), mesh.points.max(axis=0, initial=-np.inf)
-        extent = np.linalg.norm(across.maximum(high) - across.minimum(low))
+        low, high = box_of(mesh.points, across)
+        extent = np.linalg.norm(high - low)
         both = across.accumulate(laplacian.diagonal()) * across.accumulate(mass)
         frame, spring = slide.frame, SPRING / extent * np.sqrt(both)  # as in `Lift`
         back = np.where(slide.locked(frame), 0, slide.held_back(frame)).max(axis=1)

@@ -112,11 +112,13 @@ class Alignment(Distortion):
 
     def squares(self, points: Array) -> Array:
         """sum_K J_K of each field (f,), also where cells are inverted; infinite where one is flat."""
+        return self.across.settled(lambda: self.across.sum(self._squares(points)))
+
+    def _squares(self, points: Array) -> Array:
+        """The same of the cells of this process."""
         if self._rules:
-            out = self._squares_by_quadrature(points)
-        else:
-            out = np.array([self._closed(points, one).sum() for one in np.eye(self._hessians.fields)])
-        return self.across.sum(out)
+            return self._squares_by_quadrature(points)
+        return np.array([self._closed(points, one).sum() for one in np.eye(self._hessians.fields)])
 
     def _closed(self, points: Array, weight: Array) -> Array:
         """J_K (n_cells,) on simplices, of fields with weights (f,)."""
@@ -135,6 +137,9 @@ class Alignment(Distortion):
 
     def shares(self, points: Array) -> Array:
         """J_K (n_cells,) over their sum, with which the fields count at node positions (n, dim)."""
+        return self.across.settled(lambda: self._shares(points))
+
+    def _shares(self, points: Array) -> Array:
         weight = np.zeros(self._hessians.fields)
         weight[self._fields] = 1 / self._scale[self._fields]
         if self._rules:
@@ -160,6 +165,9 @@ class Alignment(Distortion):
 
     def __call__(self, points: Array) -> tuple[float, Array | None]:
         """F and dF/dx (n, dim) at node positions (n, dim); (inf, None) where a cell is not valid."""
+        return self.across.settled(lambda: self._evaluated(points))
+
+    def _evaluated(self, points: Array) -> tuple[float, Array | None]:
         e = self._edges(points)
         cof = self._cofactors(e)
         det = self._determinant(e, cof)

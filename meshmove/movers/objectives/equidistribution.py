@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from meshmove.communicator import SERIAL, Communicator
+from meshmove.communicator import SERIAL, Communicator, box_of
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Shells
@@ -72,8 +72,7 @@ class Functional(Distortion):
         self._component = component if parts > 1 else None
         self._parts = parts
         self._total = across.sum(self._by_part(self.volume))
-        low, high = mesh.points.min(axis=0, initial=np.inf), mesh.points.max(axis=0, initial=-np.inf)
-        self._box = across.minimum(low)[:, None], across.maximum(high)[:, None]
+        self._box = tuple(x[:, None] for x in box_of(mesh.points, across))
         self._rule, self._rule_weight = rule_of(self.dim, rule)
 
     def of(self, density: Density) -> Functional:
@@ -98,6 +97,9 @@ class Functional(Distortion):
 
     def balance(self, points: Array) -> tuple[Array, Array]:
         """q_K (n_cells,), and det J of every corner simplex (s,), also where cells are inverted."""
+        return self.across.settled(lambda: self._balance(points))
+
+    def _balance(self, points: Array) -> tuple[Array, Array]:
         e = self._edges(points)
         cof = self._cofactors(e)
         jac = self._determinant(e, cof) * self._to_jac
@@ -162,6 +164,9 @@ class Functional(Distortion):
         With `soften` > 0 every det J is replaced by (det J + sqrt(det J^2 + 4 soften^2)) / 2, which is positive: a
         smooth extension of E to inverted cells that pushes them back (Escobar et al. 2003).
         """
+        return self.across.settled(lambda: self._evaluated(points, soften))
+
+    def _evaluated(self, points: Array, soften: float) -> tuple[float, Array | None]:
         d = self.dim
         e = self._edges(points)
         cof = self._cofactors(e)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix, diags
 from scipy.sparse.linalg import splu
 
-from meshmove.distributed.laplacian import shift_of, width_of
+from meshmove.distributed.laplacian import shift_and_width
 from meshmove.movers.laplacian import Inverse
 
 
@@ -17,10 +17,10 @@ class Factors:
         self._ranks, self._layout = ranks, layout
 
     def __call__(self, matrix, mass, dim, free=None):
-        layout, width = self._layout, width_of(matrix, self._layout)
+        layout, (shift, width) = self._layout, shift_and_width(matrix, mass, self._layout)
         ids = (layout.ids[:, None] * width + np.arange(width)).ravel()
         on = np.ones(len(ids), bool) if free is None else np.asarray(free)
-        part = coo_matrix(matrix + diags(shift_of(matrix, mass, layout) * mass))
+        part = coo_matrix(matrix + diags(shift * mass))
         keep = on[part.row] & on[part.col]
         parts = self._ranks.gather((ids[part.row[keep]], ids[part.col[keep]], part.data[keep]))
         row, column, value = (np.concatenate(p) for p in zip(*parts, strict=True))

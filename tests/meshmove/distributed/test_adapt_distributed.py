@@ -71,6 +71,32 @@ def test_by_exact_inverses_the_partition_does_not_matter(size, seed):
     assert several.imbalance_after == pytest.approx(one.imbalance_after, rel=0.01)
 
 
+def test_processes_seldom_wait_for_each_other(square):
+    """Two reductions a step of the descent and one a trial of it, all told less than three an evaluation; whether
+    values have to be asked for is no reduction of its own. Two exchanges, of forces and of steps."""
+    layout = moved(square, 3, seed=1, inverses=Factors)[0][0].layout
+    assert layout.reductions < 3 * layout.evaluations
+    assert layout.exchanges < 2 * layout.evaluations
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_what_is_missing_comes_with_the_sum_that_follows(early):
+    """Once for all processes, whoever lacks it, and also where there is no sum; then it is evaluated anew."""
+
+    def run(ranks):
+        layout, have, seen = Layout(ranks, np.arange(2), np.full(2, ranks.rank), 2), set(), []
+
+        def evaluate():
+            layout.lacks(ranks.rank == 1 and "value" not in have, lambda: have.add("value"))
+            seen.append(len(have))
+            return None if early else float(layout.sum(np.array(1.0 + len(have))))
+
+        return layout.settled(evaluate), seen, layout.reductions, layout.evaluations
+
+    for out in on_ranks(3, run):
+        assert out == (None if early else 6.0, [0, 1], 2, 1)
+
+
 class Accurate:
     """Inverses that solve, where they would only precondition, again and again."""
 
