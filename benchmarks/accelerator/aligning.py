@@ -11,8 +11,9 @@ from torch import Tensor
 from benchmarks.harness import row, timed
 from meshmove import adapt
 from meshmove.geometry import CellMesh
+from meshmove.neural.aligning.meshes.drawn import uniform_square
 from meshmove.neural.aligning.network import Aligner
-from meshmove.neural.aligning.samples import Group, prepared, uniform_square
+from meshmove.neural.aligning.samples import Group, prepared
 from meshmove.procedural.meshes.grids import perturbed
 
 from .cases import synchronised

@@ -13,8 +13,8 @@ from benchmarks.harness import row
 from meshmove import DMM
 from meshmove.learning.weights import WeightsError
 from meshmove.neural.aligning import fit as aligning
+from meshmove.neural.aligning.meshes.drawn import make_meshes, read_meshes
 from meshmove.neural.aligning.network import Aligner
-from meshmove.neural.aligning.samples import make_meshes, read_meshes
 from meshmove.neural.training import fit as mover
 from meshmove.solvers import HyPINO
 from meshmove.solvers.hypino import training as hypino

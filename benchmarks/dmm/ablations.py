@@ -26,7 +26,7 @@ from benchmarks.dmm.choosing import gains
 from meshmove.neural.aligning import fit, network, single, strains
 from meshmove.neural.aligning.features import Cells, dot
 from meshmove.neural.aligning.hessians import Walked
-from meshmove.neural.aligning.meshes.triangles import Triangles
+from meshmove.neural.aligning.meshes.simplices import Simplices
 from meshmove.neural.aligning.objective import Objective
 from meshmove.neural.aligning.samples import INTENSITY, Group
 from meshmove.procedural.fields import AnalyticFields
@@ -51,7 +51,7 @@ APART = 2e-3
 class Imbalance(Objective):
     """The logarithm of the imbalance of the Hessian monitor in the place of those of errors."""
 
-    def errors(self, batch: Triangles, hessians: Walked, field: AnalyticFields, x: Tensor, fine: bool) -> Tensor:
+    def errors(self, batch: Simplices, hessians: Walked, field: AnalyticFields, x: Tensor, fine: bool) -> Tensor:
         size = torch.stack([(dot(h, h) + 1e-12) ** 0.25 for h in hessians(x).permute(1, 2, 0)]).mean(0)
         volume = Cells.of(batch, x).size
         typical = batch.per_mesh(size * volume) / batch.per_mesh(volume)

@@ -33,6 +33,8 @@ __all__ = ["Neural", "pretrained"]
 CONTRAST, IMBALANCE = 60.0, 3.0
 #: an imbalance above, and above this share of that at the start, is worth a try with the classical mover
 POOR = 0.2, 0.4
+#: kinds of cells on which fields are aligned, each by itself
+ALIGNED = ({"triangle"}, {"quad"}, {"tetra"}, {"hexahedron"})
 #: so many steps of polish are a better bargain than the second round of the forward phase
 WORTH = 15
 
@@ -45,8 +47,8 @@ class Neural:
     hand the best by `Problem.merit` is returned. For a monitor far outside the training range, or where the
     network does not help, the classical mover takes over, with a warning.
 
-    For a field on plane triangles, or on quadrilaterals, another network, an `Aligner`, lowers the predicted error
-    itself: rounds that each cost one Laplacian lift, and then steps of classical alignment.
+    For a field on triangles, quadrilaterals, tetrahedra or hexahedra another network, an `Aligner`, lowers the
+    predicted error itself: rounds that each cost one Laplacian lift, and then steps of classical alignment.
 
     Parameters
     ----------
@@ -93,12 +95,12 @@ class Neural:
     def aligns(self, mesh: CellMesh) -> bool:
         """Whether it lowers the predicted error of a field on such a mesh; else it moves to the field's monitor."""
         kinds = {b.kind.name for b in mesh.blocks}
-        return self.objective == "alignment" and mesh.dim == 2 and kinds in ({"triangle"}, {"quad"})
+        return self.objective == "alignment" and kinds in ALIGNED
 
     def __call__(self, problem: Problem) -> Move:
         if problem.objective is not None and self.aligns(problem.mesh):
             steps = round(self.polish * problem.effort)
-            model = pretrained_aligner() if self.aligner is None else self.aligner
+            model = self._aligner(problem.mesh.dim)
             move = aligned(model, problem, steps if steps > 1 else 0)
             return replace(move, warnings=(*move.warnings, *_not_on(self.device)))
         dim = problem.mesh.dim
@@ -136,6 +138,18 @@ class Neural:
             )
             move = other if problem.merit(other.points) < problem.merit(best) else move
         return move
+
+    def _aligner(self, dim: int) -> Aligner:
+        """The network for fields on meshes of this dimension."""
+        if self.aligner is None:
+            return pretrained_aligner(dim)
+        known = self.aligner.settings.dim
+        if known != dim:
+            raise ValueError(
+                f"Expected an aligner for {dim}-D meshes (got one for {known}-D): leave `aligner` out, or load the one "
+                f"named 'aligner-{dim}d'"
+            )
+        return self.aligner
 
     def _strange(self, problem: Problem) -> str | None:
         """What sets the problem apart from those of training, if anything does."""

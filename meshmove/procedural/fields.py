@@ -44,7 +44,7 @@ THIN, THICK = 0.9, 3.0
 class AnalyticFields:
     """One field for each of B meshes, differentiable in space.
 
-    `table` (B, MOST, columns): the terms. `points` (B, SINGULAR, 2), `numbers` (B, SINGULAR, 3): singular points, and
+    `table` (B, MOST, columns): the terms. `points` (B, SINGULAR, dim), `numbers` (B, SINGULAR, 3): singular points, and
     the amplitude, the exponent and the square of the radius within which it is smooth.
     """
 
@@ -66,16 +66,16 @@ class AnalyticFields:
         return cls(*(torch.cat([getattr(p, k) for p in parts]) for k in ("table", "points", "numbers")))
 
     def value(self, x: Tensor, graph: Tensor) -> Tensor:
-        """u (k,) at points (k, 2) of the meshes `graph` (k,)."""
+        """u (k,) at points (k, dim) of the meshes `graph` (k,)."""
         return self._sum(x, graph, 0)[0]
 
     def gradient(self, x: Tensor, graph: Tensor) -> Tensor:
-        """grad u (k, 2)."""
+        """grad u (k, dim)."""
         return self._sum(x, graph, 1).T
 
     def _sum(self, x: Tensor, graph: Tensor, order: int) -> Tensor:
         y = x.T
-        total = x.new_zeros((2 if order else 1, len(x)))
+        total = x.new_zeros((len(y) if order else 1, len(x)))
         for k in range(self.table.shape[1]):
             there = (self.table[:, k] != 0).any(1)
             if bool(there.all()):
@@ -103,9 +103,11 @@ def random_field(rng: Rng, mesh: CellMesh, frame: Frame | None = None, kind: str
         shares = np.array([share for _, share in KINDS.values()])
         kind = str(rng.choice(list(KINDS), p=shares / shares.sum()))
     terms = KINDS[kind][0]
-    columns = 4 * 3 + len(TERM)
+    dim, rows = mesh.dim, mesh.dim + 2
+    size = rows * (dim + 1)
+    columns = size + len(TERM)
     table = np.zeros((1, MOST, columns))
-    points, numbers = np.zeros((1, SINGULAR, 2)), np.tile([0.0, 1.0, 1.0], (1, SINGULAR, 1))
+    points, numbers = np.zeros((1, SINGULAR, dim)), np.tile([0.0, 1.0, 1.0], (1, SINGULAR, 1))
     count = (
         int(rng.integers(2, MOST + 1))
         if kind in ("several", "modes", "crowded")
@@ -121,9 +123,9 @@ def random_field(rng: Rng, mesh: CellMesh, frame: Frame | None = None, kind: str
         if rng.random() < 0.5:
             table[0, 0] = _term(rng, frame, str(rng.choice(["bump", "mode"])), "wide bumps", rng.uniform(0.1, 0.5))
     # terms are written for normalised coordinates: (x - centre) / scale
-    rows = table[0, :, :12].reshape(MOST, 4, 3)
-    rows[:, :, 2] -= rows[:, :, :2] @ frame.centre / frame.scale
-    rows[:, :, :2] /= frame.scale
+    forms = table[0, :, :size].reshape(MOST, rows, dim + 1)
+    forms[:, :, dim] -= forms[:, :, :dim] @ frame.centre / frame.scale
+    forms[:, :, :dim] /= frame.scale
     return AnalyticFields(*(torch.from_numpy(a) for a in (table, points, numbers)))
 
 
@@ -140,6 +142,6 @@ def _term(rng: Rng, frame: Frame, name: str, kind: str, amplitude: float) -> Arr
         high = THICK * size
     width = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     rows, numbers = random_term(rng, name, frame.places[node], width, extent)
-    rows[:, :2] = rows[:, :2] @ frame.metric
+    rows[:, :-1] = rows[:, :-1] @ frame.metric
     numbers[TERM.index("delta") : TERM.index("gamma") + 1] *= amplitude * rng.choice([-1, 1])
     return np.concatenate([rows.ravel(), numbers])

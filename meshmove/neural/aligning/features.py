@@ -7,12 +7,14 @@ For tensors (a batch, with derivatives) and for arrays (one mesh) alike; see `me
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 from meshmove.geometry.arrays import Array
 
 from .meshes.arrays import Values, library_of
 from .meshes.one_mesh import OneMesh
-from .meshes.triangles import Triangles
+from .meshes.simplices import Simplices
+from .meshes.tensors import PAIRS, commutator, determinant, dot, form, gradients, product, trace
 
 __all__ = [
     "CELL",
@@ -28,15 +30,16 @@ __all__ = [
     "viewed",
 ]
 
-Mesh = Triangles | OneMesh
+Mesh = Simplices | OneMesh
 
-#: how many there are of a cell, an edge and a node
-CELL, EDGE, NODE = 11, 6, 16
+#: how many there are of a cell and a node, by dimension, and of an edge
+CELL, NODE, EDGE = {2: 11, 3: 16}, {2: 16, 3: 21}, 6
 #: Hessians below this share of the mesh's mean count as none
 NOTHING = 0.02
 #: part of the identity in the metric that a cell's stretch is measured in
 ROUND = 0.05
-TINY = 1e-12
+#: the sum of squared edges of a regular simplex of volume 1
+REGULAR = {2: 48**0.5, 3: 6 * 72 ** (1 / 3)}
 
 
 @dataclass(eq=False)
@@ -44,9 +47,11 @@ class View:
     """A mesh at some positions: features, and what strains are made of.
 
     `basis` (3, 4, c): components xx, xy, yy of I, the Hessian, the cell's shape and its deformation, each of size
-    about one. `turns` (2, c): component xy of the commutators of the Hessian with the other two, which are none where
-    the cell lies along the Hessian's axes. `jacobian` (2, 2, c) from rest; `slopes` (2, 3, c) gradients of the
-    barycentric coordinates; `size` (c,) areas; `curved` (B,) whether the field has second derivatives, as 1 or 0.
+    about one; in space (6, 6, c), with the square of the Hessian, and its product with the shape. `turns` (1, 2, c):
+    component xy of the commutators of the Hessian with shape and deformation, which are none where the cell lies along
+    the Hessian's axes; in space (3, 3, c), with that of the Hessian's square and the shape. `jacobian` (dim, dim, c)
+    from rest; `slopes` (dim, dim+1, c) gradients of the barycentric coordinates; `size` (c,) volumes; `curved` (B,)
+    whether the field has second derivatives, as 1 or 0.
     """
 
     of_node: Values
@@ -62,47 +67,39 @@ class View:
 
 @dataclass(eq=False)
 class Cells:
-    """Edges (2, c) from vertex 0, areas (c,) and gradients (2, 3, c) of the barycentric coordinates.
+    """Edges (dim, c) between all vertices, 01 first, volumes (c,) and gradients (dim, dim+1, c) of the barycentric
+    coordinates.
 
-    `boxes`: they are corners of quadrilaterals, four of each, that cover it twice.
+    `boxes`: they are corners of quadrilaterals or hexahedra, one at each vertex.
     """
 
-    first: Values
-    second: Values
+    edges: tuple[Values, ...]
     size: Values
     slopes: Values
     boxes: bool = False
 
     @classmethod
     def of(cls, mesh: Mesh, x: Values) -> Cells:
-        xp = library_of(x)
         corner = mesh.by_corner(x)
-        first, second = corner[1] - corner[0], corner[2] - corner[0]
-        det = first[0] * second[1] - first[1] * second[0]
-        safe = xp.where(abs(det) > TINY, det, TINY)
-        one = xp.stack([second[1], -second[0]]) / safe
-        two = xp.stack([-first[1], first[0]]) / safe
-        return cls(first, second, 0.5 * abs(safe), xp.stack([-one - two, one, two], 1), mesh.boxes)
+        first = [v - corner[0] for v in corner[1:]]
+        size, slopes = gradients(first)
+        others = [b - a for a, b in combinations(first, 2)]
+        return cls((*first, *others), abs(size), slopes, mesh.boxes)
 
-
-def dot(a: Values, b: Values) -> Values:
-    """Of symmetric tensors (3, k), components xx, xy, yy."""
-    return a[0] * b[0] + 2 * a[1] * b[1] + a[2] * b[2]
-
-
-def form(h: Values, e: Values) -> Values:
-    """e^T H e for symmetric tensors (3, k) and vectors (2, k)."""
-    return h[0] * e[0] * e[0] + 2 * h[1] * e[0] * e[1] + h[2] * e[1] * e[1]
-
-
-def _commutator(a: Values, b: Values) -> Values:
-    """Component xy (k,) of a b - b a, which is antisymmetric, for symmetric tensors (3, k)."""
-    return a[1] * (b[2] - b[0]) + b[1] * (a[0] - a[2])
+    @property
+    def first(self) -> tuple[Values, ...]:
+        """Edges from vertex 0."""
+        return self.edges[: len(self.slopes)]
 
 
 def magnitude(h: Values) -> Values:
-    """|H| (3, k), the matrix with the absolute eigenvalues: (H^2 + |det H| I) / (|l1| + |l2|)."""
+    """|H| in the plane, the matrix with the absolute eigenvalues: (H^2 + |det H| I) / (|l1| + |l2|).
+
+    In space H^2 over the norm of H: the same axes, without eigenvalues, which have no derivative where they meet.
+    """
     xp = library_of(h)
+    if len(h) == 6:
+        return product(h, h) / xp.sqrt(dot(h, h) + 1e-24)
     xx, xy, yy = h[0], h[1], h[2]
     across = xy * xy
     det = abs(xx * yy - across)
@@ -110,36 +107,43 @@ def magnitude(h: Values) -> Values:
     return square / xp.sqrt(square[0] + square[2] + 1e-24)
 
 
-def bends(cells: Cells, h: Values) -> tuple[Values, Values, Values]:
-    """e^T H e (c,) along the edges 01, 02, 12 of every cell, for one Hessian (3, c) a cell."""
-    return form(h, cells.first), form(h, cells.second), form(h, cells.second - cells.first)
+def bends(cells: Cells, h: Values) -> tuple[Values, ...]:
+    """e^T H e (c,) along all edges of every cell, for one Hessian (k, c) a cell, or (v, c) for several (k, v, c)."""
+    return tuple(form(h, e) for e in cells.edges)
 
 
-def square_of(cells: Cells, along: tuple[Values, Values, Values]) -> Values:
-    """Mean (c,) over a cell of the squared gradient of the interpolant's error, for the `bends` of its Hessian.
+def square_of(cells: Cells, along: tuple[Values, ...]) -> Values:
+    """Mean (c,) over a cell of the squared gradient of the interpolant's error, for the `bends` of its Hessian, or of
+    several.
 
-    The bilinear interpolant on a parallelogram errs by -1/2 (a s (1 - s) + b t (1 - t)), a and b along its sides.
+    The linear interpolant errs by -1/2 sum_i<j d_ij l_i l_j, the multilinear one on a parallelepiped by
+    -1/2 sum_k d_k s_k (1 - s_k), d_k along its sides.
     """
-    d01, d02, d12 = along
-    g = [cells.slopes[:, k] for k in range(3)]
+    dim, vertices = len(cells.slopes), len(cells.slopes) + 1
+    g = [cells.slopes[:, k] for k in range(vertices)]
+    if along[0].ndim == 2:
+        g = [v[:, None] for v in g]
     if cells.boxes:
-        return (d01 * d01 * (g[1] * g[1]).sum(0) + d02 * d02 * (g[2] * g[2]).sum(0)) / 12
-    a = [d01 * g[1] + d02 * g[2], d01 * g[0] + d12 * g[2], d02 * g[0] + d12 * g[1]]
-    total = a[0] + a[1] + a[2]
-    return sum((v * v).sum(0) for v in (*a, total)) / 48
+        return sum(d * d * (v * v).sum(0) for d, v in zip(along[:dim], g[1:], strict=True)) / 12
+    a: list[Values] = [0.0] * vertices
+    for (i, j), d in zip(combinations(range(vertices), 2), along, strict=True):
+        a[i], a[j] = a[i] + d * g[j], a[j] + d * g[i]
+    return sum((v * v).sum(0) for v in (*a, sum(a))) / (4 * vertices * (vertices + 1))
 
 
 def predicted(cells: Cells, h: Values) -> Values:
-    """Predicted squared H1 error (c,) of the interpolant for one Hessian (3, c) a cell; see `movers.alignment`."""
+    """Predicted squared H1 error (c,) of the interpolant for one Hessian (k, c) a cell; see `movers.alignment`."""
     return cells.size * square_of(cells, bends(cells, h))
 
 
 def predicted_sum(cells: Cells, h: Array) -> float:
-    """Sum over all cells of the mean of `predicted` over Hessians (3, v, c) at v points of each.
+    """Sum over all cells of the mean of `predicted` over Hessians (k, v, c) at v points of each.
 
-    As `square_of`, whose products of gradients are differences of their squares here: less work, and in double
-    precision as exact. 2 g_i . g_j = |g_k|^2 - |g_i|^2 - |g_j|^2.
+    In the plane as `square_of`, whose products of gradients are differences of their squares here: less work, and in
+    double precision as exact. 2 g_i . g_j = |g_k|^2 - |g_i|^2 - |g_j|^2.
     """
+    if len(h) == 6:
+        return float((square_of(cells, bends(cells, h)) @ cells.size).mean())
     d01, d02, d12 = bends(cells, h)
     square = (cells.slopes * cells.slopes).sum(0)
     whole = square.sum(0)
@@ -150,7 +154,7 @@ def predicted_sum(cells: Cells, h: Array) -> float:
 
 
 def viewed(mesh: Mesh, x: Values, h: Values) -> View:
-    """The mesh at x (n, 2), with the mean Hessian (3, c) of every cell there."""
+    """The mesh at x (n, dim), with the mean Hessian (k, c) of every cell there."""
     xp, cells = library_of(x), Cells.of(mesh, x)
     size = cells.size
     square = dot(h, h)
@@ -160,13 +164,14 @@ def viewed(mesh: Mesh, x: Values, h: Values) -> View:
     unit = h / (norm + NOTHING * at_cell)
     jacobian = deformation(mesh, cells)
     shape, strain = _shape(cells), _strain(jacobian)
-    eye = mesh.identity
-    basis = xp.stack([eye + 0 * h, unit, 2 * shape - eye, 2 * strain - eye], 1)
-    turns = xp.stack([_commutator(unit, 2 * shape), _commutator(unit, 2 * strain)])
-    of_cell = _of_cell(mesh, cells, h, xp.log(norm / at_cell + 1e-3), unit, shape, jacobian)
+    basis, turns = _tensors(mesh, unit, shape, strain)
+    level = xp.log(norm / at_cell + 1e-3)
+    of_cell = _of_cell(mesh, cells, h, level, unit, shape, jacobian)
+    if len(h) == 6:
+        of_cell = xp.concatenate([of_cell, _more_of_cell(unit, shape, strain)])
     gathered = mesh.at_nodes(xp.concatenate([size[None], of_cell * size, h * size]))
     around, gathered = gathered[0], gathered[1:] / gathered[0]
-    of_node, here = gathered[:CELL], gathered[CELL:]
+    of_node, here = gathered[: len(of_cell)], gathered[len(of_cell) :]
     of_node = xp.concatenate([of_node, _of_node(mesh, x, of_cell, around)])
     curved = mesh.per_mesh(square) > 0
     return View(
@@ -174,54 +179,70 @@ def viewed(mesh: Mesh, x: Values, h: Values) -> View:
     )
 
 
+def _tensors(mesh: Mesh, unit: Values, shape: Values, strain: Values) -> tuple[Values, Values]:
+    """The `basis` and the `turns` of a `View`."""
+    xp, eye = library_of(unit), mesh.identity
+    if len(unit) == 3:
+        basis = [eye + 0 * unit, unit, 2 * shape - eye, 2 * strain - eye]
+        turns = [commutator(unit, 2 * shape), commutator(unit, 2 * strain)]
+        return xp.stack(basis, 1), xp.stack(turns, 1)
+    square, shape, strain = product(unit, unit), 3 * shape, 3 * strain
+    basis = [eye + 0 * unit, unit, shape - eye, strain - eye, square, product(unit, shape)]
+    turns = [commutator(unit, shape), commutator(unit, strain), commutator(square, shape)]
+    return xp.stack(basis, 1), xp.stack(turns, 1)
+
+
 def deformation(mesh: Mesh, cells: Cells) -> Values:
-    """(2, 2, c): rows of the moved edges, columns of the reference."""
-    rest = mesh.rest_components
-    return cells.first[:, None] * rest[0] + cells.second[:, None] * rest[1]
+    """(dim, dim, c): rows of the moved edges, columns of the reference."""
+    return sum(e[:, None] * row for e, row in zip(cells.first, mesh.rest_components, strict=True))
 
 
 def _shape(cells: Cells) -> Values:
-    """Second moments (3, c) of the edges, of trace 1."""
-    edges = (cells.first, cells.second, cells.second - cells.first)
-    moments = [sum(e[a] * e[b] for e in edges) for a, b in ((0, 0), (0, 1), (1, 1))]
-    return library_of(cells.size).stack(moments) / (moments[0] + moments[2])
+    """Second moments (k, c) of the edges, of trace 1."""
+    moments = library_of(cells.size).stack([sum(e[a] * e[b] for e in cells.edges) for a, b in PAIRS[len(cells.slopes)]])
+    return moments / trace(moments)
 
 
 def _strain(j: Values) -> Values:
-    """J J^T (3, c), of trace 1."""
-    square = [j[a, 0] * j[b, 0] + j[a, 1] * j[b, 1] for a, b in ((0, 0), (0, 1), (1, 1))]
-    return library_of(j).stack(square) / (square[0] + square[2])
+    """J J^T (k, c), of trace 1."""
+    square = library_of(j).stack([sum(p * q for p, q in zip(j[a], j[b], strict=True)) for a, b in PAIRS[len(j)]])
+    return square / trace(square)
 
 
 def _of_cell(mesh: Mesh, cells: Cells, h: Values, level: Values, unit: Values, shape: Values, j: Values) -> Values:
-    """(CELL, c)"""
-    xp = library_of(h)
+    """(11, c)"""
+    xp, dim = library_of(h), len(j)
     size, mean = cells.size, mesh.to_cells(mesh.mean)
     share = predicted(cells, h)
     usual = mesh.per_mesh(share) * mesh.mean / mesh.total  # the mean over a mesh's cells
     share = share / mesh.to_cells(xp.atleast(usual, 1e-30))
     ratio = size / mesh.area
-    edges = (cells.first, cells.second, cells.second - cells.first)
-    length = sum(e[0] * e[0] + e[1] * e[1] for e in edges)
-    rounded = length / (48**0.5 * size)
+    rounded = sum((e * e).sum(0) for e in cells.edges) / (REGULAR[dim] * size ** (2 / dim))
     positive = magnitude(unit)
     metric = positive + ROUND * mesh.identity
-    root = xp.sqrt(xp.atleast(3 * (metric[0] * metric[2] - metric[1] * metric[1]), 1e-12))
-    spent = (j[0, 0] * j[0, 0] + j[0, 1] * j[0, 1] + j[1, 0] * j[1, 0] + j[1, 1] * j[1, 1]) / (2 * ratio)
+    root = xp.atleast((3 if dim == 2 else 27) * determinant(metric), 1e-12) ** (1 / dim)
+    spent = (j * j).sum((0, 1)) / (dim * ratio ** (2 / dim))
     spread = [ratio, size / mean, mesh.area / mean, rounded, 3 * dot(metric, shape) * rounded / root, spent]
     log = xp.log(xp.stack(spread))
-    turned = [unit[0] + unit[2], 0.5 * xp.log(share + 1e-5), dot(unit, shape), dot(positive, shape)]
+    turned = [trace(unit), 0.5 * xp.log(share + 1e-5), dot(unit, shape), dot(positive, shape)]
     return xp.stack([*(log[k] for k in range(4)), level, *turned, log[4], log[5]])
 
 
+def _more_of_cell(unit: Values, shape: Values, strain: Values) -> Values:
+    """(5, c), of three eigenvalues of each tensor."""
+    square = product(unit, unit)
+    found = [dot(square, unit), 9 * dot(shape, shape) - 3, 9 * dot(unit, product(shape, shape))]
+    return library_of(unit).stack([*found, 3 * dot(unit, strain), 3 * dot(square, strain)])
+
+
 def _of_node(mesh: Mesh, x: Values, of_cell: Values, around: Values) -> Values:
-    """(NODE - CELL, n): what means over the cells around do not tell."""
-    xp = library_of(x)
+    """(5, n): what means over the cells around do not tell."""
+    xp, dim = library_of(x), x.shape[1]
     share = xp.exp(2 * of_cell[6])  # of the error, relative to the mean over cells
     uneven = xp.log(mesh.per_mesh(share * share) * mesh.mean / mesh.total)
-    freedom = 0.5 * (mesh.projector[:, 0, 0] + mesh.projector[:, 1, 1])
+    freedom = sum(mesh.projector[:, k, k] for k in range(dim)) / dim
     went = x - mesh.points
-    went = (went[:, 0] * went[:, 0] + went[:, 1] * went[:, 1]) / around
+    went = (went * went).sum(1) / around ** (2 / dim)
     held = xp.where(freedom < 0.25, 1 + 0 * freedom, 0 * freedom)
     flattest = mesh.least_at_nodes(of_cell[0])
     return xp.stack([freedom, held, 0.5 * xp.log(went + 1e-2), flattest, 0.5 * mesh.to_nodes(uneven)])
@@ -229,20 +250,19 @@ def _of_node(mesh: Mesh, x: Values, of_cell: Values, around: Values) -> Values:
 
 def _of_edge(mesh: Mesh, x: Values, here: Values, typical: Values) -> Values:
     """(e, EDGE); both ways of an edge are alike but for the change of the Hessian along it."""
-    xp = library_of(x)
+    xp, k = library_of(x), len(here)
     i, j = mesh.one_way
     place = x.T
     e = xp.take(place, j, 1) - xp.take(place, i, 1)
-    square = e[0] * e[0] + e[1] * e[1] + 1e-20
-    size = magnitude(here)
-    there = xp.concatenate([here, (size[0] + size[2])[None]])
+    square = (e * e).sum(0) + 1e-20
+    there = xp.concatenate([here, trace(magnitude(here))[None]])
     hi, hj = xp.take(there, i, 1), xp.take(there, j, 1)
-    h = 0.5 * (hi[:3] + hj[:3])
-    scale, mean = mesh.to_edges(typical), mesh.to_edges(mesh.mean)
+    h = 0.5 * (hi[:k] + hj[:k])
+    scale, mean = mesh.to_edges(typical), mesh.to_edges(mesh.mean) ** (2 / x.shape[1])
     along = form(h, e)
     norm = xp.sqrt(dot(h, h) + 1e-24) + NOTHING * scale
     swing = along / (scale * mean)
-    bend = xp.asinh(xp.stack([swing, (hj[3] - hi[3]) / scale]))
+    bend = xp.asinh(xp.stack([swing, (hj[k] - hi[k]) / scale]))
     log = xp.log(xp.stack([square / mean, square / mesh.square, abs(swing) + 1e-3]))
     same = [0.5 * log[0], 0.5 * log[1], along / (norm * square), bend[0], log[2]]
     both = xp.stack([*same, bend[1]], 1)

@@ -10,7 +10,7 @@ import torch
 from scipy.sparse import block_diag, csr_matrix, vstack
 from torch import Tensor, nn
 
-from meshmove.geometry import CellMesh, FieldError, Slide, UnsupportedMeshError, facets_of
+from meshmove.geometry import CellMesh, FieldError, Slide, UnsupportedMeshError, Validity, facets_of
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import first_ids
 from meshmove.geometry.given import as_list, real
@@ -20,7 +20,7 @@ from meshmove.monitors import Recovery
 from ..lift import Lift
 from .hessians import Walked, neighbours
 from .lift import DenseLift, sparse_lift
-from .meshes.triangles import Triangles, boxes_of
+from .meshes.simplices import Simplices, boxes_of
 
 __all__ = ["FieldBatch", "Part"]
 
@@ -33,9 +33,9 @@ ROUNDING = 8.0
 
 @dataclass(eq=False)
 class Part:
-    """One mesh of size one about 0, the projectors (n, 2, 2) of its nodes, and what recovers Hessians on it.
+    """One mesh of size one about 0, the projectors (n, dim, dim) of its nodes, and what recovers Hessians on it.
 
-    `centre` (2,) and `scale` take it back to where it was. Nodes of curved boundaries are held.
+    `centre` (dim,) and `scale` take it back to where it was. Nodes of curved boundaries are held.
     """
 
     mesh: CellMesh
@@ -50,7 +50,7 @@ class Part:
         """Raises
         ------
         UnsupportedMeshError
-            The mesh has other cells than triangles of the plane, or quadrilaterals.
+            The mesh has cells of several kinds, or others than triangles, quadrilaterals, tetrahedra and hexahedra.
         """
         boxes_of([mesh])
         low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
@@ -60,13 +60,24 @@ class Part:
         slide = Slide(unit, facets)
         if len(slide.curved_edges):
             slide = Slide(unit, facets, fixed=np.unique(slide.curved_edges))
-        eye = np.broadcast_to(np.eye(2)[:, None], (2, unit.n_points, 2))
+        eye = np.broadcast_to(np.eye(mesh.dim)[:, None], (mesh.dim, unit.n_points, mesh.dim))
         projector = np.stack([slide.tangent(e) for e in eye], axis=2)
         return cls(unit, slide, projector, Recovery(unit).hessian_matrices, centre, scale)
 
+    def kept(self, x: Tensor) -> Tensor:
+        """Positions (n, dim), or where hexahedra fold between their corners so much of the way as folds none."""
+        if all(b.kind.is_simplex for b in self.mesh.blocks) or self.mesh.dim == 2:
+            return x
+        rest, validity = torch.from_numpy(self.mesh.points).to(x), Validity(self.mesh)
+        for share in (1.0, *np.linspace(0.9, 0.1, 9)):
+            there = rest + float(share) * (x - rest) if share < 1 else x
+            if validity.keeps(there.detach().cpu().double().numpy()):
+                return there
+        return rest
+
 
 class FieldBatch:
-    """Meshes of triangles side by side, or of quadrilaterals, on which fields are aligned.
+    """Meshes of one kind of cells side by side, on which fields are aligned.
 
     Parameters
     ----------
@@ -95,24 +106,26 @@ class FieldBatch:
             raise ValueError(f"Expected positions in torch.float32 or torch.float64 (got {dtype})")
         self.parts = list(parts)
         meshes, projectors = [p.mesh for p in parts], [p.projector for p in parts]
+        boxes_of(meshes)
         self.sizes = [m.n_points for m in meshes]
-        self.batch = Triangles.of(meshes, projectors, self._lift(device, dtype), dtype).to(device)
-        entries = vstack([block_diag([p.recovery[k] for p in parts]) for k in range(3)]).tocoo()
+        self.batch = Simplices.of(meshes, projectors, self._lift(device, dtype), dtype).to(device)
+        entries = vstack([block_diag([p.recovery[k] for p in parts]) for k in range(len(parts[0].recovery))]).tocoo()
         self._rows, self._columns = (torch.from_numpy(i.astype(np.int64)).to(device) for i in entries.coords)
         self._weights = torch.from_numpy(entries.data).to(device)
         self._split = self.batch
         if self.batch.boxes:
             halves = [m.simplicial() for m in meshes]
-            self._split = Triangles.of(halves, projectors, self.batch.lift, dtype).to(device)
+            self._split = Simplices.of(halves, projectors, self.batch.lift, dtype).to(device)
         cells = self._split.cells.cpu().numpy()
         self._beside = torch.from_numpy(neighbours(cells)).to(device)
         around = np.zeros(len(self.batch.points), np.int64)
-        around[cells.ravel()] = np.repeat(np.arange(len(cells)), 3)
+        around[cells.ravel()] = np.repeat(np.arange(len(cells)), cells.shape[1])
         self._around = torch.from_numpy(around).to(device)
         first = np.repeat(np.cumsum([0, *self.sizes[:-1]]), self.sizes)
         self._first = torch.from_numpy(first).to(device)
-        rows = self._weights.new_zeros(3 * len(first)).index_add(0, self._rows, self._weights.abs())
-        self._gain = self._most(rows.view(3, -1).amax(0))
+        self._size = len(parts[0].recovery)
+        rows = self._weights.new_zeros(self._size * len(first)).index_add(0, self._rows, self._weights.abs())
+        self._gain = self._most(rows.view(self._size, -1).amax(0))
 
     def _lift(self, device: torch.device | str, dtype: torch.dtype) -> nn.Module | Lift:
         meshes = [p.mesh for p in self.parts]
@@ -167,23 +180,36 @@ class FieldBatch:
                 )
         return torch.cat(values)
 
-    def hessians(self, u: Tensor) -> Walked:
-        """Recovered from nodal values (n,), as a function of moved positions."""
-        precision = torch.finfo(u.dtype).eps
-        u = u.double() - u.double().index_select(0, self._first)  # rows of the operators sum to zero up to rounding
-        h = u.new_zeros(3 * len(u)).index_add(0, self._rows, self._weights * u.index_select(0, self._columns))
-        h = h.view(3, -1).T
-        graph = self.batch.node_graph
+    def hessians(self, u: Tensor, relative: bool = False) -> Walked:
+        """Recovered from nodal values (n,), as a function of moved positions.
+
+        `relative`: of fields scaled to a spread of about one, neither too large nor too small for single precision.
+        """
+        precision, graph = torch.finfo(u.dtype).eps, self.batch.node_graph
+        u = u.double()
+        if relative:
+            u = self._scaled(u)
+        u = u - u.index_select(0, self._first)  # rows of the operators sum to zero up to rounding
         noise = ROUNDING * precision * self._most(u.detach().abs()) * self._gain
+        if relative:
+            size = self._most(u.detach().abs())
+            noise, u = noise / torch.where(size > 0, size, 1.0), self._scaled(u)
+        h = u.new_zeros(self._size * len(u)).index_add(0, self._rows, self._weights * u.index_select(0, self._columns))
+        h = h.view(self._size, -1).T
         told = self._most(h.detach().abs().amax(1)) > noise
         h = torch.where(told[graph, None], h, 0.0).to(self.batch.points)
         return Walked(self.batch, self._split, self._beside, h, self._around)
+
+    def _scaled(self, u: Tensor) -> Tensor:
+        """Values (n,) over the largest of their mesh: what positions do not depend on, so that no derivative passes."""
+        size = self._most(u.detach().abs())
+        return u / torch.where(size > 0, size, 1.0)[self.batch.node_graph]
 
     def _most(self, values: Tensor) -> Tensor:
         """Largest of values (n,) in each mesh, (B,)."""
         return values.new_zeros(len(self)).scatter_reduce(0, self.batch.node_graph, values, "amax")
 
     def back(self, x: Tensor) -> list[Tensor]:
-        """Positions (n, 2) mesh by mesh, where the meshes were and of their size."""
+        """Positions (n, dim) mesh by mesh, where the meshes were and of their size."""
         parts = zip(self.parts, x.split(self.sizes), strict=True)
-        return [p.scale * y + torch.as_tensor(p.centre).to(y) for p, y in parts]
+        return [p.scale * p.kept(y) + torch.as_tensor(p.centre).to(y) for p, y in parts]

@@ -19,9 +19,10 @@ from meshmove.learning.config import RunConfig
 from meshmove.learning.progress import Progress as RunProgress
 from meshmove.learning.run import Run, new_model
 
+from .meshes.drawn import make_meshes
 from .network import Aligner, Settings
 from .objective import Objective
-from .samples import Group, groups, make_meshes
+from .samples import Group, groups
 
 __all__ = ["CONFIGS", "Config", "Progress", "fit"]
 
@@ -38,7 +39,7 @@ STEEP, STEEPS = ("thin",), 0.5
 class Config(RunConfig):
     """A training run. `batch`: about so many nodes a step; `pool`: distinct meshes, of so many `nodes`, with so many
     `fields` each, and `large` ones of `large_nodes`. `minutes`: where given, the learning rate falls with the time, and
-    the run ends with it. `quads`: share of steps, and of distinct meshes, with quadrilaterals."""
+    the run ends with it. `quads`: share of steps, and of distinct meshes, with quadrilaterals or hexahedra."""
 
     settings: Settings = field(default_factory=lambda: Settings(turns=True))
     steps: int = 6000
@@ -58,6 +59,19 @@ class Config(RunConfig):
 
 CONFIGS: dict[str, Config] = {
     "small": Config(large=72, quads=0.25),
+    "space": Config(
+        settings=Settings(turns=True, dim=3, rounds=4),
+        batch=1200,
+        nodes=(180, 600),
+        pool=48,
+        large=12,
+        large_nodes=(600, 1400),
+        fields=4,
+        quads=0.25,
+        average=0.99,
+        validation=12,
+        validate_every=100,
+    ),
     "full": Config(steps=20_000, batch=30_000, nodes=(120, 1200), pool=3000, fields=16, validate_every=200),
 }
 
@@ -126,9 +140,10 @@ class _Run(Run):
         self.config: Config
         self.minutes = config.minutes
         if meshes is None:
-            pool = list(make_meshes(config.pool, config.nodes, config.seed))
-            pool += make_meshes(config.large, config.large_nodes, config.seed + 500_009)
-            held_out = list(make_meshes(config.validation, config.nodes, config.seed + 1_000_003))
+            dim = config.settings.dim
+            pool = list(make_meshes(config.pool, config.nodes, config.seed, dim=dim))
+            pool += make_meshes(config.large, config.large_nodes, config.seed + 500_009, dim=dim)
+            held_out = list(make_meshes(config.validation, config.nodes, config.seed + 1_000_003, dim=dim))
         else:
             pool, held_out = list(meshes[: -config.validation]), list(meshes[-config.validation :])
         steep = held_out[: max(1, round(STEEPS * len(held_out)))]
@@ -137,8 +152,9 @@ class _Run(Run):
         self._quads: list[Group] = []
         if config.quads and meshes is None:
             many, few = (max(1, round(config.quads * k)) for k in (config.pool, config.validation))
-            known = list(make_meshes(many, config.nodes, config.seed + 250_007, quads=True))
-            others = list(make_meshes(few, config.nodes, config.seed + 1_250_009, quads=True))
+            dim = config.settings.dim
+            known = list(make_meshes(many, config.nodes, config.seed + 250_007, quads=True, dim=dim))
+            others = list(make_meshes(few, config.nodes, config.seed + 1_250_009, quads=True, dim=dim))
             self._quads = self._groups(known, config.fields, 3, workers, "quad-starts")
             self._held_out += self._groups(others, 2, 4, workers, "held-out-quad-starts")
         self._steep = self._groups(steep, 2, 2, workers, "steep-starts", kinds=STEEP)

@@ -15,7 +15,7 @@ from torch import Tensor
 from meshmove.geometry.arrays import Array
 
 from .meshes.one_mesh import Ids, OneMesh
-from .meshes.triangles import Triangles
+from .meshes.simplices import Simplices
 
 __all__ = ["KEEP", "let_through", "let_through_one"]
 
@@ -32,8 +32,8 @@ FAR = 40
 PATIENCE, ALL = 24, 0.7
 
 
-def let_through(batch: Triangles, x: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions (n, 2) after as much of the step as keeps cells from flattening, and how much of it that is (B,).
+def let_through(batch: Simplices, x: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions (n, dim) after as much of the step as keeps cells from flattening, and how much of it that is (B,).
 
     One less the root mean square of what is left of it, relative to its own; differentiable as if it were known which
     nodes' steps are evened out, and by what share they are shortened.
@@ -54,15 +54,15 @@ def let_through(batch: Triangles, x: Tensor, step: Tensor) -> tuple[Tensor, Tens
 
 
 @torch.no_grad()
-def _floor(batch: Triangles, x: Tensor) -> Tensor:
+def _floor(batch: Simplices, x: Tensor) -> Tensor:
     """What the volumes of cells (c,), relative to those at rest, must not fall below."""
     before = batch.ratio(x)
     floor = torch.minimum(KEEP * before, torch.maximum(torch.full_like(before, LEAST), 0.5 * before))
     return torch.where(before > 0, floor, -torch.inf)
 
 
-def _evened(batch: Triangles, x: Tensor, step: Tensor, floor: Tensor) -> Tensor:
-    """The step (n, 2), evened out where cells are in its way."""
+def _evened(batch: Simplices, x: Tensor, step: Tensor, floor: Tensor) -> Tensor:
+    """The step (n, dim), evened out where cells are in its way."""
     many = batch.at_nodes(torch.ones_like(floor)[None])[0][:, None]
     for k in range(EVEN):
         low = ~(batch.ratio((x + step).detach()) >= floor)
@@ -75,14 +75,14 @@ def _evened(batch: Triangles, x: Tensor, step: Tensor, floor: Tensor) -> Tensor:
     return step
 
 
-def _nodes(batch: Triangles, cells: Tensor) -> Tensor:
+def _nodes(batch: Simplices, cells: Tensor) -> Tensor:
     """Which nodes (n,) are vertices of some of the cells (c,)."""
     none = torch.zeros(len(batch.points), dtype=torch.bool, device=cells.device)
     return none.index_fill(0, batch.cells[cells].reshape(-1), True)
 
 
 @torch.no_grad()
-def _shares(batch: Triangles, x: Tensor, step: Tensor, floor: Tensor) -> Tensor:
+def _shares(batch: Simplices, x: Tensor, step: Tensor, floor: Tensor) -> Tensor:
     """What part (n,) of its step each node may take; 0 for meshes where no part found will do."""
     share = x.new_ones(len(x))
     i, j = batch.edges
@@ -103,7 +103,7 @@ def _shares(batch: Triangles, x: Tensor, step: Tensor, floor: Tensor) -> Tensor:
     return torch.where(_of(batch, low)[batch.node_graph], 0.0, share)
 
 
-def _of(batch: Triangles, cells: Tensor) -> Tensor:
+def _of(batch: Simplices, cells: Tensor) -> Tensor:
     """Which meshes (B,) some of the cells (c,) belong to."""
     none = torch.zeros(len(batch), dtype=torch.bool, device=cells.device)
     return none.index_fill(0, batch.cell_graph[cells], True)

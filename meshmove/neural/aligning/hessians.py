@@ -1,4 +1,4 @@
-"""Recovered Hessians at moved positions as tensors: linear on each triangle, found by walking from the last one."""
+"""Recovered Hessians at moved positions as tensors: linear on each simplex, found by walking from the last one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .meshes.triangles import Triangles
+from .meshes.simplices import Simplices
 
 __all__ = ["Walked", "affine_coordinates", "neighbours"]
 
@@ -16,40 +16,41 @@ LONGEST = 40
 
 
 def neighbours(cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The cell (c, 3) beyond the side opposite to each vertex; the cell itself beyond the boundary."""
-    sides = np.sort(np.stack([cells[:, [1, 2]], cells[:, [2, 0]], cells[:, [0, 1]]], axis=1), axis=2).reshape(-1, 2)
-    key = sides[:, 0] * (cells.max() + 1) + sides[:, 1]
-    order = np.argsort(key, kind="stable")
-    same = np.flatnonzero(key[order][1:] == key[order][:-1])
-    out = np.repeat(np.arange(len(cells)), 3)
+    """The cell (c, dim+1) beyond the side opposite to each vertex; the cell itself beyond the boundary."""
+    many = cells.shape[1]
+    sides = np.stack([np.delete(cells, k, axis=1) for k in range(many)], axis=1).reshape(-1, many - 1)
+    sides = np.sort(sides, axis=1)
+    order = np.lexsort(sides.T)
+    same = np.flatnonzero((sides[order][1:] == sides[order][:-1]).all(axis=1))
+    out = np.repeat(np.arange(len(cells)), many)
     a, b = order[same], order[same + 1]
-    out[a], out[b] = b // 3, a // 3
-    return out.reshape(-1, 3)
+    out[a], out[b] = b // many, a // many
+    return out.reshape(-1, many)
 
 
-def affine_coordinates(batch: Triangles) -> tuple[Tensor, Tensor]:
-    """Barycentric coordinates of each cell at rest as constant (c, 3) and slope (c, 3, 2)."""
+def affine_coordinates(batch: Simplices) -> tuple[Tensor, Tensor]:
+    """Barycentric coordinates of each cell at rest as constant (c, dim+1) and slope (c, dim+1, dim)."""
     first = batch.points[batch.cells[:, 0]]
     constant = -(batch.slopes @ first[:, :, None])[:, :, 0]
-    constant = constant + constant.new_tensor([1.0, 0.0, 0.0])
+    constant[:, 0] += 1.0
     return constant, batch.slopes
 
 
 class Walked:
-    """Nodal Hessians (n, 3) of a batch at rest, components xx, xy, yy, as a function of moved node positions.
+    """Nodal Hessians (n, k) of a batch at rest, by components, as a function of moved node positions.
 
-    Linear on the triangles of `split`, which is the batch itself, or its quadrilaterals cut in halves. Differentiable
-    in positions and values; which cell a node lies in is constant to the derivative. Beyond the boundary the
-    barycentric coordinates are cut at zero.
+    Linear on the simplices of `split`, which is the batch itself, or its quadrilaterals or hexahedra cut apart.
+    Differentiable in positions and values; which cell a node lies in is constant to the derivative. Beyond the boundary
+    the barycentric coordinates are cut at zero.
     """
 
-    def __init__(self, batch: Triangles, split: Triangles, beside: Tensor, values: Tensor, around: Tensor) -> None:
+    def __init__(self, batch: Simplices, split: Simplices, beside: Tensor, values: Tensor, around: Tensor) -> None:
         self.batch, self._beside, self._values, self._cells = batch, beside, values, split.cells
         self._constant, self._slope = affine_coordinates(split)
         self._cell = around
 
     def nodal(self, x: Tensor) -> Tensor:
-        """(n, 3) at node positions (n, 2)."""
+        """(n, k) at node positions (n, dim)."""
         self._walk(x.detach())
         cell = self._cell
         weights = self._constant[cell] + (self._slope[cell] * x[:, None]).sum(2)
@@ -58,7 +59,7 @@ class Walked:
         return (weights[:, :, None] * self._values[self._cells[cell]]).sum(1)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(c, 3, 3): at the vertices of every cell."""
+        """(c, dim+1, k): at the vertices of every cell."""
         return self.batch.corners(self.nodal(x))
 
     @torch.no_grad()

@@ -29,7 +29,7 @@ ROOM = 2**28
 
 
 def sparse_lift(mesh: CellMesh, slide: Slide, points: Array, workspace: dict[Any, Any] | None = None) -> ArrayLift:
-    """For arrays on one mesh, its boundary's tangents taken at `points` (n, 2): sparse factors, or multigrid.
+    """For arrays on one mesh, its boundary's tangents taken at `points` (n, dim): sparse factors, or multigrid.
 
     Where no side is oblique or curved, components do not depend on each other: then the inverse is that of the movers,
     which `workspace` may have.
@@ -67,7 +67,7 @@ class DenseLift(nn.Module):
     Parameters
     ----------
     meshes, projectors
-        With the projectors (n_i, 2, 2) of their nodes.
+        With the projectors (n_i, dim, dim) of their nodes.
     """
 
     place: Tensor
@@ -81,34 +81,35 @@ class DenseLift(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        width = max(m.n_points for m in meshes)
+        width, dim = max(m.n_points for m in meshes), meshes[0].dim
         systems = torch.zeros(len(meshes), width, width, dtype=torch.float64, device=device)
-        projector = torch.zeros(len(meshes), width, 2, 2, dtype=torch.float64, device=device)
+        projector = torch.zeros(len(meshes), width, dim, dim, dtype=torch.float64, device=device)
         place = []
         for k, (mesh, own) in enumerate(zip(meshes, projectors, strict=True)):
             n = mesh.n_points
             systems[k, :n, :n] = torch.from_numpy(stiffness(mesh)[0].toarray()).to(device)
             projector[k, :n] = torch.from_numpy(own).to(device)
             place.append(k * width + np.arange(n))
-        each = max(1, ROOM // (2 * width) ** 2)
+        each = max(1, ROOM // (dim * width) ** 2)
         parts = zip(systems.split(each), projector.split(each), strict=True)
         found = torch.cat([_inverses(*part).to(dtype) for part in parts])
         self.register_buffer("inverse", found, persistent=False)
         self.register_buffer("place", torch.from_numpy(np.concatenate(place)).to(device), persistent=False)
 
     def forward(self, forces: Tensor) -> Tensor:
-        b, width = len(self.inverse), self.inverse.shape[1] // 2
-        padded = forces.new_zeros(b * width, 2).index_copy(0, self.place, forces).view(b, 2 * width, 1)
-        return (self.inverse.to(forces) @ padded).view(-1, 2).index_select(0, self.place)
+        b, size, dim = len(self.inverse), self.inverse.shape[1], forces.shape[1]
+        padded = forces.new_zeros(b * size // dim, dim).index_copy(0, self.place, forces).view(b, size, 1)
+        return (self.inverse.to(forces) @ padded).view(-1, dim).index_select(0, self.place)
 
 
 def _inverses(systems: Tensor, projector: Tensor) -> Tensor:
-    """(B, 2n, 2n), of P (L x I) P + (1 - P) on the range of P, zero elsewhere, for L (B, n, n) and P (B, n, 2, 2)."""
-    b, n, _ = systems.shape
+    """(B, n dim, n dim), of P (L x I) P + (1 - P) on the range of P, zero elsewhere, for L (B, n, n) and P (B, n, dim,
+    dim)."""
+    (b, n, _), d = systems.shape, projector.shape[2]
     systems = systems + torch.diag_embed(SHIFT * systems.diagonal(dim1=1, dim2=2))
     blocks = torch.einsum("bmij,bmn,bnjk->bmink", projector, systems, projector)
-    rest = torch.eye(2).to(projector) - projector
+    rest = torch.eye(d).to(projector) - projector
     node = torch.arange(n, device=systems.device)
     blocks[:, node, :, node, :] += rest.transpose(0, 1)
-    whole = torch.linalg.inv(blocks.reshape(b, 2 * n, 2 * n)).view(b, n, 2, n, 2)
-    return torch.einsum("bmij,bmjnk->bmink", projector, whole).reshape(b, 2 * n, 2 * n)
+    whole = torch.linalg.inv(blocks.reshape(b, d * n, d * n)).view(b, n, d, n, d)
+    return torch.einsum("bmij,bmjnk->bmink", projector, whole).reshape(b, d * n, d * n)

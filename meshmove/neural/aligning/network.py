@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from meshmove.geometry import CellMesh
+from meshmove.geometry import CellMesh, UnsupportedMeshError
 from meshmove.learning.weights import WeightsError, read_weights, write_weights
 
 from ..dmm import FOLDER
@@ -30,7 +30,7 @@ from .features import CELL, EDGE, NODE, Mesh, View, viewed
 from .fields import FieldBatch
 from .guard import let_through
 from .meshes.arrays import Values
-from .meshes.triangles import Triangles
+from .meshes.simplices import Simplices
 from .strains import BASIS, TURNS, step_of
 
 __all__ = ["Aligner", "Settings"]
@@ -45,12 +45,16 @@ TOGETHER = 2048
 
 @dataclass(frozen=True)
 class Settings:
-    """What a model is built from; stored with its weights. `turns`: whether strains have an antisymmetric part."""
+    """What a model is built from; stored with its weights.
+
+    `turns`: whether strains have an antisymmetric part; `dim`: of space.
+    """
 
     width: int = 48
     layers: int = 3
     rounds: int = 5
     turns: bool = False
+    dim: int = 2
 
 
 class _Messages(nn.Module):
@@ -102,15 +106,15 @@ def _parts(count: int, values: Tensor) -> list[slice]:
 
 
 class Aligner(nn.Module):
-    """Moves the nodes of triangle meshes such that the error of a field's interpolant falls; see the module."""
+    """Moves the nodes of meshes such that the error of a field's interpolant falls; see the module."""
 
     def __init__(self, settings: Settings = Settings()) -> None:  # noqa: B008
         super().__init__()
         self.settings = s = settings
-        outputs = 2 * (BASIS + TURNS * s.turns)
-        self.embed = nn.Sequential(nn.Linear(NODE, s.width), nn.SiLU(), nn.Linear(s.width, s.width))
+        outputs = 2 * (BASIS[s.dim] + TURNS[s.dim] * s.turns)
+        self.embed = nn.Sequential(nn.Linear(NODE[s.dim], s.width), nn.SiLU(), nn.Linear(s.width, s.width))
         self.messages = nn.ModuleList(_Messages(s.width) for _ in range(s.layers))
-        self.around, self.inside = nn.Linear(s.width, s.width, bias=False), nn.Linear(CELL, s.width)
+        self.around, self.inside = nn.Linear(s.width, s.width, bias=False), nn.Linear(CELL[s.dim], s.width)
         self.head = nn.Sequential(nn.SiLU(), nn.Linear(s.width, s.width), nn.SiLU(), nn.Linear(s.width, outputs))
         last = cast(nn.Linear, self.head[-1])
         nn.init.zeros_(last.weight)
@@ -156,12 +160,13 @@ class Aligner(nn.Module):
         at = self.around(h)
         found = []
         for part in _parts(len(of_cell), at):
-            first, second, third = (at.index_select(0, v[part]) for v in mesh.vertices)
-            found.append(self.head((first + second + third) / 3 + self.inside(of_cell[part])))
+            first, *others = (at.index_select(0, v[part]) for v in mesh.vertices)
+            mean = sum(others, first) / (1 + len(others))
+            found.append(self.head(mean + self.inside(of_cell[part])))
         return LARGEST * torch.tanh(torch.cat(found))
 
     def proposed(self, mesh: Mesh, x: Values, hessian: Values) -> Values:
-        """The step (n, 2) of a round from x, for the mean Hessian (3, c) of every cell there; of arrays an array."""
+        """The step (n, dim) of a round from x, for the mean Hessian (k, c) of every cell there; of arrays an array."""
         view = viewed(mesh, x, hessian)
         found = self.coefficients(mesh, view)
         coefficients = found.to(x) if isinstance(x, Tensor) else found.numpy().astype(x.dtype)
@@ -170,7 +175,7 @@ class Aligner(nn.Module):
     def move(
         self, meshes: Sequence[CellMesh] | FieldBatch, fields: Sequence[NDArray | Tensor], rounds: int | None = None
     ) -> list[Tensor]:
-        """Positions (n_i, 2) of many meshes at once, each for a field of its own (n_i,), without inverted cells.
+        """Positions (n_i, dim) of many meshes at once, each for a field of its own (n_i,), without inverted cells.
 
         On the device of a `FieldBatch`, or on that of the weights; differentiable by field values and weights.
         Nothing judges the result: that is left to `adapt`. Nodes glide along straight sides; those of curved
@@ -179,7 +184,8 @@ class Aligner(nn.Module):
         Raises
         ------
         UnsupportedMeshError
-            A mesh has other cells than triangles of the plane.
+            Meshes of the other dimension, of several kinds of cells, or of others than triangles, quadrilaterals,
+            tetrahedra and hexahedra.
         FieldError
             Not one finite value for each node.
 
@@ -192,13 +198,18 @@ class Aligner(nn.Module):
         """
         device = self.inside.weight.device
         batch = meshes if isinstance(meshes, FieldBatch) else FieldBatch.of(meshes, device)
-        found = self(batch.batch, batch.hessians(batch.joined(fields)), rounds=rounds)
+        own, dim = self.settings.dim, batch.batch.dim
+        if own != dim:
+            raise UnsupportedMeshError(
+                f"Expected {own}-D meshes, as the network was trained on (got {dim}-D ones): load 'aligner-{dim}d'"
+            )
+        found = self(batch.batch, batch.hessians(batch.joined(fields), relative=True), rounds=rounds)
         return batch.back(found[-1][0])
 
     def forward(
-        self, batch: Triangles, hessians: Hessians, start: Tensor | None = None, rounds: int | None = None
+        self, batch: Simplices, hessians: Hessians, start: Tensor | None = None, rounds: int | None = None
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Each round's positions (n, 2), where it would have gone without the guard, and the share let through (B,)."""
+        """Each round's positions (n, dim), where it would have gone unguarded, and the share let through (B,)."""
         x = batch.points if start is None else start
         out = []
         for _ in range(self.settings.rounds if rounds is None else rounds):

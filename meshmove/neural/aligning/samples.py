@@ -1,10 +1,11 @@
-"""Training samples: groups of procedural meshes, made once, and analytic fields on them."""
+"""Training samples: groups of meshes, made once, and analytic fields on them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from math import factorial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,92 +23,25 @@ from meshmove.geometry.quality import simplex_volumes
 from meshmove.monitors import Monitor, NodalDensity, Recovery
 from meshmove.movers import Problem
 from meshmove.movers.laplacian import simplex_gradients, stiffness
-from meshmove.procedural import random_mesh
 from meshmove.procedural.fields import AnalyticFields, random_field
 from meshmove.procedural.monitors.random_terms import Frame
 from meshmove.whole_files import whole
 
-from ..training.samples import unit
 from .fields import FieldBatch, Part
 from .hessians import Walked
 from .transport import carried, steep
 
 __all__ = [
-    "FAMILIES",
     "Group",
     "Prepared",
     "groups",
-    "make_meshes",
     "prepared",
-    "read_meshes",
-    "uniform_square",
-    "write_meshes",
 ]
 
-#: of triangles; most boundaries are straight
-QUADS = ("quads", "mapped_quads")
-FAMILIES = (
-    "square",
-    "rectangle",
-    "polygon",
-    "holes",
-    "reentrant",
-    "channel",
-    "graded",
-    "stretched",
-    "structured",
-    "structured",
-)
 #: of the monitor that nodes are carried to, as `adapt` has it
 INTENSITY = 2.5
 #: the least noise of nodal values, in parts of their spread, and how often there is some, of up to ten times as much
 NOISE, NOISY = 3e-4, 0.25
-
-
-def make_meshes(count: int, nodes: tuple[int, int], seed: int, quads: bool = False) -> Iterator[CellMesh]:
-    """So many meshes of triangles, or of quadrilaterals, of size one about 0."""
-    for k in range(count):
-        rng = np.random.default_rng([seed, k])
-        if quads:
-            yield unit(random_mesh(rng, 2, nodes=nodes, families=QUADS))
-        elif rng.random() < 0.08:
-            mesh = uniform_square(int(rng.integers(round(nodes[0] ** 0.5), round(nodes[1] ** 0.5) + 1)))
-            yield mesh.moved(mesh.points * rng.choice([-1, 1], 2))
-        else:
-            yield unit(random_mesh(rng, 2, nodes=nodes, families=FAMILIES))
-
-
-def uniform_square(side: int) -> CellMesh:
-    """The square about 0 as everybody meshes it: even squares, with so many nodes to a side, one diagonal each."""
-    i, j = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
-    a = (i[:-1, :-1] * side + j[:-1, :-1]).ravel()
-    cells = np.concatenate([np.stack([a, a + side, a + 1], 1), np.stack([a + side, a + side + 1, a + 1], 1)])
-    return CellMesh.single(np.stack([i.ravel(), j.ravel()], 1) / (side - 1) - 0.5, cells, "triangle")
-
-
-def write_meshes(path: str | Path, meshes: Sequence[CellMesh]) -> Path:
-    """Points in single precision and cells, compressed."""
-    path = Path(path)
-    np.savez_compressed(
-        path,
-        points=np.concatenate([m.points for m in meshes]).astype(np.float32),
-        cells=np.concatenate([m.corners[0] for m in meshes]).astype(np.uint16),
-        n=np.array([m.n_points for m in meshes]),
-        c=np.array([m.n_cells for m in meshes]),
-    )
-    return path
-
-
-def read_meshes(path: str | Path) -> list[CellMesh]:
-    """What `write_meshes` wrote."""
-    with np.load(path) as file:
-        points, cells, n, c = (file[k] for k in ("points", "cells", "n", "c"))
-    ends, last = np.cumsum(n), np.cumsum(c)
-    points = points.astype(np.float64)
-    return [
-        CellMesh.single(points[b - k : b], cells[e - m : e].astype(np.int64), "triangle")
-        for b, k, e, m in zip(ends, n, last, c, strict=True)
-    ]
 
 
 @dataclass(eq=False)
@@ -145,11 +79,12 @@ def solutions(mesh: CellMesh, fields: AnalyticFields) -> Array:
     """Nodal values (fields, n) of the finite element solutions of -div grad v = -div grad u, v = u on the boundary, for
     each field u: they show waves and noise that u does not have."""
     simplices, owner = mesh.corners
-    points, shares = simplex_rule(2, 4)
+    dim = mesh.dim
+    points, shares = simplex_rule(dim, {2: 4, 3: 5}[dim])
     area = np.abs(simplex_volumes(mesh.points, simplices))
     where = np.einsum("vq,cvd->cqd", points, mesh.points[simplices])
-    at, nodes = torch.from_numpy(where.reshape(-1, 2)), torch.from_numpy(mesh.points)
-    slopes = simplex_gradients(mesh.points, simplices)  # (3, 2, c)
+    at, nodes = torch.from_numpy(where.reshape(-1, dim)), torch.from_numpy(mesh.points)
+    slopes = simplex_gradients(mesh.points, simplices)  # (dim+1, dim, c)
     facets = facets_of(mesh)
     held = np.unique(facets.nodes[facets.cells[:, 1] < 0])
     free = np.setdiff1d(np.arange(mesh.n_points), held)
@@ -159,7 +94,7 @@ def solutions(mesh: CellMesh, fields: AnalyticFields) -> Array:
     for k, u in enumerate(out):
         u[:] = fields.value(nodes, torch.full((len(nodes),), k)).numpy()
         gradient = fields.gradient(at, torch.full((len(at),), k)).numpy().reshape(where.shape)
-        mean = 2 * area * np.einsum("q,cqd->dc", shares, gradient)
+        mean = factorial(dim) * area * np.einsum("q,cqd->dc", shares, gradient)
         force = np.bincount(simplices.T.ravel(), np.einsum("vdc,dc->vc", slopes, mean).ravel(), mesh.n_points)
         if solve is not None:
             u[free] = solve(force[free] - matrix[free][:, held] @ u[held])

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from meshmove.geometry import Slide, kind_of
+from meshmove.geometry import Slide
 from meshmove.geometry.arrays import Array
 from meshmove.movers import Alignment, Move, Problem
 from meshmove.movers.align import descended
@@ -17,6 +17,7 @@ from .features import Cells, predicted_sum
 from .guard import KEEP, let_through_one
 from .lift import sparse_lift
 from .meshes.one_mesh import OneMesh
+from .meshes.tensors import root_of_squares
 from .network import Aligner
 from .transport import carried, steep
 
@@ -33,10 +34,10 @@ PARTS = 0.5, 0.25
 HALVINGS = 6
 
 
-@lru_cache(maxsize=1)
-def pretrained() -> Aligner:
-    """The shipped model."""
-    return Aligner.from_pretrained("aligner-2d")
+@lru_cache(maxsize=2)
+def pretrained(dim: int = 2) -> Aligner:
+    """The shipped model of this dimension."""
+    return Aligner.from_pretrained(f"aligner-{dim}d")
 
 
 def aligned(model: Aligner, problem: Problem, steps: int, rounds: int | None = None) -> Move:
@@ -102,7 +103,7 @@ def _fitting(problem: Problem, points: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """Positions, the predicted error there, and the cells' mean Hessians (3, c)."""
+    """Positions, the predicted error there, and the cells' mean Hessians (k, c)."""
 
     points: Array
     error: float
@@ -117,8 +118,9 @@ class _Place:
         workspace, mesh, slide = problem.workspace, problem.mesh, problem.slide
         self._curved = bool(len(slide.curved_edges))
         cells = objective.cells
-        if cells.shape[1] == 4:
-            cells = cells[:, kind_of("quad").corners].reshape(-1, 3)
+        (kind,) = {b.kind for b in mesh.blocks}
+        if not kind.is_simplex:
+            cells = cells[:, kind.corners].reshape(-1, mesh.dim + 1)
         self._corners = np.ascontiguousarray(cells.T)
         if "one mesh" not in workspace:
             lift = sparse_lift(mesh, slide, problem.start, workspace)
@@ -179,23 +181,12 @@ class _Place:
         else:
             cells = Cells.of(self.mesh, points)
             error = sum(predicted_sum(cells, one) for one in corners) ** 0.5
-        together = corners[0] if len(h) == 1 else _root(h).take(self._corners, axis=1)
-        return _Seen(points, error, together.sum(axis=1) / 3)
-
-
-def _root(h: Array) -> Array:
-    """Root (3, s) of the sum of the squares of symmetric matrices (f, 3, s), components xx, xy, yy."""
-    xx, xy, yy = (
-        (h[:, 0] ** 2 + h[:, 1] ** 2).sum(0),
-        (h[:, 1] * (h[:, 0] + h[:, 2])).sum(0),
-        (h[:, 2] ** 2 + h[:, 1] ** 2).sum(0),
-    )
-    det = np.sqrt(np.maximum(xx * yy - xy * xy, 0))
-    return np.stack([xx + det, xy, yy + det]) / np.sqrt(xx + yy + 2 * det + 1e-300)
+        together = corners[0] if len(h) == 1 else root_of_squares(h).take(self._corners, axis=1)
+        return _Seen(points, error, together.mean(axis=1))
 
 
 def _projector(slide: Slide, points: Array) -> Array:
-    """(n, 2, 2) onto the admissible directions at these points."""
+    """(n, dim, dim) onto the admissible directions at these points."""
     slide.refresh(points)
-    eye = np.eye(2)
+    eye = np.eye(points.shape[1])
     return np.stack([slide.tangent(np.broadcast_to(e, points.shape)) for e in eye], axis=2)

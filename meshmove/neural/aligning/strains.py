@@ -10,37 +10,44 @@ A strain has a symmetric part, and may have an antisymmetric one, which turns th
 
 from __future__ import annotations
 
+from itertools import combinations
+
 from .features import Mesh, View
 from .meshes.arrays import Values, library_of
+from .meshes.tensors import INDEX
 
 __all__ = ["BASIS", "TURNS", "step_of"]
 
-#: tensors that strains are made of
-BASIS = 4
+#: tensors that strains are made of, by dimension
+BASIS = {2: 4, 3: 6}
 #: commutators that strains may be made of, besides
-TURNS = 2
+TURNS = {2: 2, 3: 3}
 
 
 def step_of(mesh: Mesh, view: View, coefficients: Values) -> Values:
-    """The step (n, 2) for coefficients (2 BASIS, c) of both strains, or (2 (BASIS + TURNS), c), those of turns last."""
+    """The step (n, dim) for coefficients (2 BASIS, c) of both strains, or (2 (BASIS + TURNS), c), turns last."""
     xp, j, slopes, size = library_of(coefficients), view.jacobian, view.slopes, view.size
+    dim = len(j)
     far, near = (_strain(coefficients, view, k) for k in (0, 1))
-    strain = mesh.area * xp.stack([far[0] * j[0] + far[1] * j[1], far[2] * j[0] + far[3] * j[1]])
+    strain = mesh.area * xp.stack([sum(s * row for s, row in zip(line, j, strict=True)) for line in far])
     rest = mesh.slope_components
-    force = strain[:, 0, None] * rest[0] + strain[:, 1, None] * rest[1]
+    force = sum(strain[:, k, None] * rest[k] for k in range(dim))
     step = mesh.lift(mesh.project(mesh.gathered(force)))
-    pull = [near[0] * slopes[0] + near[1] * slopes[1], near[2] * slopes[0] + near[3] * slopes[1]]
-    stiff = slopes[0] * slopes[0] + slopes[1] * slopes[1]
+    pull = [sum(s * row for s, row in zip(line, slopes, strict=True)) for line in near]
+    stiff = (slopes * slopes).sum(0)
     local = mesh.gathered(size * xp.stack([*pull, stiff]))
-    step = step + local[:, :2] / xp.atleast(local[:, 2:], 1e-12)
+    step = step + local[:, :dim] / xp.atleast(local[:, dim:], 1e-12)
     return mesh.project(step) * mesh.to_nodes(view.curved)[:, None]
 
 
-def _strain(coefficients: Values, view: View, which: int) -> list[Values]:
-    """Components xx, xy, yx, yy of the first or the second strain of every cell."""
-    xx, xy, yy = (coefficients[which * BASIS : (which + 1) * BASIS] * view.basis).sum(1)
-    turning = coefficients[2 * BASIS + which * TURNS :][:TURNS]
-    if not len(turning):
-        return [xx, xy, xy, yy]
-    turn = (turning * view.turns).sum(0)
-    return [xx, xy + turn, xy - turn, yy]
+def _strain(coefficients: Values, view: View, which: int) -> list[list[Values]]:
+    """The first or the second strain of every cell, row by row."""
+    dim, own = len(view.jacobian), view.basis.shape[1]
+    symmetric = (coefficients[which * own : (which + 1) * own] * view.basis).sum(1)
+    rows = [[symmetric[k] for k in line] for line in INDEX[dim]]
+    turns = view.turns.shape[1]
+    turning = coefficients[2 * own + which * turns :][:turns]
+    if len(turning):
+        for (i, k), turn in zip(combinations(range(dim), 2), (turning * view.turns).sum(1), strict=True):
+            rows[i][k], rows[k][i] = rows[i][k] + turn, rows[k][i] - turn
+    return rows

@@ -1,4 +1,4 @@
-"""One mesh of triangles or quadrilaterals as arrays, as `Triangles` is as tensors: for rounds without derivatives."""
+"""One mesh as arrays, as `Simplices` is as tensors: for rounds without derivatives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from torch import Tensor
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 
-from .triangles import boxes_of
+from .simplices import boxes_of
+from .tensors import PAIRS, gradients, size_of
 
 __all__ = ["Ids", "OneMesh"]
 
@@ -24,16 +25,16 @@ Ids = NDArray[np.int64]
 
 @dataclass(eq=False)
 class OneMesh:
-    """A mesh of size about one with its boundary's freedom, n nodes and c cells; its names are those of `Triangles`.
+    """A mesh of size about one with its boundary's freedom, n nodes and c cells; its names are those of `Simplices`.
 
     Attributes
     ----------
-    points : (n, 2) reference positions
-    cells : (c, 3)
+    points : (n, dim) reference positions
+    cells : (c, dim+1)
     one_way : (2, e) node pairs, each edge once
-    projector : (n, 2, 2) onto the admissible directions
-    lift : forces (n, 2) to displacements (n, 2), the inverse Laplacian of each component
-    boxes : whether the cells are corners of quadrilaterals
+    projector : (n, dim, dim) onto the admissible directions
+    lift : forces (n, dim) to displacements (n, dim), the inverse Laplacian of each component
+    boxes : whether the cells are corners of quadrilaterals or hexahedra
     """
 
     points: Array
@@ -45,24 +46,20 @@ class OneMesh:
 
     @classmethod
     def of(cls, mesh: CellMesh, projector: Array, lift: Callable[[Array], Array]) -> OneMesh:
-        """Of a mesh of triangles, or of quadrilaterals."""
+        """Of a mesh of cells of one kind: triangles, quadrilaterals, tetrahedra or hexahedra."""
         edges, boxes = np.ascontiguousarray(mesh.edges.T), boxes_of([mesh])
         return cls(mesh.points, mesh.corners[0], edges, projector, lift, boxes)
 
     def __post_init__(self) -> None:
         corner = self.by_corner(self.points)
-        (a, b), (c, d) = corner[1] - corner[0], corner[2] - corner[0]
-        det = a * d - b * c
-        self.sign = np.sign(det)
-        self.area = 0.5 * np.abs(det)
-        self.rest_components = np.stack([np.stack([d, -c]), np.stack([-b, a])]) / det
-        rows = self.rest_components
-        self.slope_components = np.ascontiguousarray(np.stack([-rows[0] - rows[1], rows[0], rows[1]]).swapaxes(0, 1))
+        signed, self.slope_components = gradients([v - corner[0] for v in corner[1:]])
+        self.sign, self.area = np.sign(signed), np.abs(signed)
+        self.rest_components = np.ascontiguousarray(self.slope_components[:, 1:].swapaxes(0, 1))
         self.total = self.area.sum()[None]
         self.mean = self.total / len(self.cells)
         i, j = self.one_way
         self.square = ((self.points[j] - self.points[i]) ** 2).sum(1)
-        self.identity = np.array([[1.0], [0.0], [1.0]])
+        self.identity = np.array([[float(a == b)] for a, b in PAIRS[self.points.shape[1]]])
 
     @cached_property
     def edges(self) -> Tensor:
@@ -76,7 +73,7 @@ class OneMesh:
 
     @cached_property
     def vertices(self) -> tuple[Tensor, ...]:
-        """The first, second and third vertex of each cell (c,), for the network."""
+        """The first vertex of each cell (c,), the second, and so on, for the network."""
         return tuple(torch.from_numpy(np.ascontiguousarray(v)) for v in self.cells.T)
 
     @cached_property
@@ -84,15 +81,20 @@ class OneMesh:
         """(n, c): 1 where a cell has the node."""
         order = np.argsort(self.cells.ravel(), kind="stable")
         ends = np.cumsum(np.bincount(self.cells.ravel(), minlength=len(self.points)))
-        return csr_matrix((np.ones(len(order)), order // 3, np.r_[0, ends]), shape=(len(self.points), len(self.cells)))
+        return csr_matrix(
+            (np.ones(len(order)), order // self.cells.shape[1], np.r_[0, ends]),
+            shape=(len(self.points), len(self.cells)),
+        )
 
     @cached_property
     def _corners(self) -> csr_matrix:
-        """(n, 3c): 1 where a vertex of a cell, first vertices first, is the node."""
+        """(n, c (dim+1)): 1 where a vertex of a cell, first vertices first, is the node."""
         around, c = self._around, len(self.cells)
         owner = np.repeat(np.arange(len(self.points)), np.diff(around.indptr))
         which = (self.cells[around.indices] == owner[:, None]).argmax(1)
-        return csr_matrix((around.data, around.indices + c * which, around.indptr), shape=(len(self.points), 3 * c))
+        return csr_matrix(
+            (around.data, around.indices + c * which, around.indptr), shape=(len(self.points), self.cells.size)
+        )
 
     def cells_around(self, nodes: Ids) -> Ids:
         """Those (k,) that have any of the nodes, each once."""
@@ -104,19 +106,20 @@ class OneMesh:
         return np.flatnonzero(hit)
 
     def by_corner(self, x: Array) -> Array:
-        """Positions (n, 2) of the vertices of every cell, (3, 2, c)."""
+        """Positions (n, dim) of the vertices of every cell, (dim+1, dim, c)."""
         return _by_corner(x, self.cells)
 
     def ratio(self, x: Array, cells: Ids | None = None) -> Array:
-        """det J (c,) of the cells, or some of them, at x (n, 2), negative where they are inverted."""
+        """det J (c,) of the cells, or some of them, at x (n, dim), negative where they are inverted."""
         which: Ids | slice = slice(None) if cells is None else cells
         corner = _by_corner(x, self.cells[which])
-        (a, b), (c, d) = corner[1] - corner[0], corner[2] - corner[0]
-        return 0.5 * (a * d - b * c) * self.sign[which] / self.area[which]
+        return size_of([v - corner[0] for v in corner[1:]]) * self.sign[which] / self.area[which]
 
     def mean_around(self, values: Array, nodes: Ids, cells: Ids) -> Array:
-        """Mean (k, 2), over the cells around each of the nodes (k,), of the mean of values (n, 2) in them; `cells`: all
-        that are around any."""
+        """Mean (k, dim), over the cells around each of the nodes (k,), of the mean of values (n, dim) in them.
+
+        `cells`: all that are around any.
+        """
         at = self.cells[cells]
         mean = values[at].mean(axis=1)
         where = np.searchsorted(nodes, at).clip(max=len(nodes) - 1)
@@ -129,10 +132,9 @@ class OneMesh:
         return self.projected(vectors, slice(None))
 
     def projected(self, vectors: Array, nodes: Ids | slice) -> Array:
-        """Vectors (k, 2) at some nodes, onto their admissible directions."""
-        x, y = vectors.T
-        p = self.projector[nodes]
-        return np.stack([p[:, 0, 0] * x + p[:, 0, 1] * y, p[:, 1, 0] * x + p[:, 1, 1] * y], 1)
+        """Vectors (k, dim) at some nodes, onto their admissible directions."""
+        p, x = self.projector[nodes], vectors.T
+        return np.stack([sum(p[:, i, k] * v for k, v in enumerate(x)) for i in range(len(x))], 1)
 
     def at_nodes(self, values: Array) -> Array:
         """Sum of values (k, c) over the cells around each node, (k, n)."""
@@ -144,7 +146,7 @@ class OneMesh:
         return np.minimum.reduceat(values[around.indices], around.indptr[:-1])
 
     def gathered(self, forces: Array) -> Array:
-        """Sum of forces (k, 3, c) on the vertices of cells, (n, k)."""
+        """Sum of forces (k, dim+1, c) on the vertices of cells, (n, k)."""
         return self._corners @ forces.reshape(len(forces), -1).T
 
     def per_mesh(self, values: Array) -> Array:
@@ -165,5 +167,5 @@ class OneMesh:
 
 
 def _by_corner(x: Array, cells: Ids) -> Array:
-    """Positions (n, 2) of the vertices of cells (k, 3), (3, 2, k)."""
+    """Positions (n, dim) of the vertices of cells (k, dim+1), (dim+1, dim, k)."""
     return np.ascontiguousarray(x.T).take(cells.T, axis=1).swapaxes(0, 1)

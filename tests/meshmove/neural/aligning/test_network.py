@@ -13,9 +13,10 @@ from meshmove.learning.weights import WeightsError
 from meshmove.neural.aligning import fields
 from meshmove.neural.aligning.fields import FieldBatch, Part
 from meshmove.neural.aligning.lift import sparse_lift
+from meshmove.neural.aligning.meshes.drawn import make_meshes
 from meshmove.neural.aligning.meshes.one_mesh import OneMesh
 from meshmove.neural.aligning.network import Aligner, Settings
-from meshmove.neural.aligning.samples import Group, make_meshes, prepared
+from meshmove.neural.aligning.samples import Group, prepared
 
 MESHES = list(make_meshes(2, (60, 110), 3))
 
@@ -150,11 +151,21 @@ def test_fields_without_second_derivatives_move_nothing():
         assert np.allclose(x.detach().numpy(), mesh.points, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-30, 1e25, 1e300])
+def test_neither_tiny_nor_huge_fields_are_ignored(size):
+    model, mesh = network().float(), MESHES[0]
+    with torch.no_grad():
+        (plain,), (other,) = (model.move([mesh], [k * ramp(mesh.points)]) for k in (1.0, size))
+    went = np.abs(plain.numpy() - mesh.points).max()
+    assert went > 1e-3 and np.allclose(other.numpy(), plain.numpy(), atol=1e-3 * went)
+
+
 def test_what_a_batch_cannot_move_is_refused_by_name():
     tetra = CellMesh.single([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], [[0, 1, 2, 3]], "tetra")
     model, mesh = network(), MESHES[0]
     for meshes, values, why in (
-        ([tetra], [[0, 1, 2, 3]], "tetra"),
+        ([tetra], [[0, 1, 2, 3]], "2-D meshes.*got 3-D ones.*'aligner-3d'"),
+        ([tetra, mesh], [[0, 1, 2, 3], ramp(mesh.points)], "got tetra, triangle"),
         ([], [], "at least one mesh"),
         ([mesh], [], "1 fields"),
         ([mesh], [np.ones(3)], f"{mesh.n_points} values"),

@@ -10,10 +10,11 @@ from meshmove.monitors import NodalHessians, Recovery, solution_error
 from meshmove.movers import Alignment
 from meshmove.neural.aligning.features import Cells, predicted, predicted_sum
 from meshmove.neural.aligning.guard import let_through, let_through_one
+from meshmove.neural.aligning.meshes.drawn import make_meshes, read_meshes, uniform_square, write_meshes
 from meshmove.neural.aligning.meshes.one_mesh import OneMesh
-from meshmove.neural.aligning.meshes.triangles import Triangles
+from meshmove.neural.aligning.meshes.simplices import Simplices
 from meshmove.neural.aligning.objective import DUAL, interpolation_error, predicted_errors
-from meshmove.neural.aligning.samples import Group, make_meshes, prepared, read_meshes, uniform_square, write_meshes
+from meshmove.neural.aligning.samples import Group, prepared
 from meshmove.procedural.fields import KINDS, AnalyticFields, random_field
 
 MESH = next(make_meshes(1, (80, 120), 5))
@@ -111,7 +112,7 @@ def test_only_nodes_near_a_cell_in_the_way_draw_back():
 
 def test_a_long_step_is_evened_out_where_a_cell_is_in_its_way_and_goes_on_elsewhere():
     mesh = uniform_square(24)
-    batch = Triangles.of([mesh], [np.tile(np.eye(2), (mesh.n_points, 1, 1))], lambda forces: forces, torch.float64)
+    batch = Simplices.of([mesh], [np.tile(np.eye(2), (mesh.n_points, 1, 1))], lambda forces: forces, torch.float64)
     far = 6.0 * batch.mean.sqrt() * torch.tensor([1.0, 0.5], dtype=torch.float64)  # as far as six cells are wide
     step = far.repeat(mesh.n_points, 1)
     odd = 24 * 12 + 12
@@ -126,7 +127,7 @@ def test_a_long_step_is_evened_out_where_a_cell_is_in_its_way_and_goes_on_elsewh
 def test_the_guard_of_one_mesh_lets_through_what_that_of_batches_does():
     points, generator = MESH.points, torch.Generator().manual_seed(6)
     one = OneMesh.of(MESH, GROUP.batch.projector.double().numpy(), lambda forces: forces)
-    batch = Triangles.of([MESH], [one.projector], lambda forces: forces, torch.float64)
+    batch = Simplices.of([MESH], [one.projector], lambda forces: forces, torch.float64)
     for size in (1e-4, 0.3, 1.0, 3.0, 30.0):
         wish = torch.randn(points.shape, generator=generator, dtype=torch.float64)
         step = batch.project(wish) * size * MESH.n_points**-0.5

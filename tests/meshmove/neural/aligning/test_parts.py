@@ -8,8 +8,8 @@ import torch
 from meshmove.neural.aligning import network
 from meshmove.neural.aligning.features import viewed
 from meshmove.neural.aligning.fields import FieldBatch
+from meshmove.neural.aligning.meshes.drawn import make_meshes
 from meshmove.neural.aligning.network import Aligner
-from meshmove.neural.aligning.samples import make_meshes
 
 
 def test_parts_give_what_all_give_at_once(monkeypatch):

@@ -22,9 +22,10 @@ from meshmove.geometry.cells.quadrature import simplex_rule
 from meshmove.monitors import NodalHessians
 from meshmove.movers import Alignment
 from meshmove.neural import Aligner, FieldBatch, Neural
+from meshmove.neural.aligning.meshes.drawn import make_meshes
 from meshmove.neural.aligning.network import Settings
 from meshmove.neural.aligning.objective import interpolation_error, predicted_errors
-from meshmove.neural.aligning.samples import Group, make_meshes, prepared, solutions
+from meshmove.neural.aligning.samples import Group, prepared, solutions
 from meshmove.procedural.fields import random_field
 
 MESH = next(make_meshes(1, (80, 120), 5, quads=True))

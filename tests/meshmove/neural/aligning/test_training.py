@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from meshmove.neural.aligning.fit import Config, fit
+from meshmove.neural.aligning.meshes.drawn import make_meshes
 from meshmove.neural.aligning.network import Aligner, Settings
-from meshmove.neural.aligning.samples import make_meshes
 
 SMALL = Config(
     Settings(width=8, layers=1, rounds=2),

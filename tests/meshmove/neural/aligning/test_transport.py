@@ -8,7 +8,8 @@ import pytest
 from meshmove.geometry import CellMesh, PointLocator, Slide, facets_of
 from meshmove.monitors import NodalDensity
 from meshmove.movers import Problem
-from meshmove.neural.aligning.samples import groups, make_meshes, uniform_square
+from meshmove.neural.aligning.meshes.drawn import make_meshes, uniform_square
+from meshmove.neural.aligning.samples import groups
 from meshmove.neural.aligning.transport import carried, steep
 
 
