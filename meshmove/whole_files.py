@@ -6,10 +6,11 @@ import contextlib
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["locked", "whole"]
+__all__ = ["locked", "unwritable", "whole"]
 
 
 @contextlib.contextmanager
@@ -38,6 +39,18 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def unwritable(folder: Path) -> str | None:
+    """Why no file can be made in a folder, as the system says; None where one can.
+
+    Permissions do not tell: some folders and file systems take no files from anybody.
+    """
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as why:
+        return why.strerror or str(why)
+    return None
 
 
 @contextlib.contextmanager

@@ -49,6 +49,13 @@ class Block:
         return np.asarray(self.nodes)[:, :count]
 
 
+#: what makes cells of kinds that are not taken into others
+_CONVERT = dict.fromkeys(
+    ("wedge18", "pyramid14"),
+    "Set Mesh.SecondOrderIncomplete = 1 in Gmsh, which then makes them without nodes amid their faces",
+)
+
+
 def top_blocks(blocks: Sequence[Block], n_nodes: int, hint: str = "") -> list[int]:
     """Positions of the blocks whose cells are moved: those of the highest dimension.
 
@@ -75,7 +82,7 @@ def top_blocks(blocks: Sequence[Block], n_nodes: int, hint: str = "") -> list[in
     if unknown:
         raise UnsupportedMeshError(
             f"Expected cells of the kinds {', '.join(SUPPORTED)} (got {', '.join(unknown)}). "
-            + (hint or "Split or convert these cells first")
+            + (hint or _CONVERT.get(next(iter(unknown)), "Split or convert these cells first"))
         )
     for i in chosen:
         nodes = np.asarray(blocks[i].nodes)

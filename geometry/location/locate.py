@@ -44,6 +44,14 @@ class Location:
         """Vertex values (n,) or (n, k) interpolated to the points: (m,) or (m, k)."""
         return np.einsum("mv,mv...->m...", self.weights, values[self.nodes])
 
+    def between(self, values: NDArray) -> NDArray:
+        """The same of real values, without the rounding that would leave the range of those at the cell's vertices."""
+        if values.dtype.kind == "c":
+            return self.interpolate(values)
+        nodal = values[self.nodes]
+        out = np.einsum("mv,mv...->m...", self.weights, nodal)
+        return np.clip(out, nodal.min(axis=1), nodal.max(axis=1))
+
 
 class PointLocator:
     """Finds points in a mesh of any cell kinds.
@@ -163,7 +171,7 @@ class PointLocator:
             raise FieldError(f"Expected values of shape ({n},) or ({n}, k), one row a vertex (got {v.shape})")
         if not np.isfinite(v).all():
             raise FieldError("Expected finite values (got NaN or infinity); clean the field first")
-        return self.find(points, guess).interpolate(v)
+        return self.find(points, guess).between(v)
 
     def _seed(self, x: Array, codes: NDArray[np.uint64], order: Ids) -> Ids:
         """The best of four cells next to each point on the curve."""

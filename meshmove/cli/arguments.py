@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 
 from meshmove.meshes.files.formats import formats_to_write
 from meshmove.optional import require
+from meshmove.whole_files import unwritable
 
 from .expressions import Expression
 
@@ -57,8 +57,11 @@ def check_folder(path: Path) -> None:
         raise ValueError(f"Expected a folder that exists for '{path}' (got '{folder}', which does not)")
     if path.is_dir():
         raise ValueError(f"Expected a file to write (got '{path}', which is a folder)")
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"Expected a folder that can be written for '{path}' (got '{folder}', which cannot)")
+    why_not = unwritable(folder)
+    if why_not is not None:
+        raise ValueError(
+            f"Expected a folder that can be written for '{path}' (got '{folder}', which cannot: {why_not})"
+        )
 
 
 def check_output(path: Path, mesh: Path, force: bool) -> None:

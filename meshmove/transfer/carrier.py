@@ -126,7 +126,7 @@ class Carrier:
             return conservative(self._source.cells, self._moved, flat, locator=self._locator)
         if self._transfer == "swept":
             return swept(self._source.cells, self._moved, flat, locator=self._locator, far=self._far)
-        return self._where.interpolate(flat)
+        return self._where.between(flat)
 
     def _of_second_order(self, values: Array) -> Array:
         """Values (n_nodes, k) at the new nodes: the quadratic field there, conservative at vertices if wanted."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from meshmove.meshes.files.io import MeshFileError
 from meshmove.optional import require
+from meshmove.whole_files import unwritable
 
 __all__ = ["PICTURES", "check_path", "whole_film", "write_film"]
 
@@ -55,11 +56,11 @@ def check_path(path: str | os.PathLike[str], kinds: Sequence[str] = PICTURES) ->
         raise MeshFileError(f"Expected the name of a file to write (got '{path}', which is a folder)")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path.parent, os.W_OK)
     except OSError as why:
         raise MeshFileError(f"Expected a folder that can be made (got '{path.parent}': {why.strerror})") from why
-    if not writable:
-        raise MeshFileError(f"Expected a folder that can be written (got '{path.parent}', which cannot)")
+    why_not = unwritable(path.parent)
+    if why_not is not None:
+        raise MeshFileError(f"Expected a folder that can be written (got '{path.parent}', which cannot: {why_not})")
     return path
 
 

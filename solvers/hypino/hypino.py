@@ -206,7 +206,8 @@ class HyPINO(Network):
         settings, tensors = read_weights(name_or_path, KIND, FOLDER)
         sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
         try:
-            model = cls(Settings(**sizes))  # type: ignore[arg-type]
+            with torch.random.fork_rng():  # weights are drawn, to be replaced
+                model = cls(Settings(**sizes))  # type: ignore[arg-type]
             model.load_state_dict(tensors)
         except (TypeError, RuntimeError) as error:
             raise WeightsError(f"Expected the weights of a HyPINO in {name_or_path} (got others: {error})") from error

@@ -91,7 +91,8 @@ class Space(nn.Module):
         """
         settings, tensors = read_weights(name_or_path, KIND, FOLDER)
         try:
-            model = cls(SpaceSettings(**settings))  # type: ignore[arg-type]
+            with torch.random.fork_rng():  # weights are drawn, to be replaced
+                model = cls(SpaceSettings(**settings))  # type: ignore[arg-type]
             model.load_state_dict(tensors)
         except (TypeError, RuntimeError) as error:
             raise WeightsError(f"Expected the weights of a Space in {name_or_path} (got others: {error})") from error

@@ -9,6 +9,7 @@ import skfem
 import skfem.io.meshio
 from meshio._mesh import topological_dimension
 
+import meshmove
 from meshmove.geometry.errors import FieldError, InvalidMeshError, UnsupportedMeshError
 from meshmove.geometry.quality import cell_volumes
 from meshmove.plugins.blocks import QUADRATIC
@@ -235,3 +236,10 @@ def test_what_cannot_be_moved_is_named(mesh, error, message):
 def test_a_displacement_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"Expected displacements of shape \(7, 2\) \(got \(6, 2\)\)"):
         converter.write(mixed(), np.zeros((6, 2)))
+
+
+@pytest.mark.parametrize("kind, nodes", [("wedge18", 18)])
+def test_second_order_cells_with_nodes_amid_faces_name_the_option_of_gmsh(kind, nodes):
+    mesh = meshio.Mesh(np.random.default_rng(0).random((nodes, 3)), [(kind, [list(range(nodes))])])
+    with pytest.raises(UnsupportedMeshError, match="SecondOrderIncomplete"):
+        meshmove.adapt(mesh, lambda x: x[0])

@@ -6,8 +6,10 @@ the set and zero where not; reading turns these back into sets.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ __all__ = ["PREFIX", "cell_groups", "decode_sets", "encode_sets", "groups_of", "
 
 PREFIX = "set:"
 
+_ENDS_A_NAME = re.compile(r"[\s\"'<>&%]")
 _SKFEM_SUBDOMAIN = "skfem:s:"
 #: cell data that stand for sets, or for the sides of cells
 _ENCODED = (PREFIX, "skfem:")
@@ -47,7 +50,7 @@ def groups_of(
     dims = [dim for dim, _ in blocks]
     top = max((dim for dim, size in blocks if size), default=0)
     for key, values in cell_data.items():
-        name = next((key.removeprefix(p) for p in (PREFIX, _SKFEM_SUBDOMAIN) if key.startswith(p)), None)
+        name = next((unquote(key.removeprefix(p)) for p in (PREFIX, _SKFEM_SUBDOMAIN) if key.startswith(p)), None)
         if name and name not in groups:
             groups[name] = [np.flatnonzero(np.asarray(v).ravel()) for v in values]
     for key in _boundary_tags(cell_data, dims, top):
@@ -144,25 +147,32 @@ def encode_sets(mesh: meshio.Mesh, names: Sequence[str] | None = None) -> meshio
     groups = cell_groups(mesh)
     numbered = {n for n in groups if n.isdigit() and n not in mesh.cell_sets}  # their tags are cell data already
     for name in groups if names is None else names:
-        if name in numbered or PREFIX + name in out.cell_data or _SKFEM_SUBDOMAIN + name in out.cell_data:
+        if name in numbered or _called(name) in out.cell_data or _SKFEM_SUBDOMAIN + name in out.cell_data:
             continue
         flags = [np.zeros(len(block), np.int32) for block in mesh.cells]
         for flag, members in zip(flags, groups[name], strict=True):
             if members is not None and len(members):
                 flag[np.asarray(members)] = 1
-        out.cell_data[PREFIX + name] = flags
+        out.cell_data[_called(name)] = flags
     for name, members in mesh.point_sets.items():
         flag = np.zeros(len(mesh.points), np.int32)
         flag[np.asarray(members)] = 1
-        out.point_data[PREFIX + name] = flag
+        out.point_data[_called(name)] = flag
     out.cell_sets, out.point_sets = {}, {}
     return out
+
+
+def _called(name: str) -> str:
+    """What the data of a set are called: as VTK does, what would end a name in some format is escaped."""
+    return PREFIX + _ENDS_A_NAME.sub(lambda found: quote(found[0]), name)
 
 
 def decode_sets(mesh: meshio.Mesh) -> meshio.Mesh:
     """Data ``set:NAME`` of a mesh that was just read, turned back into sets."""
     for key in [k for k in mesh.cell_data if k.startswith(PREFIX)]:
-        mesh.cell_sets[key.removeprefix(PREFIX)] = [np.flatnonzero(np.ravel(v)) for v in mesh.cell_data.pop(key)]
+        mesh.cell_sets[unquote(key.removeprefix(PREFIX))] = [
+            np.flatnonzero(np.ravel(v)) for v in mesh.cell_data.pop(key)
+        ]
     for key in [k for k in mesh.point_data if k.startswith(PREFIX)]:
-        mesh.point_sets[key.removeprefix(PREFIX)] = np.flatnonzero(np.ravel(mesh.point_data.pop(key)))
+        mesh.point_sets[unquote(key.removeprefix(PREFIX))] = np.flatnonzero(np.ravel(mesh.point_data.pop(key)))
     return mesh

@@ -27,7 +27,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["can_read", "extensions", "listening", "reader", "writer"]
+from .mended import MENDED
+
+__all__ = ["can_read", "extensions", "listening", "own", "reader", "writer"]
 
 #: a reader that meets the end of its file this often does not see it
 _PATIENCE = 100
@@ -64,12 +66,12 @@ def listening() -> Iterator[list[str]]:
 
 def reader(file_format: str) -> Callable[[str], Any]:
     """meshio's reader of a format, or the one that somebody registered with meshio."""
-    return _foreign("reader_map", file_format) or _copy("_helpers").reader_map[file_format]
+    return _foreign("reader_map", file_format) or own("_helpers").reader_map[file_format]
 
 
 def can_read(file_format: str) -> bool:
     """Whether there is a reader of a format, and not only a writer."""
-    return _foreign("reader_map", file_format) is not None or file_format in _copy("_helpers").reader_map
+    return _foreign("reader_map", file_format) is not None or file_format in own("_helpers").reader_map
 
 
 def writer(file_format: str) -> Callable[..., None]:
@@ -77,7 +79,7 @@ def writer(file_format: str) -> Callable[..., None]:
     foreign = _foreign("_writer_map", file_format)
     if foreign is not None:
         return foreign
-    return functools.partial(_copy("_helpers").write, file_format=file_format)
+    return functools.partial(own("_helpers").write, file_format=file_format)
 
 
 def extensions() -> dict[str, list[str]]:
@@ -98,7 +100,8 @@ def _foreign(table: str, file_format: str) -> Any:
 # -- the copy -------------------------------------------------------------------------------------------------------
 
 
-def _copy(name: str) -> ModuleType:
+def own(name: str) -> ModuleType:
+    """Our copy of meshio's module of this name."""
     with _lock:
         _load("meshio")  # formats register themselves with the copy of `_helpers`
         return _load(f"meshio.{name}")
@@ -130,8 +133,7 @@ def _load(name: str) -> ModuleType:
     except BaseException:
         del _modules[name]
         raise
-    if name == "meshio.gmsh._gmsh22":
-        module.cell_data_from_raw = _by_block  # type: ignore[attr-defined]
+    module.__dict__.update(MENDED.get(name, {}))
     if parent:
         setattr(_modules[parent], last, module)
     return module
@@ -234,12 +236,6 @@ def _islice(items: Any, count: int) -> Iterator[Any]:
         yield item
     if found < count:
         raise EOFError(f"the file ends too early: {count} lines expected, {found} found")
-
-
-def _by_block(cells: Any, raw: dict[str, Any]) -> dict[str, Any]:
-    """Cell data of all cells split by block; meshio counts its pairs (type, nodes) as blocks of two cells."""
-    ends = np.cumsum([len(nodes) for _, nodes in cells])[:-1]
-    return {name: np.split(values, ends) for name, values in raw.items()}
 
 
 class _Module(ModuleType):

@@ -17,6 +17,7 @@ import numpy as np
 
 from meshmove.meshes.files.cell_sets import encode_sets
 from meshmove.meshes.files.formats import MeshFileError
+from meshmove.meshes.files.periodic import encode_periodic
 from meshmove.whole_files import locked, whole
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _write_frames(folder: Path, frames: Iterable[tuple[float, meshio.Mesh]]) -> 
     for k, (time, mesh) in enumerate(frames):
         name = f"frame{k:05d}.vtu"
         flat = encode_sets(mesh)
+        encode_periodic(flat)
         flat.points = np.pad(np.asarray(mesh.points), ((0, 0), (0, 3 - mesh.points.shape[1])))
         flat.write(folder / name)
         file = escape(f"{folder.name}/{name}", {'"': "&quot;"})

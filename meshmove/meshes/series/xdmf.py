@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from meshmove.meshes.files.cell_sets import decode_sets, encode_sets
 from meshmove.meshes.files.formats import MeshFileError
+from meshmove.meshes.files.own_meshio import own
+from meshmove.meshes.files.periodic import decode_periodic, encode_periodic
 from meshmove.meshes.files.replacing import replacing
 from meshmove.optional import require
 
@@ -45,9 +47,8 @@ def xdmf_frames(path: Path, values: bool = True) -> Iterator[tuple[float, Any]]:
         Of every kind: readers end so where files are damaged.
     """
     import meshio
-    from meshio.xdmf import TimeSeriesReader
 
-    with TimeSeriesReader(path) as reader:
+    with own("xdmf").TimeSeriesReader(path) as reader:
         # some programs write a collection for each field
         series = [list(g) for g in reader.domain if g.get("GridType") == "Collection"]
         if len({len(grids) for grids in series}) > 1:
@@ -67,7 +68,9 @@ def xdmf_frames(path: Path, values: bool = True) -> Iterator[tuple[float, Any]]:
                 time, of_points, of_cells = reader.read_data(k)
                 point_data.update(of_points)
                 cell_data.update(of_cells)
-            yield time, decode_sets(meshio.Mesh(points, cells, point_data, cell_data))
+            mesh = decode_sets(meshio.Mesh(points, cells, point_data, cell_data))
+            decode_periodic(mesh)
+            yield time, mesh
 
 
 def _time(grid: Any) -> float:
@@ -84,7 +87,9 @@ def write_xdmf(path: Path, frames: Iterable[tuple[float, meshio.Mesh]]) -> None:
     """An .xdmf file and its .h5; neither where a frame fails."""
     with replacing(path) as written, _writer(written) as writer:
         for time, mesh in frames:
-            writer.moment(float(time), encode_sets(mesh))
+            frame = encode_sets(mesh)
+            encode_periodic(frame)
+            writer.moment(float(time), frame)
 
 
 def _writer(path: Path) -> Any:

@@ -131,7 +131,8 @@ class Aligner(nn.Module):
         """
         settings, tensors = read_weights(name_or_path, "aligner", FOLDER)
         try:
-            model = cls(Settings(**cast(dict[str, Any], settings)))
+            with torch.random.fork_rng():  # weights are drawn, to be replaced
+                model = cls(Settings(**cast(dict[str, Any], settings)))
             model.load_state_dict({k: v.float() for k, v in tensors.items()})
         except (TypeError, RuntimeError) as error:
             raise WeightsError(f"Expected the weights of an Aligner in {name_or_path} (got others: {error})") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import meshmove
 from meshmove.learning.weights import shipped
@@ -14,20 +15,40 @@ from meshmove.neural.aligning.network import Aligner
 from meshmove.neural.dmm import FOLDER
 from meshmove.neural.energy import imbalance, state
 from meshmove.neural.training.samples import Samples
+from meshmove.solvers import MMPDE
+from meshmove.solvers.hypino.hypino import HyPINO
+from meshmove.solvers.hypino.space import Space
 
 MEGABYTES = 60
 
 
 def test_there_is_a_model_for_each_dimension_with_its_card():
-    assert shipped(FOLDER) == ["aligner-2d", "dmm-2d", "dmm-3d"]
-    aligner = (FOLDER / "aligner-2d.md").read_text()
-    assert Aligner.from_pretrained("aligner-2d").settings.rounds > 1
-    assert all(word in aligner for word in ("Data", "Loss", "Budget", "Figures", "Limits"))
+    assert shipped(FOLDER) == ["aligner-2d", "aligner-3d", "dmm-2d", "dmm-3d"]
+    for name in ("aligner-2d", "aligner-3d"):
+        card = (FOLDER / f"{name}.md").read_text()
+        assert Aligner.from_pretrained(name).settings.rounds > 1
+        assert all(word in card for word in ("Data", "Loss", "Budget", "Figures", "Limits"))
     for name, dim in (("dmm-2d", 2), ("dmm-3d", 3)):
         assert DMM.from_pretrained(name).settings.dim == dim
         card = (FOLDER / f"{name}.md").read_text()
         assert all(word in card for word in ("Data", "Loss", "Budget", "Figures", "meshmove train mover"))
     assert sum(p.stat().st_size for p in Path(FOLDER).iterdir()) < MEGABYTES * 2**20
+
+
+def test_a_model_that_is_loaded_draws_no_random_numbers():
+    loads = (
+        DMM.from_pretrained,
+        Aligner.from_pretrained,
+        HyPINO.from_pretrained,
+        Space.from_pretrained,
+        MMPDE.from_pretrained,
+    )
+    for load in loads:
+        torch.manual_seed(0)
+        load()
+        after = torch.rand(3)
+        torch.manual_seed(0)
+        assert torch.equal(after, torch.rand(3))
 
 
 @pytest.mark.parametrize("dim", [2, 3])

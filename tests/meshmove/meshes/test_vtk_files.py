@@ -169,3 +169,14 @@ def test_a_count_beyond_the_memory_ends_no_process(name, tmp_path, capfd):
     with pytest.raises(MeshFileError, match="damaged; VTK says: |ReadError"):
         load(path)
     assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["in let", 'the "wall"', "a<b&c>d", "100%", "größe"])
+@pytest.mark.parametrize("ending", [".vtk", ".vtu", ".xdmf"])
+def test_sets_keep_names_that_end_a_name_in_some_format(tmp_path, name, ending):
+    mesh = meshio.Mesh(np.eye(3), [("triangle", [[0, 1, 2], [0, 2, 1]])])
+    mesh.cell_sets, mesh.point_sets = {name: [np.array([1])], "other": [np.array([0])]}, {name: np.array([2])}
+    meshmove.save(mesh, tmp_path / f"mesh{ending}")
+    again = meshmove.load(tmp_path / f"mesh{ending}")
+    assert again.cell_sets[name][0].tolist() == [1] and again.cell_sets["other"][0].tolist() == [0]
+    assert again.point_sets[name].tolist() == [2]

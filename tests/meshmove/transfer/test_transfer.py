@@ -11,6 +11,7 @@ from meshmove.geometry.location import PointLocator
 from meshmove.geometry.mesh import CellBlock, CellMesh
 from meshmove.transfer import conservative, interpolate
 from meshmove.transfer.bounds import bounded
+from tests.shapes import box
 
 FLAT = ("triangle", "quad", "tetra")
 
@@ -290,3 +291,12 @@ def test_inputs_are_not_changed():
     copies = [a.copy() for a in (values, mesh.points, moved.points)]
     conservative(mesh, moved, values, True)
     assert all(np.array_equal(a, b) for a, b in zip(copies, (values, mesh.points, moved.points), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["triangle", "quad", "tetra", "hexahedron"])
+def test_interpolation_does_not_leave_the_range_by_rounding(kind):
+    mesh, rng = box(kind, 3), np.random.default_rng(0)
+    points = rng.random((4000, mesh.dim))
+    ones = interpolate(mesh, np.full(mesh.n_points, 0.1), points)
+    assert np.array_equal(ones, np.full(len(points), 0.1))
+    assert interpolate(mesh, 1j * mesh.points[:, 0], points).imag == pytest.approx(points[:, 0], abs=1e-12)

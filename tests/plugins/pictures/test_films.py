@@ -231,7 +231,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_loop(tmp_path, monke
     with pytest.raises(MeshFileError, match="which is a folder"):
         (tmp_path / "b.gif").mkdir()
         moving.record(tmp_path / "b.gif")
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr(film_files, "unwritable", lambda _: "Permission denied")  # root may write everywhere
     with pytest.raises(MeshFileError, match="folder that can be written"):
         meshmove.animate(frames(), tmp_path / "a.gif")
 
@@ -266,3 +266,10 @@ def test_nothing_stays_where_writing_fails(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         meshmove.animate(frames(), tmp_path / "a.gif", **SMALL)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that takes no files even from root")
+def test_a_folder_that_takes_no_files_is_told_before_the_loop():
+    moving = meshmove.MovingMesh(skfem.MeshTri().refined(2))
+    with pytest.raises(MeshFileError, match="can be written"), moving.record("/proc/film.gif"):
+        raise AssertionError("the loop began")
