@@ -48,6 +48,10 @@ class Communicator(Protocol):
         """A small array of each process, one after the other along a first axis, on all of them."""
         ...
 
+    def before(self, count: int) -> int:
+        """The sum of what the processes before this one count."""
+        ...
+
     def first(self, flags: Sequence[bool]) -> int | None:
         """The first of some flags that all processes have set, if there is one."""
         ...
@@ -96,6 +100,9 @@ class Serial:
 
     def each(self, values: Array) -> Array:
         return values[None]
+
+    def before(self, count: int) -> int:
+        return 0
 
     def first(self, flags: Sequence[bool]) -> int | None:
         return next((k for k, flag in enumerate(flags) if flag), None)

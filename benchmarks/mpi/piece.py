@@ -13,7 +13,16 @@ from meshmove.geometry import CellMesh, Validity
 
 
 def layer(x):
+    """About a corner: nodes on the diagonal of the square stay on edges of the mesh, up to rounding."""
     return np.tanh(20 * (np.sqrt((x**2).sum(axis=0)) - 0.6))
+
+
+def aside(x):
+    """The same about another point, so that the mesh has no line in common with it."""
+    return np.tanh(20 * (np.hypot(x[0] - 0.113, x[1] + 0.071) - 0.6))
+
+
+FIELDS = {"layer": layer, "aside": aside}
 
 
 def mesh_of(kind: str, n: int) -> CellMesh:
@@ -24,7 +33,7 @@ def mesh_of(kind: str, n: int) -> CellMesh:
     return CellMesh.single(mesh.p.T.copy(), mesh.t.T.copy(), kind)
 
 
-def serial(kind: str, n: int) -> dict:
+def serial(kind: str, n: int, field) -> dict:
     """The same by `adapt`."""
     import skfem
 
@@ -32,13 +41,13 @@ def serial(kind: str, n: int) -> dict:
 
     mesh = mesh_of(kind, n)
     cls = skfem.MeshTri if kind == "triangle" else skfem.MeshTet
-    given, u = cls(mesh.points.T.copy(), mesh.blocks[0].nodes.T.copy()), layer(mesh.points.T)
+    given, u = cls(mesh.points.T.copy(), mesh.blocks[0].nodes.T.copy()), field(mesh.points.T)
     wall, cpu = time.perf_counter(), time.process_time()
     report = adapt(given, u).report
-    return told(report, 1, time.perf_counter() - wall, time.process_time() - cpu, 0, 0)
+    return told(report, 1, time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def told(report, size: int, wall: float, cpu: float, exchanges: int, reductions: int) -> dict:
+def told(report, size: int, wall: float, cpu: float, layout=None) -> dict:
     return {
         "size": size,
         "before": report.predicted_error_before,
@@ -49,12 +58,11 @@ def told(report, size: int, wall: float, cpu: float, exchanges: int, reductions:
         "wall": wall,
         "cpu": cpu,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-        "exchanges": exchanges,
-        "reductions": reductions,
+        **{name: getattr(layout, name, 0) for name in ("exchanges", "reductions", "evaluations")},
     }
 
 
-def parallel(kind: str, n: int, seed: int) -> dict | None:
+def parallel(kind: str, n: int, seed: int, field) -> dict | None:
     from mpi4py import MPI
 
     from meshmove.distributed import adapt_distributed
@@ -69,17 +77,16 @@ def parallel(kind: str, n: int, seed: int) -> dict | None:
     del mesh, centre, process
     comm.barrier()
     wall, cpu = time.perf_counter(), time.process_time()
-    out = adapt_distributed(piece, MPIRanks(comm), layer(piece.points.T), inverses=PetscInverses)
+    out = adapt_distributed(piece, MPIRanks(comm), field(piece.points.T), inverses=PetscInverses)
     cpu, wall = comm.allreduce(time.process_time() - cpu, MPI.MAX), time.perf_counter() - wall
     lost = comm.allreduce(len(Validity(piece.local()).lost(out.points)))
     assert not lost, f"{lost} cells are inverted"
-    return (
-        told(out.report, comm.size, wall, cpu, out.layout.exchanges, out.layout.reductions) if not comm.rank else None
-    )
+    return told(out.report, comm.size, wall, cpu, out.layout) if not comm.rank else None
 
 
 if __name__ == "__main__":
     kind, n, seed = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    found = serial(kind, n) if seed == "serial" else parallel(kind, n, int(seed))
+    field = FIELDS[sys.argv[4] if len(sys.argv) > 4 else "layer"]
+    found = serial(kind, n, field) if seed == "serial" else parallel(kind, n, int(seed), field)
     if found is not None:
         print("RESULT " + json.dumps(found), flush=True)

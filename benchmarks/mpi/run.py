@@ -20,11 +20,11 @@ TIMED, COMPARED = 316, 40
 PROCESSES, SEEDS = (1, 2, 3, 4, 8), (0, 1, 2)
 
 
-def on(size: int, kind: str, n: int, seed: int | str = 1) -> dict:
+def on(size: int, kind: str, n: int, seed: int | str = 1, field: str = "layer") -> dict:
     """What `piece` tells of a run on so many processes."""
     start = [shutil.which("mpiexec") or "mpiexec", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1"]
     alone = [] if seed == "serial" else [*start, "--allow-run-as-root", "-n", str(size)]
-    command = [*alone, sys.executable, "-m", "benchmarks.mpi.piece", kind, str(n), str(seed)]
+    command = [*alone, sys.executable, "-m", "benchmarks.mpi.piece", kind, str(n), str(seed), field]
     done = subprocess.run(command, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not lines:
@@ -45,18 +45,30 @@ def run(quick: bool = False) -> Rows:
     ]
     gains = [r["before"] / r["after"] for r in (alone, one, two)]
     rows.append(row(f"gain by adapt, on one process and on two, {of}", [round(g, 3) for g in gains]))
-    each = [two["exchanges"] / two["iterations"], two["reductions"] / two["iterations"]]
-    rows.append(row("exchanges and reductions an iteration, all told", [round(e, 1) for e in each], "2 and 3"))
-    runs = [on(k, "triangle", m, s) for k in (PROCESSES[:3] if quick else PROCESSES) for s in SEEDS]
+    for of_what in ("iterations", "evaluations"):
+        each = [two["exchanges"] / two[of_what], two["reductions"] / two[of_what]]
+        text = f"exchanges and reductions for each of {two[of_what]} {of_what}, all told"
+        rows.append(row(text, [round(e, 1) for e in each], "2 and 3"))
+    for field in ("layer", "aside"):
+        rows += _alike(field, m, PROCESSES[:3] if quick else PROCESSES)
+    return rows
+
+
+def _alike(field: str, m: int, processes: tuple[int, ...]) -> Rows:
+    """How far apart results are over processes and partitions."""
+    runs, rows = [on(k, "triangle", m, s, field) for k in processes for s in SEEDS], []
     for name in ("after", "imbalance"):
         values = [r[name] for r in runs]
         spread = (max(values) - min(values)) / min(values)
         what = {"after": "predicted error", "imbalance": "imbalance"}[name]
-        text = f"{what} over 1 to {runs[-1]['size']} processes and {len(SEEDS)} partitions, {2 * m * m:,} triangles"
-        rows.append(row(text, f"{100 * spread:.1f} % apart", "<= 1 %", spread <= 0.01, values=values))
+        over = f"1 to {runs[-1]['size']} processes and {len(SEEDS)} partitions"
+        text = f"{what} over {over}, {field}, {2 * m * m:,} triangles"
+        rows.append(row(text, f"{100 * spread:.2g} % apart", "<= 1 %", spread <= 0.01, values=values))
     steps = [r["iterations"] for r in runs]
     growth = max(steps) / steps[0]
-    rows.append(row("iterations, most over those of one process", round(growth, 2), "<= 1.15", growth <= 1.15))
+    rows.append(
+        row(f"iterations, most over those of one process, {field}", round(growth, 2), "<= 1.15", growth <= 1.15)
+    )
     return rows
 
 

@@ -76,6 +76,9 @@ class Layout:
         every[self.ranks.rank] = values
         return self.sum(every)
 
+    def before(self, count: int) -> int:
+        return int(self.each(np.array([count], float))[: self.ranks.rank].sum())
+
     def first(self, flags: Sequence[bool]) -> int | None:
         if not len(flags):
             return None

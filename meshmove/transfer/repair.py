@@ -35,8 +35,7 @@ def repaired(values: Array, mass: Array, ends: Ids, least: Array, most: Array, a
     least, most
         (n, k).
     across
-        The processes that share the vertices, of which this one has all neighbours of those that it owns. What no
-        neighbour has room for goes to any part of the whole then.
+        The processes that share the vertices, of which this one has all neighbours of those that it owns.
     """
     heavy = mass > 0
     out = np.where(heavy[:, None], np.clip(values, least, most), values)
@@ -76,11 +75,7 @@ def _anywhere(
     out: Array, rest: Array, room: Array, least: Array, most: Array, ends: Ids, across: Communicator
 ) -> Array:
     """What is left (n, k) is given to all of the same connected part in proportion to their room."""
-    n = len(out)
-    count, part = 1, np.zeros(n, np.int64)
-    if across.serial:
-        links = csr_matrix((np.ones(ends.shape[1]), (ends[0], ends[1])), (n, n))
-        count, part = connected_components(links, directed=False)
+    count, part = _connected(len(out), ends, across)
 
     def total_of(x: Array) -> Array:
         own = part[: len(across.own(x))]
@@ -95,6 +90,29 @@ def _anywhere(
     weight = total_of(room)
     lift = np.divide(left - given, weight, out=np.zeros_like(left), where=weight > 0)  # there is no room for all
     return out + share[part] * free / np.where(room > 0, room, 1) + np.where(room > 0, lift[part], 0)
+
+
+def _connected(n: int, ends: Ids, across: Communicator) -> tuple[int, Ids]:
+    """How many connected parts there are in all, and which one each vertex (n,) is in."""
+    count, part = connected_components(csr_matrix((np.ones(ends.shape[1]), (ends[0], ends[1])), (n, n)), directed=False)
+    if across.serial:
+        return count, part
+    label = np.zeros(n)  # the least number of the part, of vertices numbered through all processes
+    own = across.own(label)
+    own[:] = first = across.before(len(own)) + np.arange(len(own))
+    while True:
+        across.update(label)
+        least = np.full(count, np.inf)
+        np.minimum.at(least, part, label)
+        same = np.array_equal(least[part], label)
+        label = least[part]
+        if across.every(same):
+            break
+    roots = first[across.own(label) == first]
+    most = int(across.maximum(np.array(len(roots))))
+    every = across.each(np.concatenate([roots, np.full(most - len(roots), np.inf)])).ravel()
+    every = np.sort(every[np.isfinite(every)])
+    return len(every), np.searchsorted(every, label)
 
 
 def _sums(n: int, ends: Ids, first: Array, second: Array) -> Array:

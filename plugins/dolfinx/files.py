@@ -1,4 +1,4 @@
-"""XDMF files read and written by all processes together: none of them ever holds the whole mesh.
+"""XDMF files, of time as well, read and written by all processes together: none of them ever holds the whole mesh.
 
 DOLFINx reads the mesh and distributes it. Data of nodes and cells, which it does not read, lie in HDF5 next to it, in
 the order of the file; each process goes through them piece by piece, and keeps the rows of its own nodes and cells.
@@ -7,6 +7,7 @@ the order of the file; each process goes through them piece by piece, and keeps 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from .carried import of_vertices, vertex_blocks
 from .tags import with_tags
 from .versions import coordinate_degree, vector_space
 
-__all__ = ["Stored", "read_file", "write_file"]
+__all__ = ["Series", "Stored", "check_writable", "read_file", "write_file"]
 
 #: rows that are read at a time
 CHUNK = 1 << 20
@@ -186,11 +187,67 @@ def write_file(path: Path, mesh: Any, functions: list[Any]) -> None:
     """
     from dolfinx.io import XDMFFile
 
-    if path.suffix.lower() != ".xdmf":
-        raise UnsupportedMeshError(f"Expected an .xdmf file to write on several processes (got '{path.name}')")
-    if functions and coordinate_degree(mesh) > 1:
-        raise UnsupportedMeshError("Expected straight cells of first order to write fields (got second order)")
+    check_writable(path, mesh if functions else None)
     with XDMFFile(mesh.comm, str(path), "w") as file:
         file.write_mesh(mesh)
         for function in functions:
             file.write_function(function)
+
+
+def check_writable(path: Path, mesh: Any = None) -> None:
+    """Raise unless it is an XDMF file's path, and linear functions on the mesh can be written."""
+    if path.suffix.lower() != ".xdmf":
+        raise UnsupportedMeshError(f"Expected an .xdmf file to write on several processes (got '{path.name}')")
+    if mesh is not None and coordinate_degree(mesh) > 1:
+        raise UnsupportedMeshError("Expected straight cells of first order to write fields (got second order)")
+
+
+class Series:
+    """Meshes of one topology at different times, with functions on them, as one XDMF file that ParaView plays.
+
+    All processes write together. The file is whole when it is closed, as a ``with`` does.
+
+    Raises
+    ------
+    UnsupportedMeshError
+        The path is no XDMF file's.
+    """
+
+    def __init__(self, comm: Any, path: str | Path) -> None:
+        from dolfinx.io import XDMFFile
+
+        check_writable(Path(path))
+        self._file = XDMFFile(comm, str(path), "w")
+        self._times: list[float] = []
+
+    def add(self, mesh: Any, functions: Mapping[str, Any], time: float) -> None:
+        """A frame: continuous linear functions on a mesh, by name.
+
+        Raises
+        ------
+        UnsupportedMeshError
+            Cells of second order.
+        ValueError
+            A time that there was before.
+        """
+        check_writable(Path("series.xdmf"), mesh)
+        if time in self._times:
+            raise ValueError(f"Expected a time of its own for each frame (got {time:g} again)")
+        self._times.append(time)
+        name, mesh.name = mesh.name, f"mesh_{len(self._times) - 1}"
+        try:
+            self._file.write_mesh(mesh)
+            for key, function in functions.items():
+                function.name = key
+                self._file.write_function(function, time, f"/Xdmf/Domain/Grid[@Name='{mesh.name}'][1]")
+        finally:
+            mesh.name = name
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Series:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

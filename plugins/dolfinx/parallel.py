@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meshmove.adaptation.loops.loop import WORTH
 from meshmove.adaptation.result import Report
-from meshmove.distributed import DistributedAdaptation, DistributedStep, adapt_distributed, or_end, together
+from meshmove.distributed import DistributedAdaptation, DistributedStep, Schwarz, adapt_distributed, or_end, together
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.mesh import CellMesh
 from meshmove.options import check_names, count
@@ -29,7 +29,9 @@ __all__ = [
     "ParallelAdaptation",
     "ParallelLoop",
     "adapt_parallel",
+    "checked_options",
     "checked_transfer",
+    "default_inverses",
     "linear_function",
     "loop_parallel",
     "ranks_of",
@@ -39,6 +41,16 @@ __all__ = [
 ]
 
 OPTIONS = ("monitor", "mover", "effort", "boundary", "fixed", "objective", "transfer", "inverses")
+#: what needs the mesh in one piece, and what to do instead
+IN_ONE_PIECE = {
+    "reference": "every move is relative to the mesh that is given",
+    "regions": "pass cell_tags, whose interfaces are kept",
+    "energy": "move to the solution, or on one process",
+    "goal": "move to the solution, or on one process",
+    "adjoint": "move to the solution, or on one process",
+    "device": "networks move meshes on one process",
+    "boundary_motion": "move the boundary on one process",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +103,14 @@ def adapt_parallel(mesh: Any, given: Any, options: dict[str, Any]) -> ParallelAd
 
 def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> ParallelAdaptation:
     with together(ranks):
-        check_names(options, OPTIONS, "adapt on a distributed mesh")
+        options = checked_options(options, OPTIONS, "adapt on a distributed mesh")
         transfer = checked_transfer(options.pop("transfer", "interpolate"))
     alike(ranks, f"transfer={transfer}, a field of {type(given).__name__}")
     piece = Piece(mesh, ranks)
     fixed = options.pop("fixed", None)
     with together(ranks):
         held = None if fixed is None else stays(piece, fixed)
+        options.setdefault("inverses", default_inverses())
     out = adapt_distributed(piece.distributed(), ranks, piece.values(given), fixed=held, **options)
     carrying = Carrying(piece, out, transfer)
     fields = {} if transfer is None or given is None else {"field": carrying.carried(given)}
@@ -117,6 +130,29 @@ def _notes(given: Any, transfer: str | None) -> tuple[str, ...]:
         text = f"the field's integral is not kept: {transfer!r} is for values at vertices, other dofs are interpolated"
         out.append(Outcome.INTEGRAL_NOT_KEPT.told(text))
     return tuple(out)
+
+
+def checked_options(options: Mapping[str, Any], known: Iterable[str], of: str) -> dict[str, Any]:
+    """Those that are known; ValueError for others, and for what needs the mesh in one piece unless it is None."""
+    for name, instead in IN_ONE_PIECE.items():
+        if options.get(name) is not None:
+            raise ValueError(f"Expected no {name} on a distributed mesh (got one): {instead}")
+    out = {k: v for k, v in options.items() if k not in IN_ONE_PIECE}
+    check_names(out, known, of)
+    return out
+
+
+def default_inverses() -> Any:
+    """PETSc's, whose factors of small meshes do not depend on the partition; without one of real numbers `Schwarz`."""
+    try:
+        from petsc4py import PETSc
+    except ImportError:
+        return Schwarz
+    if np.issubdtype(PETSc.ScalarType, np.complexfloating):
+        return Schwarz
+    from meshmove.plugins.mpi import PetscInverses
+
+    return PetscInverses
 
 
 def ranks_of(mesh: Any) -> Any:

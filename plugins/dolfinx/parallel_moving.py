@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from meshmove.distributed import DistributedMotion, DistributedStep, or_end, together
+from meshmove.geometry import MeshmoveError
 from meshmove.geometry.arrays import Array
 from meshmove.motion.step import StepReport
-from meshmove.options import called, check_names
+from meshmove.options import called
 
 from .carried import with_same_dofs
+from .files import Series, check_writable
 from .functions import element_of, is_function, owns
-from .parallel import Carrying, checked_transfer, linear_function, ranks_of, stays
+from .parallel import Carrying, checked_options, checked_transfer, default_inverses, linear_function, ranks_of, stays
 from .pieces import Piece, alike
 from .tags import attached, tags_of
 from .versions import with_geometry
@@ -97,20 +101,18 @@ class ParallelMovingMesh:
         self._ranks = ranks
         with or_end(ranks):
             with together(ranks):
-                check_names(options, OPTIONS, "MovingMesh on a distributed mesh")
+                options = checked_options(options, OPTIONS, "MovingMesh on a distributed mesh")
                 transfer = checked_transfer(options.pop("transfer", "swept"))
             alike(ranks, f"transfer={transfer}")
             self._transfer, self._piece = transfer, Piece(mesh, ranks)
             fixed = options.pop("fixed", None)
             with together(ranks):
                 held = None if fixed is None else stays(self._piece, fixed)
-                if "inverses" not in options:
-                    from meshmove.plugins.mpi import PetscInverses
-
-                    options["inverses"] = PetscInverses
+                options.setdefault("inverses", default_inverses())
         self._motion = DistributedMotion(self._piece.distributed(), ranks, fixed=held, **options)
         self.reference = self.mesh = mesh
         self.last: ParallelStep | None = None
+        self._films: list[Film] = []
 
     @property
     def time(self) -> float:
@@ -135,12 +137,12 @@ class ParallelMovingMesh:
         """
         with or_end(self._ranks):
             with together(self._ranks):
-                if boundary_motion is not None:
-                    raise ValueError(
-                        "Expected no boundary_motion on a distributed mesh (got one): move it on one process"
-                    )
+                checked_options({"boundary_motion": boundary_motion}, (), "a step on a distributed mesh")
             several, linear = self._several(field)
-            return self._taken(self._motion.step(self._values(several), dt, linear), field)
+            values = self._values(several)
+            for film in self._films:
+                film.frame(self._shown(field))
+            return self._taken(self._motion.step(values, dt, linear), field)
 
     def _several(self, field: Any) -> tuple[list[Any], bool]:
         """The fields, as many of the same type on all processes, and whether all are of linear elements."""
@@ -175,8 +177,74 @@ class ParallelMovingMesh:
         self.last = out
         return out
 
+    @contextmanager
+    def record(self, path: str | Path, field: Any = None, **options: Any) -> Iterator[Film]:
+        """A film of the steps within a ``with``, as an XDMF file of time that ParaView plays; all processes write.
+
+        Each step adds a frame, the mesh at its beginning with its field by its values at vertices; ``film.add(u)`` adds
+        the mesh as it is. `field`: what to show where steps have none.
+
+        Raises
+        ------
+        UnsupportedMeshError
+            Another kind of file than .xdmf: pictures need the mesh on one process.
+        """
+        with or_end(self._ranks):
+            with together(self._ranks):
+                checked_options(options, (), "a film of a distributed mesh")
+                check_writable(Path(path))
+            alike(self._ranks, f"the film {str(path)!r}")
+            series = Series(self.reference.comm, path)
+            film = Film(self, series, field)
+            self._films.append(film)
+            try:
+                yield film
+            finally:
+                self._films.remove(film)
+                series.close()
+
+    def save(self, path: Any) -> None:
+        """Not on several processes: DOLFINx cuts a mesh otherwise whenever it is read.
+
+        Raises
+        ------
+        MeshmoveError
+            On all processes.
+        """
+        error = MeshmoveError(
+            "Expected a MovingMesh on one process to save (got one on several, which a mesh that is read again is cut "
+            "otherwise for). Write step.mesh and the fields by moving.record('series.xdmf'), or DOLFINx's checkpoints, "
+            "and begin again from a mesh that has moved"
+        )
+        error.__dict__["agreed"] = True
+        raise error
+
+    def _shown(self, given: Any) -> dict[str, Any]:
+        """Linear functions on the mesh, by name."""
+        if given is None:
+            return {}
+        named = given if isinstance(given, Mapping) else dict(enumerate(given)) if isinstance(given, list) else None
+        if named is None:
+            named = {"field": given}
+        return {str(k): linear_function(self.mesh, self._piece.values(v)) for k, v in named.items()}
+
     def __repr__(self) -> str:
         return f"<MovingMesh of a {type(self.mesh).__name__} on {self._ranks.size} processes at time {self.time:g}>"
+
+
+class Film:
+    """Frames of a moving mesh, in a file: see `ParallelMovingMesh.record`."""
+
+    def __init__(self, moving: ParallelMovingMesh, series: Series, field: Any) -> None:
+        self._moving, self._series, self._field = moving, series, field
+
+    def add(self, field: Any = None) -> None:
+        """The mesh as it is, with a field on it."""
+        self.frame(self._moving._shown(self._field if field is None else field))
+
+    def frame(self, shown: Mapping[str, Any]) -> None:
+        moving = self._moving
+        self._series.add(moving.mesh, shown or moving._shown(self._field), moving.time)
 
 
 def _parts(given: Any) -> Any:

@@ -71,6 +71,14 @@ def test_by_exact_inverses_the_partition_does_not_matter(size, seed):
     assert several.imbalance_after == pytest.approx(one.imbalance_after, rel=0.01)
 
 
+@pytest.mark.parametrize("inverses", [Schwarz, Factors])
+def test_on_the_same_partition_the_same_bits_come_of_it(inverses):
+    """Whichever process comes first: messages are added up in the order of processes."""
+    first, again = (moved(box("triangle", 12), 4, seed=1, inverses=inverses) for _ in range(2))
+    assert np.array_equal(first[1], again[1])
+    assert np.abs(first[1] - box("triangle", 12).points).max() > 0.02
+
+
 def test_processes_seldom_wait_for_each_other(square):
     """Two reductions a step of the descent and one a trial of it, all told less than three an evaluation; whether
     values have to be asked for is no reduction of its own. Two exchanges, of forces and of steps."""

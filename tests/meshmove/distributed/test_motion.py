@@ -11,6 +11,7 @@ from meshmove.distributed.layout import Layout
 from meshmove.distributed.overlap import overlap_of
 from meshmove.geometry import CellMesh, inverted_cells
 from meshmove.transfer import swept
+from meshmove.transfer.repair import repaired
 from tests.meshmove.distributed.factors import Factors
 from tests.meshmove.distributed.test_adapt_distributed import scattered
 from tests.meshmove.distributed.threads import on_ranks, whole
@@ -188,3 +189,34 @@ def test_errors_are_raised_on_all_and_leave_the_mesh_as_it_was(square):
         return moving.time == 0 and moving.points is moving.mesh.points
 
     assert on_ranks(2, run, pieces) == [True, True]
+
+
+def test_what_no_neighbour_has_room_for_stays_in_its_part():
+    """As on a mesh in one piece: of two squares that do not touch neither gives to the other."""
+    one = box("triangle", 6)
+    count = one.n_points
+    cells = np.concatenate([one.blocks[0].nodes, one.blocks[0].nodes + count])
+    mesh = CellMesh.single(np.concatenate([one.points, one.points + [2.0, 0.0]]), cells, "triangle")
+    left = np.arange(mesh.n_points) < count
+    values = np.where(left, 2.0, 0.5)[:, None] + 0.1 * np.sin(np.arange(mesh.n_points))[:, None]
+    most = np.where(left, 1.0, 9.0)[:, None]
+
+    def edges(cells):
+        pairs = np.concatenate([cells[:, [0, 1]], cells[:, [1, 2]], cells[:, [2, 0]]])
+        return np.unique(np.sort(pairs, axis=1), axis=0).T
+
+    whole_one = repaired(values, np.ones(mesh.n_points), edges(cells), 0 * most, most)
+    assert whole_one[left].sum() == pytest.approx(values[left].sum(), rel=1e-12)
+    pieces = pieces_of(mesh, scattered(mesh, 3))
+
+    def run(ranks, piece):
+        layout = Layout(ranks, piece.global_ids, piece.owners, piece.n_owned)
+        overlap = overlap_of(piece, ranks, layout, piece.points)
+        here = overlap.layout.ids
+        least, top = 0 * most[here], most[here]
+        ends = edges(overlap.mesh.blocks[0].nodes)
+        out = repaired(values[here], np.ones(len(here)), ends, least, top, overlap.layout)
+        return overlap.layout.own(out), whole_one[here[: piece.n_owned]]
+
+    for found, exact in on_ranks(3, run, pieces):
+        assert found == pytest.approx(exact, rel=1e-9)
