@@ -261,5 +261,5 @@ def with_boundary(unit: UnitMesh, home: Home, state: State, ids: Ids, goals: Arr
     if state.place is None or carried is None or target is None:
         return out, replace(state, points=points, place=None)
     # across a body thinner than its way, a node is not near the cell where it was found last
-    forgotten = replace(state.place, carried=carried, target=target, cells=None, sides=None)
+    forgotten = replace(state.place, carried=carried, target=target, cells=None, sides=None, home=None)
     return out, replace(state, points=points, place=forgotten)

@@ -3,6 +3,10 @@ r"""Nodes that follow a field: x' = (x* - x) / tau.
 x* is where they should be (`Target`) for the field extrapolated to the end of the step, tau the time in which its
 features move by their own width (`pace`), and never less than the step. So the velocity of the nodes converges as the
 step goes to zero, and nothing moves when nothing changes.
+
+What x* is found from, the monitor and the second derivatives, are recovered on the mesh in use and taken to the mesh at
+rest (`at_rest`), on which they are smoothed and looked up. So x* is a function of the field, but for what the mesh in
+use does to its derivatives, and a mesh that follows a field which stands comes to a stand.
 """
 
 from __future__ import annotations
@@ -15,13 +19,14 @@ from typing import Any
 import numpy as np
 
 from meshmove.adaptation.unit_mesh import UnitMesh
-from meshmove.geometry import CellMesh, PointLocator, Sides
+from meshmove.geometry import Sides
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging, CallableDensity, Monitor, NodalDensity, NodalHessians, smoother
 from meshmove.monitors.standard import Standard
 from meshmove.movers import Mover, Problem
 from meshmove.outcomes import Outcome, Told
 
+from .at_rest import AtRest
 from .pace import Pace, Seen, dragged, pace
 from .places import Course, Place, Target
 
@@ -111,8 +116,7 @@ class Follower:
         unit = self.unit
         self._sides = Sides.of(unit.base, unit.facets)
         self._smooth = smoother(unit.base)
-        self._locator = PointLocator(unit.base.simplicial())
-        _ = self._sides.home
+        self._at_rest = AtRest(unit.base, self._sides)
 
     def first(self) -> State:
         return State(self.unit.start)
@@ -204,16 +208,12 @@ class Follower:
         hessians = _hessians(derivatives, known)
         if not len(hessians):
             return self.target.rest()
-        indicator, across = self.monitor.indicator(derivatives, known, derivatives.across), derivatives.across
-        m = self.monitor.values(self._mesh(points), indicator, self._smooth, across)
-        return self._led(m, hessians if self.align and align else None, derivatives, points, place)
+        indicator = self.monitor.indicator(derivatives, known, derivatives.across)
+        return self._led(indicator, hessians if self.align and align else None, derivatives, points, place)
 
     def _of_space(self) -> Any:
         """The monitor that is a function of space."""
         return CallableDensity(self.monitor, self.unit.centre, self.unit.scale, self.unit.place)
-
-    def _mesh(self, points: Array) -> CellMesh:
-        return replace(self.unit.base, points=points, nodes=None)
 
     def _derivatives(self, points: Array) -> Averaging:
         return Averaging(self._sides.moved(points))
@@ -227,17 +227,21 @@ class Follower:
         return values
 
     def _led(
-        self, m: Array, hessians: Array | None, derivatives: Averaging, points: Array, place: Place | None
+        self, indicator: Array, hessians: Array | None, derivatives: Averaging, points: Array, place: Place | None
     ) -> Place:
-        """Where nodes should be for a monitor (n,), and second derivatives (f, dim, dim, s) if they are to align."""
-        locator, sides = self._locator.moved(points), derivatives.sides
-        near, within = (None, None) if place is None else (place.cells, place.sides)
-        density = NodalDensity(m, locator, sides.home.cells if near is None else near)
-        bent = None
+        """Where nodes should be for an indicator (n,), and second derivatives (f, dim, dim, s) if they are to align.
+
+        Both are known on the mesh in use, and taken to the reference: see `AtRest`.
+        """
+        rest, own = self._at_rest, self._sides.home
+        near, within, last = (None, None, None) if place is None else (place.cells, place.sides, place.home)
+        home, bent = rest.home(points, last), None
+        m = rest.monitor(self.monitor, indicator, self._smooth, home)
+        density = NodalDensity(m, rest.locator, own.cells if near is None else near)
         if hessians is not None:
-            bent = NodalHessians(sides, locator, hessians, sides.home if within is None else within)
+            bent = NodalHessians(self._sides, rest.locator, rest.seen(hessians, home), within or own)
         place = self._gone(density, bent, points, place)
-        return replace(place, cells=density.near(len(points)), sides=within if bent is None else bent.places)
+        return replace(place, cells=density.near(len(points)), sides=bent.places if bent else within, home=home)
 
     def _gone(self, density: Any, hessians: Any, points: Array, place: Place | None) -> Place:
         if place is None:

@@ -39,9 +39,9 @@ __all__ = ["Course", "Place", "Target"]
 
 #: weight of the cells' shapes in equidistribution, as for fields in `adapt`, and in alignment
 DISTORTION, ALIGNED_DISTORTION = 0.05, 0.01
-#: of the spring between the two meshes. On the Burgers front and the rotating bump of `meshmove bench time` errors
-#: vary by a tenth from 10 to 100; with 3, and with none, the bump's grow
-SPRING = 50.0
+#: of the spring between the two meshes. On `meshmove bench time` errors are least from 10 to 20; with 50 and 150 those
+#: of the front of Burgers' equation grow by a tenth and a third
+SPRING = 20.0
 #: steps of equidistribution at effort 1; of alignment; and of alignment from afar
 STEPS, ALIGNING, FROM_AFAR = 12, 1, 60
 #: shares of E: for nodal values descent ends where by its model no more is left to gain (one step may gain little far
@@ -70,7 +70,8 @@ class Place:
     """Both meshes (n, dim), and the quasi-Newton pairs of their descents; `steps`: of both, this time.
 
     `warnings`: what a mover that takes their place did that had to be put right. `cells` (n,), `sides`: where in the
-    mesh in use the nodes of the first and the sides of those of the second were found, to look there first.
+    mesh at rest the nodes of the first and the sides of those of the second were found, to look there first, and
+    `home`: where in the mesh in use those of the mesh at rest were.
     """
 
     carried: Array
@@ -81,6 +82,7 @@ class Place:
     warnings: tuple[str, ...] = ()
     cells: Ids | None = None
     sides: Places | None = None
+    home: Places | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from meshmove.geometry import CellMesh, Sides
+from meshmove.geometry import Sides
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging, smoother
 from meshmove.motion.follower import Follower
@@ -56,10 +56,8 @@ class SharedFollower(Follower):
         self.overlap = overlap_of(self._piece, self._ranks, self._shared.layout, self._shared.base.points)
         self._sides = Sides.of(self.overlap.mesh)
         self._smooth = smoother(self.overlap.mesh)
+        self._rest = self._background(self._shared.base.points)
         self._function: Any = None
-
-    def _mesh(self, points: Array) -> CellMesh:
-        return replace(self.overlap.mesh, points=self.overlap.spread(points))
 
     def _derivatives(self, points: Array) -> Averaging:
         return Averaging(self._sides.moved(self.overlap.spread(points)), self.overlap.layout)
@@ -76,14 +74,22 @@ class SharedFollower(Follower):
         return self._function
 
     def _led(
-        self, m: Array, hessians: Array | None, derivatives: Averaging, points: Array, place: Place | None
+        self, indicator: Array, hessians: Array | None, derivatives: Averaging, points: Array, place: Place | None
     ) -> Place:
         base = self._shared.base
-        now = replace(base, points=points)
-        background = Background(self._ranks, self._shared.layout, self._piece.owners, now)
-        density, bent = PatchDensity(self._own(m), background), None
+        now, rest = self._background(points), self._rest
+        seen = now.interpolated(self._own(indicator), base.points)
+        m = self.monitor.values(self.overlap.mesh, self._around(seen), self._smooth, derivatives.across)
+        density, bent = PatchDensity(self._own(m), rest), None
         if hessians is not None:
             means = derivatives.sides.averaging
             nodal = [self._own(means @ h.reshape(-1, h.shape[-1]).T) for h in hessians]
-            bent = PatchHessians(np.array([h.T.reshape(base.dim, base.dim, -1) for h in nodal]), background, base)
+            there = now.interpolated(np.hstack(nodal), base.points)
+            parts = there.T.reshape(len(nodal), base.dim, base.dim, -1)
+            bent = PatchHessians(parts, rest, base)
         return self._gone(density, bent, points, place)
+
+    def _background(self, points: Array) -> Background:
+        """The cells of all processes with vertices at `points` (n, dim) of those of this one."""
+        now = replace(self._shared.base, points=points)
+        return Background(self._ranks, self._shared.layout, self._piece.owners, now)

@@ -70,7 +70,7 @@ def test_errors_are_those_of_a_place_in_every_step(field, monkeypatch):
     taken, always, _ = loop(field)
     assert (taken > 0).all()
     ratio = now_and_then / always
-    assert ratio.max() < 1.3 and ratio[-1] < 1.1
+    assert ratio.max() < 1.5 and ratio.mean() < 1.1 and ratio[-1] < 1.1
 
 
 @pytest.mark.parametrize(("field", "turn"), [(back, 16), (corner, 16), (from_nothing, 11)])
