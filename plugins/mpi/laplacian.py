@@ -105,8 +105,8 @@ class PetscInverses:
         v = np.concatenate([value[:0], *(values[k] for k in order)])
         total = int(self._layout.sum(np.array(float(owned))))
         rows = coo_matrix((v, (ij[:, 0] - first, ij[:, 1])), shape=(owned, total)).tocsr()
-        own = np.arange(owned)
-        diagonal = np.asarray(rows[own, first + own]).ravel()
+        on_it = ij[:, 0] == ij[:, 1]
+        diagonal = np.bincount(ij[on_it, 0] - first, v[on_it], owned)  # also of a process without rows
         size, count = self._layout.sum(np.array([diagonal.sum(), (diagonal > 0).sum()]))
         alone = np.flatnonzero(diagonal == 0)
         rows = csr_matrix(
