@@ -24,9 +24,10 @@ from torch import Tensor
 
 from benchmarks.dmm.choosing import gains
 from meshmove.neural.aligning import fit, network, single, strains
-from meshmove.neural.aligning.features import Cells, dot
+from meshmove.neural.aligning.features import Cells
 from meshmove.neural.aligning.hessians import Walked
 from meshmove.neural.aligning.meshes.simplices import Simplices
+from meshmove.neural.aligning.meshes.tensors import dot
 from meshmove.neural.aligning.objective import Objective
 from meshmove.neural.aligning.samples import INTENSITY, Group
 from meshmove.procedural.fields import AnalyticFields

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchmarks.harness import CPU, Rows, main, row, timed
@@ -166,12 +167,31 @@ def growth(small: int, large: int) -> Iterator[dict[str, object]]:
     yield row(f"time at {name} / classical", times[1] / classical, "<= 0.15", times[1] <= 0.15 * classical)
 
 
+def prepared_once(nodes: int, count: int = 12) -> Iterator[dict[str, object]]:
+    """CPU milliseconds a field where one mesh is moved for many: `adapt_many`, which prepares it once, and `adapt`."""
+    mesh = Problem("", np.sin, np.sin).mesh(nodes - 1)
+    fields = [np.exp(-10 * ((mesh.p[0] - 0.3 - 0.01 * k) ** 2 + (mesh.p[1] - 0.4) ** 2)) for k in range(count)]
+    for name in ("alone", "classical"):
+        results = meshmove.adapt_many(mesh, fields, **MOVERS[name])
+        next(results)  # in which it is prepared
+        pairs = []
+        for u in fields[1:]:
+            calls = partial(next, results), partial(meshmove.adapt, mesh, u, **MOVERS[name])
+            pairs.append([1e3 * timed(call, clock=CPU)[0] for call in calls])
+        once, anew = np.median(pairs, axis=0)
+        yield row(
+            f"{nodes}x{nodes} nodes, {name}: ms a field of many on one mesh, by itself", f"{once:.0f}, {anew:.0f}"
+        )
+
+
 def run(quick: bool = False) -> Rows:
     """All rows; `quick`: fewer samples, problems and cases, and a smaller large mesh."""
     meshmove.adapt(skfem.MeshTri().refined(2), lambda x: x[0] ** 3, mover="dmm")  # imports what it needs
     rows: Rows = []
     for part in (
         poisson(25, 15),
+        prepared_once(15),
+        prepared_once(41),
         poisson(5 if quick else 15, 20),
         poisson(3 if quick else 10, 30),
         suite(40, list(PROBLEMS | MORE)[:: 3 if quick else 1]),

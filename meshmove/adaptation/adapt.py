@@ -129,6 +129,7 @@ class Adapting:
 
     What depends on the reference alone, as factorisations do, is kept from one time to the next. `options`: read.
     `rounds`: a mesh that comes again has been moved to nearly the same field, so that it is only to be aligned.
+    `alone`: a mesh that comes again is the first one, not moved since; one that is another is begun anew.
     `ended`: a mesh that had gone back was moved gently from there, or there is no gentler way.
     """
 
@@ -140,19 +141,20 @@ class Adapting:
         reference: Any = None,
         regions: Any = "auto",
         rounds: bool = False,
+        alone: bool = False,
     ) -> None:
-        self._options, self._rounds = options, rounds
+        self._options, self._rounds, self._alone = options, rounds, alone
         self._boundary, self._fixed, self._reference, self._regions = boundary, fixed, reference, regions
         self._unit: UnitMesh | None = None
         self._mover, self._anew, self.ended = options.mover, True, False
         self._shown: Array | None = None
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], rounds: bool = False) -> Adapting:
+    def of(cls, options: Mapping[str, Any], rounds: bool = False, alone: bool = False) -> Adapting:
         """With keyword arguments of `adapt`."""
         judged = inspect.signature(read_options).parameters
         read = read_options(**{k: v for k, v in options.items() if k in judged})
-        return cls(read, **{k: v for k, v in options.items() if k not in judged}, rounds=rounds)
+        return cls(read, **{k: v for k, v in options.items() if k not in judged}, rounds=rounds, alone=alone)
 
     def __call__(self, mesh: Any, field: Any, dual: Any = None) -> Adaptation:
         """`dual`: the adjoint solution of a goal, in the same form as the field."""
@@ -167,7 +169,7 @@ class Adapting:
         if dual is not None:
             fields = _with_dual(fields, read_fields(source, dual))
         last, earlier = self._unit, None
-        if last is None:
+        if last is None or (self._alone and not np.array_equal(source.cells.points, last.source.cells.points)):
             unit = UnitMesh(source, self._fixed, self._boundary, self._reference)
         else:
             unit = last.again(source)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .adapt import adapt
+from .adapt import Adapting, adapt
 from .result import Adaptation
 
 __all__ = ["Caught", "Failure", "tried"]
@@ -61,10 +61,13 @@ class Caught:
     trace: str = ""
 
 
-def tried(mesh: Any, field: Any, options: Mapping[str, Any]) -> Adaptation | Caught:
-    """The mesh adapted, or the error caught: what travels between processes is a result in either case."""
+def tried(mesh: Any, field: Any, options: Mapping[str, Any], once: Adapting | None = None) -> Adaptation | Caught:
+    """The mesh adapted, or the error caught: what travels between processes is a result in either case.
+
+    `once`: what adapts it in place of `adapt`, with the same options.
+    """
     try:
-        return adapt(mesh, field, **options)
+        return adapt(mesh, field, **options) if once is None else once(mesh, field)
     except Exception as error:
         return Caught(_lasting(error), traceback.format_exc())
 

@@ -15,7 +15,7 @@ from meshmove.meshes.registry import converter_for
 from meshmove.options import count, shown
 from meshmove.progress import progress_of
 
-from .adapt import check_options, lasting
+from .adapt import Adapting, check_options, lasting
 from .failures import Caught, Failure, tried
 from .result import Adaptation
 
@@ -46,7 +46,8 @@ def adapt_many(
     Parameters
     ----------
     meshes
-        Meshes or paths, as `adapt` takes them; or one of them for all fields. Paths are read where the work is done.
+        Meshes or paths, as `adapt` takes them; or one of them for all fields: without an executor what depends on
+        the mesh alone is then prepared once, with the same results. Paths are read where the work is done.
     fields
         One field for each mesh, in any of the forms that `adapt` takes; or for all the name of point or cell data, or
         a function f(x). Not needed with a callable monitor.
@@ -100,7 +101,8 @@ def adapt_many(
     room = _room(executor) if in_flight is None else count(in_flight, "a number of meshes in flight", low=1)
     work, total = _paired(meshes, fields)
     kept = lasting(options)
-    results = _here(work, kept) if executor is None else _spread(work, kept, executor, room)
+    once = Adapting.of(kept, alone=True) if executor is None and _is_mesh(meshes) else None
+    results = _here(work, kept, once) if executor is None else _spread(work, kept, executor, room)
     return _delivered(results, errors, progress, total)
 
 
@@ -155,9 +157,10 @@ def _is_mesh(given: Any) -> bool:
     return True
 
 
-def _here(work: Iterator[tuple[Any, Any]], options: Mapping[str, Any]) -> Results:
+def _here(work: Iterator[tuple[Any, Any]], options: Mapping[str, Any], once: Adapting | None) -> Results:
+    """`once`: what moves one mesh for all fields, and keeps what depends on the mesh alone."""
     for number, (mesh, field) in enumerate(work):
-        yield _result(number, mesh, tried(mesh, field, options))
+        yield _result(number, mesh, tried(mesh, field, options, once))
 
 
 def _spread(work: Iterator[tuple[Any, Any]], options: Mapping[str, Any], executor: Executor, room: int) -> Results:

@@ -150,6 +150,31 @@ class Aligner(nn.Module):
             value[: len(known[key])] = known[key]
         return out
 
+    @torch.no_grad()
+    def in_space(self, rounds: int | None = None) -> Aligner:
+        """A network for space with the weights of this one for the plane; `rounds`: of its training.
+
+        Features and tensors mean the same in both. Those that only space has do not count, and are not asked for.
+        """
+        plane = self.turning()
+        out = Aligner(replace(plane.settings, dim=3, rounds=self.settings.rounds if rounds is None else rounds))
+        cell, node = CELL[2], NODE[2] - CELL[2]  # features of nodes: means of the cells', then their own
+        kept = {
+            "embed.0.weight": (1, [*range(cell), *range(CELL[3], CELL[3] + node)]),
+            "inside.weight": (1, range(cell)),
+        }
+        rows = [*range(BASIS[2]), *range(BASIS[3], BASIS[3] + BASIS[2])]
+        rows += [2 * BASIS[3] + k * TURNS[3] + i for k in (0, 1) for i in range(TURNS[2])]
+        kept |= {"head.3.weight": (0, rows), "head.3.bias": (0, rows)}
+        known = plane.state_dict()
+        for key, value in out.state_dict().items():
+            if key in kept:
+                axis, where = kept[key]
+                value.zero_().index_copy_(axis, torch.tensor(list(where)), known[key])
+            else:
+                value.copy_(known[key])
+        return out.to(self.inside.weight)
+
     def coefficients(self, mesh: Mesh, view: View) -> Tensor:
         """(c, 2 BASIS) or, with turns, (c, 2 (BASIS + TURNS)), of both strains of every cell."""
         weight = self.inside.weight

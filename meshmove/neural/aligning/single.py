@@ -24,8 +24,9 @@ from .transport import carried, steep
 __all__ = ["aligned", "pretrained"]
 
 
-#: so many rounds in a row that lower the predicted error by less than this share are the last ones
-PATIENCE, WEAK = 2, 0.02
+#: so many rounds in a row that lower the predicted error by less than this share are the last ones, by dimension: in
+#: space two rounds gain nearly all that six do
+PATIENCE, WEAK = {2: 2, 3: 1}, 0.02
 #: rounds beyond those of training, where they still help
 MORE = 1
 #: parts of a round that are tried where it raises the error, and of the first one where none lowers it
@@ -76,7 +77,8 @@ def _run(model: Aligner, place: _Place, start: _Seen, budget: int) -> tuple[_See
     or of any where none did, and how many they were."""
     best = here = first = start
     least, cut, done, worse = 1.0, 1.0, 0, 0
-    while done < budget and worse < PATIENCE:
+    patience = PATIENCE[start.points.shape[1]]
+    while done < budget and worse < patience:
         there, share = place.round(model, here)
         here = there if there.error < here.error else place.shortened(here, there)
         done, least = done + 1, min(least, share)

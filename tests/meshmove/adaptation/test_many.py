@@ -225,6 +225,35 @@ def test_one_mesh_for_many_fields_and_one_field_for_many_meshes(threads):
     assert out.report.imbalance_after < out.report.imbalance_before
 
 
+@pytest.mark.parametrize("options", [{"effort": 0.2}, {"mover": "dmm", "effort": 0.1}], ids=["auto", "dmm"])
+def test_one_mesh_is_prepared_once_and_every_field_moves_it_as_if_it_came_alone(monkeypatch, options):
+    t = np.linspace(0, 1, 9)
+    mesh = skfem.MeshTri.init_tensor(t, t)
+    fields = [np.tanh(8 * (mesh.p[0] - c)) for c in (0.3, 0.7)]
+    fields.insert(1, np.full(81, np.nan))
+    alone = [meshmove.adapt(mesh, fields[k], **options).displacement for k in (0, 2)]
+    made = []
+    prepare = meshmove.adaptation.adapt.UnitMesh
+    monkeypatch.setattr("meshmove.adaptation.adapt.UnitMesh", lambda *args: made.append(1) or prepare(*args))
+    first, failed, second = meshmove.adapt_many(mesh, fields, **options)
+    assert len(made) == 1 and isinstance(failed, meshmove.Failure)
+    assert np.array_equal(first.displacement, alone[0]) and np.array_equal(second.displacement, alone[1])
+
+
+def test_a_mesh_that_its_owner_moves_between_two_fields_is_prepared_anew():
+    points = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]])
+    cells = meshio.Mesh(points.copy(), [("triangle", [[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]])])
+
+    def fields():
+        yield np.exp(3 * points[:, 0])
+        cells.points[4] = 0.6, 0.5
+        yield np.exp(3 * points[:, 1])
+
+    _, second = meshmove.adapt_many(cells, fields())
+    other = meshmove.adapt(cells, np.exp(3 * points[:, 1]))
+    assert np.array_equal(second.mesh.points, other.mesh.points) and second.displacement.any()
+
+
 def test_paths_are_read_where_the_work_is_done(processes, tmp_path):
     paths = [tmp_path / f"{i}.vtu" for i in range(2)]
     for path in paths:
