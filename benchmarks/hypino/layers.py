@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from benchmarks.hypino.hard import points
 from benchmarks.hypino.hard_kinds import UNIT, Hard, Jet, around, channel, gauss, jets, layer, stated
 from meshmove.solvers import project
+from meshmove.solvers.fem.refined import MeshLevel
 from meshmove.solvers.pde import LinearPDE
+from meshmove.solvers.projection.grids import Level
 from meshmove.solvers.projection.refinement import project_unit
 
 __all__ = ["CASES", "error_of", "eriksson_johnson", "front", "outflow", "peak", "reaction", "run"]
@@ -95,6 +97,10 @@ def error_of(it: Hard, u: Array, x: Array, w: Array) -> float:
     return float(np.sqrt((w * (u - exact) ** 2).sum() / (w * exact**2).sum()))
 
 
+def _cells(last: Level | MeshLevel) -> str:
+    return f"{last.triangles} triangles" if isinstance(last, MeshLevel) else "x".join(map(str, last.cells))
+
+
 def run(quick: bool = False) -> Rows:
     """A row for each problem."""
     rows: Rows = []
@@ -111,7 +117,7 @@ def run(quick: bool = False) -> Rows:
                 error <= target and seconds <= 3,
                 seconds=seconds,
                 estimate=solution.error_estimate,
-                cells="x".join(map(str, solution.history[-1].cells)),
+                cells=_cells(solution.history[-1]),
                 even=error_of(it, even.field.jets(it.pde.unit.to_unit(x))[0], x, w),
             )
         )

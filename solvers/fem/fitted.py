@@ -1,4 +1,4 @@
-"""Meshes fitted to the regions of a jumping conductivity: made, refined, curved along the interfaces."""
+"""Meshes of a domain, fitted to the regions of a conductivity that jumps: made, refined, curved along all curves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from skfem.quadrature import get_quadrature
 from skfem.refdom import RefTri
 
 from meshmove.geometry.arrays import Array, Ids
+from meshmove.geometry.domains import Domain
 from meshmove.geometry.domains.boundary import Boundary
 from meshmove.geometry.domains.meshing.fitted import mesh_fitted
 from meshmove.geometry.domains.pieces import Arc
@@ -18,6 +19,7 @@ from meshmove.optional import require
 from meshmove.solvers.pde.functions import ProblemError
 from meshmove.solvers.pde.regions import region_at
 from meshmove.solvers.pde.statement import Statement
+from meshmove.solvers.pde.terms import principal
 
 __all__ = ["conductivity", "curved", "fitted_mesh", "on_curves", "regions_of_cells", "sound"]
 
@@ -33,20 +35,25 @@ def fitted_mesh(pde: Statement, size: float) -> skfem.MeshTri:
     """Straight triangles, size relative to half the longer side of the box, none of which an interface cuts."""
     if not (np.isfinite(size) and size > 0):
         raise ProblemError(f"Expected a positive size of cells (got {size!r})")
-    require("gmsh", extra="gmsh")
-    parts = [region.shape.boundary for region in pde.regions]
-    cells = mesh_fitted(pde.domain.boundary, parts, size * float(pde.unit.half.max()))
+    if pde.regions:
+        require("gmsh", extra="gmsh")
+        parts = [region.shape.boundary for region in pde.regions]
+        cells = mesh_fitted(pde.domain.boundary, parts, size * float(pde.unit.half.max()))
+    else:
+        cells = pde.domain.mesh(size * float(pde.unit.half.max()))
     return sound(pde, skfem.MeshTri(cells.points.T, cells.blocks[0].nodes.T))
 
 
 def regions_of_cells(pde: Statement, mesh: skfem.Mesh) -> Ids:
-    """The region of each cell, (cells,).
+    """The region of each cell, (cells,): 0 where there are none.
 
     Raises
     ------
     InvalidMeshError
         An interface cuts cells.
     """
+    if not pde.regions:
+        return np.zeros(mesh.nelements, int)
     corners = mesh.p[:, mesh.t]
     which = region_at([region.shape for region in pde.regions], corners.mean(axis=1))
     size = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=0)
@@ -65,7 +72,12 @@ def regions_of_cells(pde: Statement, mesh: skfem.Mesh) -> Ids:
 
 
 def conductivity(pde: Statement, which: Ids, x: Array) -> Array:
-    """k (2, 2, n, m) at points (2, n, m) of cells that are in the regions (n,)."""
+    """k (2, 2, n, m) at points (2, n, m) of cells that are in the regions (n,); without regions that of -div(k grad u)
+    with the same second derivatives, up to its sign.
+    """
+    if not pde.regions:
+        k = principal(pde.table, pde.coefficients_at(x.reshape(2, -1)).reshape(-1, *x.shape[1:]))
+        return k * np.sign(np.einsum("iinm->nm", k))
     out = np.empty((2, 2, *x.shape[1:]))
     for k in np.unique(which):
         at = which == k
@@ -111,7 +123,7 @@ def sound(pde: Statement, mesh: skfem.MeshTri) -> skfem.MeshTri:
 
 def _bent(pde: Statement, mesh: skfem.MeshTri) -> skfem.MeshTri2 | None:
     """Second-order triangles with the middles of facets on the true curves; None where nothing curves."""
-    if not any(isinstance(piece, Arc) for region in pde.regions for piece in region.shape.boundary.pieces):
+    if not any(isinstance(piece, Arc) for shape in _shapes(pde) for piece in shape.boundary.pieces):
         return None
     second = skfem.MeshTri2.from_mesh(mesh)
     x = np.array(second.doflocs)
@@ -129,16 +141,19 @@ def _folded(mesh: skfem.MeshTri2) -> Ids:
     return np.flatnonzero(det.min(axis=1) < _LEAST * det.mean(axis=1))
 
 
+def _shapes(pde: Statement) -> list[Domain]:
+    """The regions, or the domain where there are none."""
+    return [region.shape for region in pde.regions] or [pde.domain]
+
+
 def _skins(pde: Statement, mesh: skfem.MeshTri) -> list[tuple[list[Boundary], Ids]]:
     """The facets between every two regions, and those of the boundary, with the boundaries that they are on."""
-    which = region_at([region.shape for region in pde.regions], mesh.p[:, mesh.t].mean(axis=1))
+    shapes = _shapes(pde)
+    which = region_at(shapes, mesh.p[:, mesh.t].mean(axis=1)) if len(shapes) > 1 else np.zeros(mesh.nelements, int)
     inner = np.flatnonzero(mesh.f2t[1] >= 0)
     left, right = np.sort(which[mesh.f2t[:, inner]], axis=0)
     pairs = np.unique(np.stack([left, right])[:, left != right], axis=1)
-    found = [
-        ([pde.regions[k].shape.boundary for k in pair], inner[(left == pair[0]) & (right == pair[1])])
-        for pair in pairs.T
-    ]
+    found = [([shapes[k].boundary for k in pair], inner[(left == pair[0]) & (right == pair[1])]) for pair in pairs.T]
     return [*found, ([pde.domain.boundary], mesh.boundary_facets())]
 
 

@@ -31,7 +31,7 @@ from .fitted import conductivity, curved, fitted_mesh, regions_of_cells
 from .meshes import grid_of, mapping_of, mesh_of, skfem_mesh
 from .radau import march
 
-__all__ = ["solve_finite_elements"]
+__all__ = ["solve_finite_elements", "source_load", "system_of"]
 
 
 def solve_finite_elements(
@@ -95,10 +95,23 @@ def solve_finite_elements(
     basis = skfem.Basis(grid, element, intorder=max(6, 2 * element.maxdeg + 2))
     if stepped:
         return basis, march(pde, size)(np.asarray(basis.doflocs))
-    facets, piece = _facet_pieces(pde, grid)
+    system, load = system_of(pde, basis)
+    return basis, system.solve(load)
+
+
+def system_of(pde: Statement, basis: skfem.CellBasis) -> tuple[Constrained, Array]:
+    """The factorised system of a problem that is not stepped in time, and its right-hand side."""
+    facets, piece = _facet_pieces(pde, basis.mesh)
     matrix, load = _assembled(pde, basis, facets, piece)
     u, fixed = _dirichlet(pde, basis, facets, piece)
-    return basis, Constrained(matrix, fixed, u[fixed], symmetric=False).solve(load)
+    return Constrained(matrix, fixed, u[fixed], symmetric=False), load
+
+
+def source_load(pde: Statement, basis: skfem.CellBasis) -> Array:
+    """What the source is of the right-hand side."""
+    x = np.asarray(basis.global_coordinates())
+    f = evaluate(pde.source, x.reshape(2, -1), "the source").reshape(x.shape[1:])
+    return skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, f=f)
 
 
 def _facet_pieces(pde: Statement, mesh: skfem.Mesh) -> tuple[Ids, Ids]:
@@ -134,14 +147,21 @@ def _assembled(pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids) 
     fields = {"e": c[0], "cx": c[1] - slope[0], "cy": c[2] - slope[1], "f": f}
     fields |= {"a": a[0, 0], "b": a[1, 1], "h": a[0, 1]}
 
-    @skfem.BilinearForm
-    def operator(u, v, w):
-        (ux, uy), (vx, vy) = u.grad, v.grad
-        return w.a * ux * vx + w.b * uy * vy + w.h * (ux * vy + uy * vx) - (w.cx * ux + w.cy * uy + w.e * u) * v
-
-    matrix = operator.assemble(basis, **fields).tocsr()
+    fields = {name: value for name, value in fields.items() if name in "abf" or np.any(value)}
+    present = frozenset(fields)
+    matrix = skfem.BilinearForm(lambda u, v, w: _applied(present, u, v, w)).assemble(basis, **fields).tocsr()
     load = skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, **fields)
     return _with_neumann(pde, basis, facets, piece, matrix, load, which)
+
+
+def _applied(present: frozenset[str], u: Any, v: Any, w: Any) -> Any:
+    """int A grad u . grad v - (c . grad u + e u) v, of the coefficients that are present."""
+    (ux, uy), (vx, vy) = u.grad, v.grad
+    out = w.a * (ux * vx) + w.b * (uy * vy)
+    if "h" in present:
+        out = out + w.h * (ux * vy + uy * vx)
+    lower = [w[name] * d for name, d in (("cx", ux), ("cy", uy), ("e", u)) if name in present]
+    return out - sum(lower[1:], lower[0]) * v if lower else out
 
 
 def _at(pde: Statement, x: Array, which: Ids | None) -> tuple[Array, Array]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from meshmove.geometry.domains import Domain, Rectangle
@@ -70,7 +72,8 @@ class LinearPDE(Statement):
     Raises
     ------
     ProblemError
-        The statement is incomplete, contradicts itself or is not well-posed; the message says what is missing.
+        The statement is incomplete, contradicts itself or is not well-posed; the message says what is missing. A term
+        is none of those above.
     NonlinearError
         A coefficient or the source is a function of more than the points.
     UnsupportedMeshError
@@ -109,8 +112,10 @@ class LinearPDE(Statement):
         time: TimeInterval | str | None = None,
         initial: Function | None = None,
         velocity: Function | None = None,
+        **unknown: Any,
     ) -> None:
         given = locals()
+        _check_known(unknown)
         terms = {name: checked(given[name], f"the coefficient {name}") for name in KEYWORDS}
         self.conditions = _conditions(conditions)
         self.given, self.mesh = domain, None
@@ -190,6 +195,20 @@ def several_of(problems: Any, kinds: tuple[type, ...] = (Statement,)) -> list[An
             f"(got a {type(several[wrong[0]]).__name__} as number {wrong[0]} of {len(several)})"
         )
     return several
+
+
+def _check_known(unknown: Mapping[str, Any]) -> None:
+    """Refuses terms and data by names that an equation does not have."""
+    names = (*KEYWORDS, "divergence", "source", "conditions", "time", "initial", "velocity")
+    for name in unknown:
+        close = get_close_matches(name, names, n=1)
+        high = re.fullmatch("u([xyt]{3,})", name) is not None
+        hint = "; derivatives beyond the second are not solved for" if high else ""
+        hint = f"; did you mean {close[0]}?" if close and not high else hint
+        raise ProblemError(
+            f"Expected the terms {', '.join(KEYWORDS)}, or {', '.join(names[len(KEYWORDS) : -1])}, {names[-1]} "
+            f"(got {name!r}{hint})"
+        )
 
 
 def _conditions(given: Mapping[str, Condition] | None) -> dict[str, Condition]:

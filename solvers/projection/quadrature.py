@@ -106,6 +106,13 @@ class Quadrature:
             out += c * (y @ (along @ X.T).T)
         return out[self.inside]
 
+    def jets(self, x: Array, along: Sequence[Along] | None = None) -> Array:
+        """Derivatives of the splines with coefficients x at the points, those of the equation or others, (terms, n)."""
+        X, (along_x, along_y) = self.table(x), self._line_jets
+        return np.stack(
+            [(along_y[b] @ (along_x[a] @ X.T).T)[self.inside] for a, b in (self.along if along is None else along)]
+        )
+
     def parts(self, x: Array) -> list[Array]:
         """The terms that A x is the sum of, (n,) each; those that share their derivative along Y are one."""
         X = self.table(x)

@@ -112,6 +112,8 @@ def _graded(run: Run, knots: tuple[Knots, Knots], now: Projection | None = None)
         spent, whole = whole, not run.affordable((knots[0].cells, knots[1].cells))
         while not run.affordable((knots[0].cells, knots[1].cells)):
             knots = fewer(knots, 0.9)
+        if run.hopeless(now, (knots[0].cells, knots[1].cells)):
+            break
         error = now.error
         now = run.look(Splines.graded(knots, DEGREE), now.levels, now.field)
         best = now if not best.error < now.error else best
@@ -128,7 +130,7 @@ def _even(run: Run, now: Projection) -> Projection:
     """Even grids that grow from the first."""
     while now.error >= run.tolerance:
         grown = _grown(run, now)
-        if grown is None:
+        if grown is None or run.hopeless(now, grown):
             break
         now = run.look(Splines(grown, DEGREE), now.levels, now.field)
     return now

@@ -19,6 +19,8 @@ from .trust import told
 __all__ = ["SCOUT", "Run", "size_of", "told_of"]
 
 SCOUT = 20_000  #: scattered points at which sources are looked for that all grids miss
+#: told of by a grid after which one that takes such a share of the work is not tried, without patience
+_HOPELESS, _DEAR = 0.5, 0.15
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Run:
     scout: int
     floor: float = 0.0  #: the least L2 norm that errors are relative to: to that of u, where it is more
     weakest: float = float("inf")  #: the least of all grids: on finer ones it can only rise by rounding
+    patient: bool = True  #: whether the dearest grids are tried after others that tell of an error of the size of u
+    stopped: bool = False  #: whether some were not
     begun: float = field(default_factory=time.perf_counter)
     samples: dict[int, InteriorRows] = field(default_factory=dict, repr=False)
 
@@ -89,8 +93,17 @@ class Run:
 
     def affordable(self, cells: tuple[int, int]) -> bool:
         """Whether a solve costs no more than it may: the factor of the band, and the columns that go through it."""
+        return self._work(cells) <= self.work
+
+    def hopeless(self, now: Projection, cells: tuple[int, int]) -> bool:
+        """Whether a grid is not worth its cost after this one."""
+        hopeless = not self.patient and told_of(now) > _HOPELESS and self._work(cells) > _DEAR * self.work
+        self.stopped = self.stopped or hopeless
+        return hopeless
+
+    def _work(self, cells: tuple[int, int]) -> float:
         splines = Splines(cells, DEGREE)
-        return splines.size * splines.band * (splines.band + 4.0 * self.more) <= self.work
+        return splines.size * splines.band * (splines.band + 4.0 * self.more)
 
 
 def told_of(now: Projection) -> float:

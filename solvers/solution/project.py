@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from typing import Any, overload
 
 from meshmove.geometry.given import count, number
-from meshmove.solvers.fem.jumping import solve_jumping
 from meshmove.solvers.pde import ProblemError, SemilinearPDE, Statement, several_of
 from meshmove.solvers.projection.features.random_tanh import Tanh
 from meshmove.solvers.projection.field import Emission
 from meshmove.solvers.projection.grids import Feature
 from meshmove.solvers.projection.many import alike, settle
 from meshmove.solvers.projection.newton import project_semilinear
-from meshmove.solvers.projection.refinement import project_unit
 
 from .doubts import doubts
+from .either import meshed, solved
 from .solution import Solution
 
 __all__ = ["project"]
@@ -67,7 +66,9 @@ def project(
     """The combination of features that solves a problem best.
 
     Where conductivity jumps between regions no smooth feature has the solution's kinks: then features are cubic finite
-    elements on a mesh that is fitted to the regions, which the package gmsh makes, and refined.
+    elements on a mesh that is fitted to the regions, which the package gmsh makes, and refined. Elliptic problems whose
+    projection is in doubt by more than 1 %, as at fronts along curves, are solved on refined meshes as well, and the
+    answer is the one with the smaller estimate.
 
     Parameters
     ----------
@@ -152,32 +153,12 @@ def project(
                 "Expected neither emitted nor random features where conductivity jumps between regions (got some): "
                 "leave them out, finite elements on a fitted mesh solve it"
             )
-        return _jumping(pde, tolerance=tolerance, effort=effort, seed=seed)
+        return meshed(pde, tolerance=tolerance, effort=effort, seed=seed)
     extra: list[Feature] = [Emission(emitted)] if emitted is not None else []
     if random:
         extra.append(Tanh(random, seed=seed))
     start = None if space is None else space.knots(pde.unit)
-    found = project_unit(pde.unit, extra, tolerance=tolerance, effort=effort, seed=seed, start=start)
-    return Solution(
-        pde,
-        found.field,
-        history=found.levels,
-        estimate=found.error,
-        doubts=doubts(pde.unit, found),
-        how="projected",
-    )
-
-
-def _jumping(pde: Statement, **options: Any) -> Solution:
-    solved = solve_jumping(pde, **options)
-    return Solution(
-        pde,
-        solved.field,
-        history=solved.levels,
-        estimate=solved.error,
-        doubts=solved.doubts,
-        how="solved by finite elements",
-    )
+    return solved(pde, extra, start, tolerance=tolerance, effort=effort, seed=seed)
 
 
 def _semilinear(pde: SemilinearPDE, start: Any, **options: Any) -> Solution:

@@ -61,7 +61,8 @@ class _Around:
     def coefficient(self, i: int, x: Array) -> Array:
         """Of the i-th term of the linear problem."""
         linear = self.problem.linear
-        state, _, slopes = self(x)
+        state, r, slopes = self(x)
+        _finite(r, state[0], x, "reaction")
         _finite(slopes[i], state[0], x, "the derivative of reaction")
         return evaluate(linear.coefficients[i], x, f"the coefficient {linear.terms[i]}") + slopes[i]
 

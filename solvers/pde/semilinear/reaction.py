@@ -20,9 +20,9 @@ _TINY = 1e-30  # step into the complex plane
 _STEP = 6e-6  # of central differences, relative to the size of what is varied
 _CLOSE = 1e-4  # derivatives that differ by less from differences, relative to their size, are the same
 _WRONG = 1e-2  # a derivative that differs by more from them, at most points, is wrong
-_TRIED = 200  # points at which that is tried
+_TRIED, _MANY = 200, 20  # points at which that is tried, and so many at least to know it for good
 _NAMES = ("u", "ux", "uy")
-_FAILURES = (AttributeError, IndexError, TypeError, ValueError, RuntimeError)
+_FAILURES = (ArithmeticError, AttributeError, IndexError, TypeError, ValueError, RuntimeError)
 
 
 class NotFiniteError(ProblemError):
@@ -82,11 +82,10 @@ class Reaction:
         if self.derivative is not None:
             self._check(state[:, :_TRIED], x[:, :_TRIED])
             return self._given(state, x)
-        if not self.way:
-            self.way = self._found(state[:, :_TRIED], x[:, :_TRIED])
-        return {"torch.func": self._by_torch, "complex step": self._by_complex}.get(self.way, self._by_differences)(
-            state, x
-        )
+        way = self.way or self._found(state[:, :_TRIED], x[:, :_TRIED])
+        if x.shape[1] >= _MANY:  # at one point, where u may be 0, ways may agree by chance
+            self.way = way
+        return {"torch.func": self._by_torch, "complex step": self._by_complex}.get(way, self._by_differences)(state, x)
 
     def _given(self, state: Array, x: Array) -> Array:
         assert self.derivative is not None
@@ -107,7 +106,8 @@ class Reaction:
                 f"point ({x[0, i]:.4g}, {x[1, i]:.4g}), where difference quotients are {_few(plain[:, i])}); leave it "
                 "out, and it is found"
             )
-        self.way = "given"
+        if x.shape[1] >= _MANY:
+            self.way = "given"
 
     # ---- ways to a derivative
     def _found(self, state: Array, x: Array) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from meshmove.geometry.arrays import Array
 from meshmove.solvers.pde.semilinear import NotFiniteError, SemilinearPDE
+from meshmove.solvers.pde.terms import BASE, Along
 
 from ..boundary_rows import Conditions
 from ..features.splines import Splines
@@ -89,7 +90,7 @@ class OnGrid:
 
     def around(self, field: Field) -> State:
         """The equation around a function, and what that misses."""
-        jets = field.jets(self.empty.points)
+        jets = self._jets(field)
         equation, rows = self._equation(jets), self.rows
         inside = ((equation.coefficients * jets).sum(axis=0) - equation.source) * equation.weights
         edge = (rows.coefficients * field.jets(rows.points)).sum(axis=0) - rows.values
@@ -225,7 +226,21 @@ class OnGrid:
             return None
 
     def _values(self, field: Field) -> Array:
-        return field.jets(self.empty.points)[0]
+        return self._jets(field, BASE[:1])[0]
+
+    def _jets(self, field: Field, along: Sequence[Along] | None = None) -> Array:
+        """Derivatives at the points of the grid, those of the equation or the value alone: where the function is one
+        of this grid's own, as tensor products.
+        """
+        if not self._has(field):
+            return field.jets(self.empty.points)
+        assert isinstance(field, Expansion)
+        size = self.splines.size
+        out = self.empty.jets(field.weights[:size], along)
+        if len(field.weights) > size:
+            rest = Expansion(None, field.features, field.weights[size:], field.along).jets(self.empty.points)
+            out += rest[: len(out)]
+        return out
 
     @staticmethod
     def _blended(whole: Expansion, old: Field, share: float) -> Expansion:

@@ -48,6 +48,22 @@ def test_a_kink_takes_differences():
     assert reaction.way == "differences"
 
 
+def test_one_point_tells_no_way_for_good():
+    """At u = 0 the modulus of a complex number has the derivative that differences tell, and a wrong one is right."""
+    nothing, point = np.zeros((3, 1)), np.zeros((2, 1))
+    reaction, wrong = Reaction(lambda u, x: np.abs(u)), Reaction(lambda u, x: u**3, lambda u, x: 3 * u)
+    for one in (reaction, wrong):
+        one.slopes(nothing, point)
+    assert np.allclose(reaction.slopes(STATE, X), np.sign(STATE[:1]))
+    with pytest.raises(ProblemError, match="derivative to be that of reaction"):
+        wrong.slopes(STATE, X)
+
+
+def test_a_reaction_that_divides_by_zero_is_named():
+    with pytest.raises(ProblemError, match="reaction to take u.*ZeroDivisionError"):
+        Reaction(lambda u, x: u / 0 + 1 // 0).values(STATE, X)
+
+
 def test_the_problem_around_a_function_misses_what_the_equation_misses():
     class Cubic:
         def jets(self, x):

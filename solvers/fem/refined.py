@@ -1,13 +1,17 @@
-r"""-div(k grad u) + b . grad u + c u = f with a k that jumps: cubic finite elements on meshes fitted to the regions.
+r"""-div(k grad u) + b . grad u + c u = f: cubic finite elements on meshes that are refined where they are needed.
+
+Where k jumps between regions meshes are fitted to these. The weak form
 
     int k grad u . grad v + b . grad u v + c u v = int f v + oint (k grad u . n) v
 
 holds u and the flux continuous across interfaces by itself. Cells are refined where the flux of the solution jumps
-across their sides (Petzoldt, Adv. Comput. Math. 16, 2002, for estimates that are robust in the jump of k),
+across their sides (Petzoldt, Adv. Comput. Math. 16, 2002, for estimates that are robust in the jump of k), and where
+the source varies,
 
-    eta_T^2 = sum over sides F of  h_F |n . [k grad u]|^2_F / k_F,    k_F the larger of both sides,
+    eta_T^2 = sum over sides F of  h_F |n . [k grad u]|^2_F / k_F  +  0.3 h_T^2 |f - mean f|^2_T / k_T,
 
-so that crossings and corners of interfaces, where u behaves like a small power of r, get the cells that they need.
+k_F the larger of both sides. So crossings and corners of interfaces, where u behaves
+like a small power of r, get the cells that they need, and so do fronts along any curve.
 """
 
 from __future__ import annotations
@@ -26,10 +30,10 @@ from meshmove.solvers.pde.unit import InteriorRows
 
 from .evaluation import Finder, PiecewisePolynomial
 from .fitted import conductivity, curved, fitted_mesh, on_curves, regions_of_cells, sound
-from .linear import solve_finite_elements
+from .linear import source_load, system_of
 from .meshes import mapping_of
 
-__all__ = ["MeshLevel", "Solved", "solve_jumping"]
+__all__ = ["MeshLevel", "Solved", "solve_refined"]
 
 _FINE = 1e-2  #: estimates up to this need no explanation
 _START = 0.25  #: size of the first cells, relative to half the longer side of the box
@@ -43,6 +47,8 @@ _SLOWEST, _FASTEST = 0.97, 0.01  #: factors by which changes fall from mesh to m
 #: of the changes to come, of the jumps of the flux in the scale of u, and of their energy, in the estimated error:
 #: chosen on the seed `CALIBRATION` of `benchmarks.hypino.jumps`, which shows for others how many errors lie below
 _CHANGES, _JUMPS, _ENERGY = 2.0, 0.15, 1.0
+_RULES = 8, 10  #: degrees of quadrature, of the solution and of what it is compared with
+_SOURCE = 0.3  #: of what the source varies in cells, beside the jumps of the flux
 _FEW = 4  #: meshes below this many say nothing of how changes fall
 
 
@@ -52,7 +58,8 @@ class MeshLevel:
 
     `triangles`, `unknowns`; `residual`: what the jumps of the flux, in the scale of u, tell of the relative error;
     `energy`: the square of what they tell of in the energy, relative to that of u; `change` of u from the coarser mesh,
-    relative L2 (NaN on the first); `unseen`: share of the source in peaks that no cell sees; `seconds` since the start.
+    relative L2 (NaN on the first); `unseen`: share of the source in peaks that no cell sees, and what another rule of
+    quadrature changes of u; `seconds` since the start.
     """
 
     triangles: int
@@ -108,13 +115,13 @@ def estimated(levels: Sequence[MeshLevel]) -> float:
     return float(share / (1 - share)) if share < 1 else float("inf")
 
 
-def solve_jumping(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.0, seed: int = 0) -> Solved:
+def solve_refined(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.0, seed: int = 0) -> Solved:
     """Meshes that are refined until the estimated error is less than `tolerance` or the next would cost too much.
 
     Raises
     ------
     MissingPackageError
-        Gmsh, which makes the first mesh, is not installed.
+        There are regions, and Gmsh, which makes the first mesh, is not installed.
     DomainError
         Regions have corners or layers too thin to be meshed.
     """
@@ -124,15 +131,19 @@ def solve_jumping(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.
     levels: list[MeshLevel] = []
     before: PiecewisePolynomial | None = None
     while True:
-        basis, dofs = solve_finite_elements(pde, curved(pde, mesh), element=skfem.ElementTriP3())
+        basis = skfem.Basis(curved(pde, mesh), skfem.ElementTriP3(), intorder=_RULES[0])
+        system, load = system_of(pde, basis)
+        dofs = system.solve(load)
         now = PiecewisePolynomial(pde.unit, basis, dofs)
         squares, energy, residual = _indicators(pde, basis, dofs)
         size = _norm(basis, np.asarray(basis.interpolate(dofs)))
         change = float("nan")
         if before is not None:
-            x = np.asarray(basis.global_coordinates())
-            change = _norm(basis, before(x.reshape(2, -1)).reshape(x.shape[1:]) - basis.interpolate(dofs)) / size
+            coarser = before(np.asarray(basis.doflocs))  # on halved cells it is one of the functions of this basis
+            change = _norm(basis, np.asarray(basis.interpolate(coarser - dofs))) / size
         blind, unseen = _unseen(pde, basis, now.finder, scout)
+        again = source_load(pde, skfem.Basis(basis.mesh, basis.elem, intorder=_RULES[1])) - source_load(pde, basis)
+        unseen += _norm(basis, np.asarray(basis.interpolate(system.solve(load + again) - dofs))) / size
         levels.append(
             MeshLevel(mesh.nelements, basis.N, residual / size, energy, change, unseen, time.perf_counter() - start)
         )
@@ -161,8 +172,8 @@ def _bulk(squares: Array, mesh: skfem.MeshTri) -> Ids:
 
 
 def _indicators(pde: Statement, basis: skfem.CellBasis, dofs: Array) -> tuple[Array, float, float]:
-    """Squares (cells,) of the jumps of the flux in the scale of the energy; their sum relative to the energy of u; the
-    root of their sum in the scale of u.
+    """Squares (cells,) of what is to be refined, in the scale of the energy; those of the jumps of the flux together,
+    relative to the energy of u; the root of their sum in the scale of u.
     """
     which = regions_of_cells(pde, basis.mesh)
     mapping = mapping_of(basis.mesh)
@@ -179,14 +190,26 @@ def _indicators(pde: Statement, basis: skfem.CellBasis, dofs: Array) -> tuple[Ar
     cells = sum(np.bincount(side.tind, energy, minlength=basis.mesh.nelements) for side in sides)
     grad = np.asarray(basis.interpolate(dofs).grad)
     k = conductivity(pde, which, np.asarray(basis.global_coordinates()))
+    cells = cells + _SOURCE * _rough(pde, basis) / np.einsum("iicq->cq", k).mean(axis=1)
     whole = float((np.einsum("icq,ijcq,jcq->cq", grad, k, grad) * basis.dx).sum())
     return np.asarray(cells), float(energy.sum()) / max(whole, 1e-300), float(np.sqrt(value.sum()))
 
 
+def _rough(pde: Statement, basis: skfem.CellBasis) -> Array:
+    """h^2 |f - mean f|^2 (cells,)."""
+    f, area = _source(pde, basis), basis.dx.sum(axis=1)
+    mean = (f * basis.dx).sum(axis=1) / area
+    return area * ((f - mean[:, None]) ** 2 * basis.dx).sum(axis=1)
+
+
+def _source(pde: Statement, basis: skfem.CellBasis) -> Array:
+    x = np.asarray(basis.global_coordinates())
+    return pde.source_at(x.reshape(2, -1)).reshape(x.shape[1:])
+
+
 def _unseen(pde: Statement, basis: skfem.CellBasis, finder: Finder, scout: InteriorRows) -> tuple[Ids, float]:
     """Cells in which the source is far larger at scattered points than where it is integrated; the share of these."""
-    x = np.asarray(basis.global_coordinates())
-    seen = np.abs(pde.source_at(x.reshape(2, -1))).reshape(x.shape[1:]).max(axis=1)
+    seen = np.abs(_source(pde, basis)).max(axis=1)
     cells, size = finder.cells(pde.unit.to_physical(scout.points)), np.abs(scout.source)
     missed = size > _FAR * seen[cells] + 1e-9 * size.max(initial=0.0)
     whole = max(float((scout.weights * size).sum()), 1e-300)

@@ -1,0 +1,79 @@
+"""The projection of a linear problem, or finite elements on refined meshes where no splines resolve its solution.
+
+Splines are smooth and their knots lie along the axes, so a front along a curve is beyond them. Cubic elements on
+triangles that are halved where the flux jumps follow any curve, to fewer digits. Which it is the estimates say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from meshmove.geometry.errors import DomainError
+from meshmove.solvers.fem.refined import Solved, solve_refined
+from meshmove.solvers.pde import Statement
+from meshmove.solvers.projection.grids import Feature, Projection
+from meshmove.solvers.projection.refinement import WORK, refined
+from meshmove.solvers.projection.run import SCOUT, Run
+
+from .doubts import doubts
+from .solution import Solution
+
+__all__ = ["meshed", "solved"]
+
+_DOUBTED = 1e-2  #: estimates of projections from which finite elements are tried
+_FEW = 4  #: meshes, of which fewer say nothing
+_STABLE = 1e-3  #: least singular value, relative to the operator's terms, up to which elements' estimates know nothing
+
+
+def solved(pde: Statement, extra: Sequence[Feature], start: Any, **options: Any) -> Solution:
+    """A projection onto splines and further features; by finite elements where its estimate is above 1 % and theirs
+    is less.
+
+    `options`: tolerance, effort, seed.
+    """
+    may = not extra and not pde.timed and pde.kind == "elliptic" and all(term.weak for term in pde.table)
+    work = WORK * options["effort"]
+    run = Run(pde.unit, extra, options["tolerance"], work, options["seed"], SCOUT, patient=not may)
+    found = refined(run, start)
+    if may and found.error >= _DOUBTED:
+        other = _elements(pde, found, options)
+        if run.stopped and (other is None or other.error >= _DOUBTED):
+            found = refined(replace(run, patient=True), start)
+        if other is not None and other.error < found.error:
+            return _of(pde, other)
+    return Solution(
+        pde, found.field, history=found.levels, estimate=found.error, doubts=doubts(pde.unit, found), how="projected"
+    )
+
+
+def _elements(pde: Statement, found: Projection, options: dict[str, Any]) -> Solved | None:
+    """By finite elements; None where their estimate would know nothing: close to a problem without a unique solution,
+    where coefficients change between the points of all grids, and where the effort is too small for meshes to compare.
+    Also where the domain cannot be meshed.
+    """
+    seen = found.seen
+    if seen is None or seen.weakest < _STABLE or (not pde.is_constant and seen.unseen > _DOUBTED):
+        return None
+    try:
+        other = solve_refined(pde, **options)
+    except DomainError:
+        return None
+    return other if len(other.levels) >= _FEW else None
+
+
+def meshed(pde: Statement, **options: Any) -> Solution:
+    """By finite elements alone."""
+    return _of(pde, solve_refined(pde, **options))
+
+
+def _of(pde: Statement, other: Solved) -> Solution:
+    return Solution(
+        pde,
+        other.field,
+        history=other.levels,
+        estimate=other.error,
+        doubts=other.doubts,
+        how="solved by finite elements",
+    )

@@ -1,0 +1,69 @@
+"""Fronts along curves, which no splines resolve: cubic elements on refined meshes, and when they are taken."""
+
+import numpy as np
+
+from meshmove.geometry import Disk, Rectangle
+from meshmove.solvers import Dirichlet, LinearPDE, project
+from meshmove.solvers.fem.refined import solve_refined
+
+SQUARE = Rectangle((0, 0), (1, 1), name="all")
+
+
+def front(domain, a, center=(-0.05, -0.05), radius=0.7):
+    """arctan(a (r - radius)), r the distance from the center (Mitchell, A collection of 2D elliptic problems, 2013)."""
+
+    def r(x):
+        return np.hypot(x[0] - center[0], x[1] - center[1])
+
+    def source(x):
+        s = a * (r(x) - radius)
+        return -(-2 * a**2 * s / (1 + s**2) ** 2 + a / (1 + s**2) / r(x))
+
+    u = lambda x: np.arctan(a * (r(x) - radius))  # noqa: E731
+    return LinearPDE(domain, uxx=-1, uyy=-1, source=source, conditions={"all": Dirichlet(u)}), u
+
+
+def error(f, u, domain):
+    x = domain.sample_interior(20_000, seed=9)
+    return float(np.linalg.norm(f(x) - u(x)) / np.linalg.norm(u(x)))
+
+
+def test_a_front_that_splines_do_not_resolve_is_solved_on_refined_meshes():
+    pde, u = front(SQUARE, 200)
+    solution = project(pde, effort=0.1)
+    assert solution.how == "solved by finite elements" and not hasattr(solution.history[-1], "cells")
+    assert error(solution, u, SQUARE) < solution.error_estimate < 0.1
+    assert solution.history[-1].unknowns < 0.1 * 60_000
+
+
+def test_a_smooth_problem_is_left_to_splines():
+    pde, u = front(SQUARE, 5)
+    solution = project(pde, tolerance=1e-7)
+    assert solution.how == "projected" and error(solution, u, SQUARE) < 1e-7
+
+
+def test_cells_along_a_curved_boundary_follow_it():
+    """The front runs across a disk; vertices and middles of boundary facets are on the circle on every mesh."""
+    disk = Disk((0.2, 0.1), 0.8, name="all")
+    pde, u = front(disk, 40, (-1.0, 0.0), 1.2)
+    solved = solve_refined(pde, effort=0.1)
+    assert error(solved.field, u, disk) < solved.error < 1e-2
+    mesh = solved.field.basis.mesh
+    facets = mesh.boundary_facets()
+    nodes = np.concatenate([np.unique(mesh.facets[:, facets]), mesh.dofs.facet_dofs[0, facets]])
+    assert np.allclose(np.hypot(*(mesh.doflocs[:, nodes] - np.array([[0.2], [0.1]]))), 0.8, atol=1e-12)
+
+
+def test_what_another_rule_of_quadrature_changes_is_part_of_the_estimate():
+    """A source that jumps along a curve is not integrated exactly by any cell that it cuts."""
+    inside = lambda x: np.where(np.hypot(x[0] - 0.5, x[1] - 0.5) < 0.3, 4.0, 0.0)  # noqa: E731
+    pde = LinearPDE(SQUARE, uxx=-1, uyy=-1, source=inside, conditions={"all": Dirichlet(lambda x: -_disk(x))})
+    solved = solve_refined(pde, effort=0.1)
+    assert solved.levels[-1].unseen > 0
+    assert error(solved.field, lambda x: -_disk(x), SQUARE) < solved.error < 0.05
+
+
+def _disk(x):
+    """r^2 within 0.3 of the middle, and the harmonic function that goes on from there."""
+    r = np.hypot(x[0] - 0.5, x[1] - 0.5)
+    return np.where(r < 0.3, r**2, 0.09 + 0.18 * np.log(np.maximum(r, 0.3) / 0.3))
