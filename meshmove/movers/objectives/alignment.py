@@ -35,13 +35,12 @@ from numpy.typing import NDArray
 from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellKind, CellMesh
 from meshmove.geometry.arrays import Array
-from meshmove.geometry.cells.closed_form import CHUNK, ClosedForm
+from meshmove.geometry.cells.closed_form import CHUNK, closed_form
 from meshmove.geometry.sliding import Shells
 from meshmove.monitors.isoparametric import Isoparametric, add_at_vertices
 
 from .distortion import Distortion
 from .hessians import Hessians
-from .rules import cross
 
 __all__ = ["Alignment"]
 
@@ -83,7 +82,6 @@ class Alignment(Distortion):
         self._rules = [] if simplices else [(self._rule(b.kind), np.ascontiguousarray(b.nodes.T)) for b in blocks]
         if simplices:  # (dim+1, s) among the cut mesh's vertices
             self._corner = np.ascontiguousarray(np.concatenate([b.nodes for b in blocks]).T)
-        self._form = ClosedForm.of(d)
         self._factor = 1 / (4 * (d + 1) ** 2 * (d + 2) * (2 if d == 2 else 6))
         self._see(hessians, rest)
 
@@ -129,10 +127,10 @@ class Alignment(Distortion):
             return np.full(len(det), np.inf)
         values, out = self._hessians.value(points), np.zeros(len(det))
         for part in _chunks(len(det)):
-            cells = self._form.at(self._x[:, :, part], cof[:, :, part])
+            cells = closed_form(self._x[:, :, part], cof[:, :, part])
             for f in np.flatnonzero(weight):
-                bends = cells.bends(values[f].take(self._corner[:, part], axis=1))
-                out[part] += weight[f] * cells.squares(bends)
+                q = cells.products(values[f].take(self._corner[:, part], axis=1))
+                out[part] += weight[f] * cells.squares(q)
         return self._factor * out / det
 
     def shares(self, points: Array) -> Array:
@@ -184,7 +182,7 @@ class Alignment(Distortion):
             if self._rules:
                 error, by_node = self._by_quadrature(points, rest)
             else:
-                error, aligned, by_node = self._aligned(points, e, cof, det, force, rest)
+                error, aligned, by_node = self._aligned(points, cof, det, force, rest)
                 to_det += aligned
         if rest[1] or pushed is None:
             return np.inf, None
@@ -229,9 +227,7 @@ class Alignment(Distortion):
 
     # -- in closed form -----------------------------------------------------------------------------------------------
 
-    def _aligned(
-        self, points: Array, e: Array, cof: Array, det: Array, force: Array, rest: Array
-    ) -> tuple[float, Array, Array]:
+    def _aligned(self, points: Array, cof: Array, det: Array, force: Array, rest: Array) -> tuple[float, Array, Array]:
         """1/2 log J, and its slopes by the determinants (s,), and by the nodes (n, dim) through the Hessians there;
         those by the vertices through edges and cofactors are added to `force` (dim, dim+1, s)."""
         values, slopes = self._hessians.value_and_slope(points)
@@ -239,37 +235,27 @@ class Alignment(Distortion):
         to_hessian = np.empty((*values.shape[:2], *self._corner.shape))  # (f, p, dim+1, s)
         size, total = np.abs(det), 0.0
         for part in _chunks(len(det)):
-            cells, corner = self._form.at(self._x[:, :, part], cof[:, :, part]), self._corner[:, part]
-            by_cofactor, share = np.zeros(cof[:, :, part].shape), np.zeros(corner.shape[1])
+            cells, corner = closed_form(self._x[:, :, part], cof[:, :, part]), self._corner[:, part]
+            share = 0.0
             for f in self._fields:
                 weight = self._factor / self._scale[f] / size[part]
                 here = values[f].take(corner, axis=1)
-                squares, to_hessian[f, ..., part] = cells.slopes(here, weight, by_vertex[:, :, part], by_cofactor)
+                squares, to_hessian[f, ..., part] = cells.slopes(here, weight, by_vertex[:, :, part])
                 share += weight * squares
-            total += float(share.sum())
+            total += float(np.sum(share))
             to_size[part] = share / size[part]
-            by_vertex[:, 1:, part] += self._through_cofactors(e[:, :, part], by_cofactor)
         total = self._summed(total, rest)
         k = 0.5 / total
-        by_vertex[:, 0] = -by_vertex[:, 1:].sum(axis=1)
         by_vertex *= k
         force += by_vertex
-        at, by_value = self._hessians.vertex, np.zeros(values.shape)
+        by_value = np.zeros(values.shape)
         for f in self._fields:  # all cells at once: a sum over the vertices for each part would cost as much for each
             for row, x in zip(by_value[f], to_hessian[f], strict=True):
                 row[:] = np.bincount(self._corner.ravel(), x.ravel(), values.shape[2])
-        by_node = np.einsum("fps,fpcs->cs", by_value, slopes)
-        by_node = k * np.stack([np.bincount(at, row, self.n_points) for row in by_node], axis=1)
+        by_side = k * np.einsum("fps,fpcs->cs", by_value, slopes)
+        at = self._hessians.vertex
+        by_node = np.stack([np.bincount(at, row, self.n_points) for row in by_side], axis=1)
         return 0.5 * np.log(total), -k * to_size * np.sign(det), by_node
-
-    def _through_cofactors(self, e: Array, w: Array) -> Array:
-        """The slopes by the edges (dim, dim, s) of what is sloped by the cofactors (dim, dim+1, s) of all vertices."""
-        w = w[:, 1:] - w[:, :1]
-        if self.dim == 2:
-            return np.stack([np.stack([w[1, 1], -w[1, 0]]), np.stack([-w[0, 1], w[0, 0]])])
-        a, b, c = e.swapaxes(0, 1)  # cofactors: b x c, c x a, a x b
-        u, v, w = w.swapaxes(0, 1)
-        return np.stack([cross(v, c) + cross(b, w), cross(c, u) + cross(w, a), cross(u, b) + cross(a, v)], axis=1)
 
 
 def _chunks(cells: int) -> list[slice]:
