@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -104,7 +105,7 @@ class Predictor:
             return self._fields[0].to_field(errors[0])
         return float(np.sqrt(np.sum((errors / self._scale) ** 2)))
 
-    @property
+    @cached_property
     def hessians(self) -> NodalHessians:
         """Of the fields that count: second derivatives for linear elements, third ones for quadratic elements."""
         kind = {1: NodalHessians, 2: NodalThirds}[self.degree]
@@ -117,10 +118,14 @@ class Predictor:
     def _predicted(self, points: Array) -> float:
         if not self._derivatives:
             return 0.0
-        sides, shape = self._sides, self._derivatives[0].shape[:-1]
-        every = np.concatenate([d.reshape(-1, d.shape[-1]) for d in self._derivatives]).T
-        self._places = sides.locate(points, self._locator, self._places)
-        at = sides.interpolate(every, self._places).T.reshape(-1, *shape, len(sides.vertex))
+        sides = self._sides
+        if self.degree == 1:
+            at = self.hessians.matrices(points)
+        else:
+            shape = self._derivatives[0].shape[:-1]
+            every = np.concatenate([d.reshape(-1, d.shape[-1]) for d in self._derivatives]).T
+            self._places = sides.locate(points, self._locator, self._places)
+            at = sides.interpolate(every, self._places).T.reshape(-1, *shape, len(sides.vertex))
         return self._norm(np.array([self._error(sides.mesh, d, points[sides.vertex]) for d in at]))
 
 
