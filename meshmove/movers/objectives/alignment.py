@@ -269,8 +269,8 @@ class Alignment(Distortion):
         for f in self._fields:  # all cells at once: a sum over the vertices for each part would cost as much for each
             for row, x in zip(by_value[f], to_hessian[f], strict=True):
                 row[:] = np.bincount(self._corner.ravel(), x.ravel(), values.shape[2])
-        by_side, at = k * np.einsum("fps,fpcs->cs", by_value, slopes), self._hessians.vertex
-        by_node = np.stack([np.bincount(at, row, self.n_points) for row in by_side], axis=1)
+        by_side, at = np.einsum("fps,fpcs->cs", by_value, slopes), self._hessians.vertex
+        by_node = k * np.stack([np.bincount(at, row, self.n_points) for row in by_side], axis=1)
         return 0.5 * np.log(total), parts, -k * parts / det, by_node
 
 
