@@ -62,6 +62,13 @@ class CellTable:
         """Coordinates (m, dim) in the table's units."""
         return (points - self.origin) / self.scale
 
+    def normalised_columns(self, points: Array) -> Array:
+        """The same (dim, m) of points (dim, m), in one piece."""
+        out = np.array(points, float, order="C")
+        out -= self.origin[:, None]
+        out /= self.scale
+        return out
+
     def _sort_cells(self, mesh: CellMesh) -> None:
         blocks = mesh.blocks
         nodes = np.zeros((mesh.n_cells, max(k.vertices for k in self.kinds)), np.int64)

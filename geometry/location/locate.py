@@ -126,7 +126,7 @@ class PointLocator:
 
     def _located(self, points: ArrayLike, guess: ArrayLike | None, beside: bool) -> Location:
         table = self._table
-        x = table.normalised(checked_points(points, self.mesh.dim).T)
+        x = table.normalised_columns(checked_points(points, self.mesh.dim)).T
         m, v = len(x), table.nodes.shape[1]
         if guess is None:
             codes = table.curve(x)
@@ -136,12 +136,12 @@ class PointLocator:
             order, start = None, table.ranks[checked_guess(guess, m, self.mesh.n_cells)]
             if m <= _CHUNK:
                 cells, weights, outside = self._find(x, start, True, beside)
-                return Location(table.order[cells], weights, table.nodes[cells], outside)
+                return Location(table.order.take(cells), weights, table.nodes.take(cells, axis=0), outside)
         cells, weights, outside = np.empty(m, np.int64), np.zeros((m, v)), np.zeros(m, bool)
         for begin in range(0, m, _CHUNK):
             rows = slice(begin, begin + _CHUNK) if order is None else order[begin : begin + _CHUNK]
             cells[rows], weights[rows], outside[rows] = self._find(x[rows], start[rows], guess is not None, beside)
-        return Location(table.order[cells], weights, table.nodes[cells], outside)
+        return Location(table.order.take(cells), weights, table.nodes.take(cells, axis=0), outside)
 
     @cached_property
     def _exposed(self) -> tuple[Ids, Ids]:
@@ -211,39 +211,38 @@ class PointLocator:
     def _walk(self, x: Array, start: Ids, steps: int) -> tuple[Ids, Array, Ids]:
         """Cells and weights after a walk of at most so many steps, and the rows that did not arrive."""
         m, table = len(x), self._table
-        final, weights = start.copy(), np.zeros((m, table.nodes.shape[1]))
+        final, simplicial = start.copy(), table.simplicial
+        weights = np.zeros((table.nodes.shape[1], m))  # a row a vertex: reductions over vertices run along memory
         active, cell, y = np.arange(m), start, np.ascontiguousarray(x.T)
         lost = []
         for _ in range(steps):
             record = np.ascontiguousarray(table.record.take(cell, axis=0).T)
-            value = table.functions(y, record)  # a row a facet: reductions over facets run along memory
+            value = table.functions(y, record)
             arrived = np.minimum.reduce(value) >= -record[-1]
-            if table.simplicial:
-                inside = np.maximum(value, 0)
-                inside /= np.add.reduce(inside)
+            if simplicial:  # facet functions of a simplex are its weights
                 if len(active) == m:
-                    weights[...] = inside.T
+                    weights = value
                 else:
-                    weights[active] = inside.T
+                    weights[:, active] = value
             elif arrived.any():
                 rows = np.flatnonzero(arrived)
-                weights[active[rows]], inverted, arrived[rows] = table.invert(y.T[rows], cell[rows])
+                weights.T[active[rows]], inverted, arrived[rows] = table.invert(y.T[rows], cell[rows])
                 value[:, rows] = inverted.T
             final[active] = cell
             go = np.flatnonzero(~arrived)
             if not len(go):
                 active = go
                 break
-            value, behind = value.take(go, axis=1), table.neighbours.take(cell.take(go), axis=0)
-            value[behind.T < 0] = np.inf
-            facet = value.argmin(0)
-            free = np.flatnonzero(np.minimum.reduce(value) < 0)
+            cell, least = _beyond(value.take(go, axis=1), table.neighbours.take(cell.take(go), axis=0).T)
+            free = np.flatnonzero(least < 0)
             if len(free) < len(go):
                 lost.append(np.delete(active[go], free))
-                go, behind, facet = go[free], behind[free], facet[free]
+                go, cell = go[free], cell[free]
             active, y = active.take(go), y.take(go, axis=1)
-            cell = behind[np.arange(len(go)), facet]
-        return final, weights, np.concatenate([*lost, active])
+        if simplicial:
+            weights = np.maximum(weights, 0)
+            weights /= np.add.reduce(weights)
+        return final, weights.T, np.concatenate([*lost, active])
 
     def _closest(self, x: Array, cell: Ids) -> tuple[Ids, Array, Array]:
         """Exactly closest cells, the weights of their closest points, and the distances."""
@@ -286,3 +285,13 @@ class PointLocator:
             weights[rows, : kind.vertices] = shape / shape.sum(1, keepdims=True)
             place = np.einsum("mv,mvd->md", weights[rows, : kind.vertices], vertices[done])
             squared[rows] = ((x[rows] - place) ** 2).sum(1)
+
+
+def _beyond(value: Array, behind: Ids) -> tuple[Ids, Array]:
+    """The cells (m,) behind the facets whose functions (f, m) are least, and how much that is, of those facets behind
+    which (f, m) there is a cell; where there is none, infinity."""
+    np.putmask(value, behind < 0, np.inf)
+    cell, least = behind[0], value[0]
+    for other, here in zip(behind[1:], value[1:], strict=True):
+        cell, least = np.where(here < least, other, cell), np.minimum(here, least)
+    return cell, least

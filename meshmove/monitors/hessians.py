@@ -23,7 +23,8 @@ __all__ = ["NodalHessians", "NodalThirds"]
 class NodalHessians:
     """Second derivatives of f fields at moved vertices, each side of an interface seeing those of its own part.
 
-    Points are looked up from the cell where they were last time, since a descent's nodes creep.
+    Points are looked up from the cell where they were last time, since a descent's nodes creep; the same points again
+    are not looked up.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class NodalHessians:
     def __init__(self, sides: Sides, locator: PointLocator, hessians: Array, near: Places | None = None) -> None:
         self._sides, self._locator = sides, locator
         self._components = self._independent(hessians)
-        self.places = near
+        self.places, self._asked = near, np.zeros((0, 0))
         corner = sides.simplices.T
         gradients = barycentric(np.ascontiguousarray(sides.mesh.points.T).take(corner, axis=1))[0]
         self._slope = np.einsum("cvm,fpvm->fpcm", gradients, self._components.take(corner, axis=2))
@@ -92,11 +93,21 @@ class NodalHessians:
         places = self._find(points)
         return self._at(places), self._slope.take(places.simplices, axis=-1)
 
+    def matrices(self, points: Array) -> Array:
+        """(f, dim, dim, s)"""
+        dim = points.shape[1]
+        full = np.zeros((dim, dim), np.int64)
+        upper = np.triu_indices(dim)
+        full[upper] = full.T[upper] = np.arange(len(upper[0]))
+        return self.value(points)[:, full]
+
     def _find(self, points: Array) -> Places:
+        if self.places is not None and np.array_equal(points, self._asked):
+            return self.places
         last = self.places  # of other points, where those of a rule and of vertices take turns: no guess then
         if last is not None and len(last.cells) != len(points):
             last = None
-        self.places = self._sides.locate(points, self._locator, last)
+        self.places, self._asked = self._sides.locate(points, self._locator, last), points.copy()
         return self.places
 
     def _at(self, places: Places) -> Array:

@@ -22,7 +22,7 @@ import numpy as np
 
 from meshmove.geometry import CellBlock, CellMesh, quality
 from meshmove.geometry.arrays import Array
-from meshmove.geometry.cells.closed_form import CHUNK, ClosedForm
+from meshmove.geometry.cells.closed_form import CHUNK, closed_form
 
 from .interpolation_error import checked_hessians, interpolation_error
 from .isoparametric import Isoparametric, second_moments
@@ -73,19 +73,20 @@ def dual_error(mesh: CellMesh, hessian: Array, points: Array | None = None) -> f
 def _on_simplices(block: CellBlock, points: Array, hessian: Array) -> tuple[float, float]:
     """Squares of the interpolation error and of eta, for points (dim, n) and Hessians (dim, dim, n)."""
     d = len(points)
-    form, points = ClosedForm.of(d), np.ascontiguousarray(points)
+    points = np.ascontiguousarray(points)
     h = np.stack([hessian[a, b] for a in range(d) for b in range(a, d)])
     mean, plain = 1 / (4 * (d + 1) * (d + 2)), factorial(d) / factorial(d + 4) / (2 * (d + 1))
     direct = dual = 0.0
     for first in range(0, len(block), CHUNK):
         nodes = block.nodes[first : first + CHUNK].T
         x = points.take(nodes, axis=1)
-        gradients, volume = barycentric(x)
-        cells = form.at(x, gradients)
-        bends = cells.bends(h.take(nodes, axis=1))
-        direct += float(volume @ cells.plain_squares(bends))
-        dual += float(volume @ (cells.squares(bends) * cells.squares(cells.lengths)))
-    return plain * direct, mean * mean / (d + 1) * dual
+        gradients, det = quality.barycentric(x)
+        size = np.where(det == 0, 1.0, np.abs(det))
+        cells = closed_form(x, gradients * size)
+        q = cells.products(h.take(nodes, axis=1))
+        direct += float(np.abs(det) @ cells.plain_squares(q))
+        dual += float(np.sign(np.abs(det)) @ (cells.squares(q) * (cells.squares(cells.lengths) / size**3)))
+    return plain * direct / factorial(d), mean * mean / (d + 1) * dual / factorial(d)
 
 
 def _by_quadrature(block: CellBlock, points: Array, hessian: Array) -> float:

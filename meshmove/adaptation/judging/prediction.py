@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -44,11 +45,17 @@ class Remembered:
     def __init__(self, function: Callable[[Array], float], across: Communicator = SERIAL) -> None:
         self._function, self._across = function, across
         self._known: list[tuple[Array, float]] = []
+        self._always: list[tuple[Array, float]] = []
+
+    def always(self, points: Array, value: float) -> None:
+        """What it is at some positions, however many others are asked for."""
+        self._always = [(points, value)]
 
     def __call__(self, points: Array) -> float:
-        known = self._across.first([np.array_equal(there, points) for there, _ in self._known])
+        remembered = (*self._always, *self._known)
+        known = self._across.first([np.array_equal(there, points) for there, _ in remembered])
         if known is not None:
-            return self._known[known][1]
+            return remembered[known][1]
         value = self._function(points)
         self._known = [*self._known, (points.copy(), value)][-REMEMBERED:]
         return value
@@ -98,13 +105,14 @@ class Predictor:
         #: the error (k,) of each field that counts where the mesh is, in its own unit
         self.shown = np.array([self._fields[i].to_field(rest[k]) for i, k in enumerate(keep)])
         self.rest = self._norm(rest[keep])
+        self._remembered.always(mesh.points, self.rest)
 
     def _norm(self, errors: Array) -> float:
         if len(errors) == 1:
             return self._fields[0].to_field(errors[0])
         return float(np.sqrt(np.sum((errors / self._scale) ** 2)))
 
-    @property
+    @cached_property
     def hessians(self) -> NodalHessians:
         """Of the fields that count: second derivatives for linear elements, third ones for quadratic elements."""
         kind = {1: NodalHessians, 2: NodalThirds}[self.degree]
@@ -117,10 +125,14 @@ class Predictor:
     def _predicted(self, points: Array) -> float:
         if not self._derivatives:
             return 0.0
-        sides, shape = self._sides, self._derivatives[0].shape[:-1]
-        every = np.concatenate([d.reshape(-1, d.shape[-1]) for d in self._derivatives]).T
-        self._places = sides.locate(points, self._locator, self._places)
-        at = sides.interpolate(every, self._places).T.reshape(-1, *shape, len(sides.vertex))
+        sides = self._sides
+        if self.degree == 1:
+            at = self.hessians.matrices(points)
+        else:
+            shape = self._derivatives[0].shape[:-1]
+            every = np.concatenate([d.reshape(-1, d.shape[-1]) for d in self._derivatives]).T
+            self._places = sides.locate(points, self._locator, self._places)
+            at = sides.interpolate(every, self._places).T.reshape(-1, *shape, len(sides.vertex))
         return self._norm(np.array([self._error(sides.mesh, d, points[sides.vertex]) for d in at]))
 
 

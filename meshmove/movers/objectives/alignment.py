@@ -27,6 +27,7 @@ posteriori error estimates, SIAM J. Numer. Anal. 34, 1997, descend it node by no
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,12 @@ from numpy.typing import NDArray
 from meshmove.communicator import SERIAL, Communicator
 from meshmove.geometry import CellKind, CellMesh
 from meshmove.geometry.arrays import Array
-from meshmove.geometry.cells.closed_form import CHUNK, ClosedForm
+from meshmove.geometry.cells.closed_form import CHUNK, closed_form
 from meshmove.geometry.sliding import Shells
 from meshmove.monitors.isoparametric import Isoparametric, add_at_vertices
 
 from .distortion import Distortion
 from .hessians import Hessians
-from .rules import cross
 
 __all__ = ["Alignment"]
 
@@ -83,15 +83,15 @@ class Alignment(Distortion):
         self._rules = [] if simplices else [(self._rule(b.kind), np.ascontiguousarray(b.nodes.T)) for b in blocks]
         if simplices:  # (dim+1, s) among the cut mesh's vertices
             self._corner = np.ascontiguousarray(np.concatenate([b.nodes for b in blocks]).T)
-        self._form = ClosedForm.of(d)
         self._factor = 1 / (4 * (d + 1) ** 2 * (d + 2) * (2 if d == 2 else 6))
+        self._last: _Evaluated | None
         self._see(hessians, rest)
 
     def _rule(self, kind: CellKind) -> Any:
         return Isoparametric(kind)
 
     def _see(self, hessians: Hessians, rest: Array) -> None:
-        self._hessians = hessians
+        self._hessians, self._last = hessians, None
         squares = self.squares(rest)
         self._fields = np.flatnonzero(squares > 0)
         self._scale = np.where(squares > 0, squares, 1.0)
@@ -108,6 +108,7 @@ class Alignment(Distortion):
                 other._see(hessians, rest)
         else:
             other._hessians, other._fields, other._scale = hessians, np.zeros(1, np.int64), np.ones(1)
+            other._last = None
         return other
 
     def squares(self, points: Array) -> Array:
@@ -129,10 +130,10 @@ class Alignment(Distortion):
             return np.full(len(det), np.inf)
         values, out = self._hessians.value(points), np.zeros(len(det))
         for part in _chunks(len(det)):
-            cells = self._form.at(self._x[:, :, part], cof[:, :, part])
+            cells = closed_form(self._x[:, :, part], cof[:, :, part])
             for f in np.flatnonzero(weight):
-                bends = cells.bends(values[f].take(self._corner[:, part], axis=1))
-                out[part] += weight[f] * cells.squares(bends)
+                q = cells.products(values[f].take(self._corner[:, part], axis=1))
+                out[part] += weight[f] * cells.squares(q)
         return self._factor * out / det
 
     def shares(self, points: Array) -> Array:
@@ -140,6 +141,9 @@ class Alignment(Distortion):
         return self.across.settled(lambda: self._shares(points))
 
     def _shares(self, points: Array) -> Array:
+        known = self._known(points)
+        if known is not None:
+            return known.parts / max(known.parts.sum(), 1e-300)
         weight = np.zeros(self._hessians.fields)
         weight[self._fields] = 1 / self._scale[self._fields]
         if self._rules:
@@ -161,6 +165,9 @@ class Alignment(Distortion):
 
     def error(self, points: Array) -> float:
         """The square root of the sum of the fields' squares, each relative to that at rest."""
+        known = self._known(points)
+        if known is not None:
+            return float(np.sqrt(known.parts.sum()))
         return float(np.sqrt((self.squares(points) / self._scale)[self._fields].sum()))
 
     def __call__(self, points: Array) -> tuple[float, Array | None]:
@@ -168,6 +175,9 @@ class Alignment(Distortion):
         return self.across.settled(lambda: self._evaluated(points))
 
     def _evaluated(self, points: Array) -> tuple[float, Array | None]:
+        known = self._known(points)
+        if known is not None:
+            return known.value, known.slope.copy()
         e = self._edges(points)
         cof = self._cofactors(e)
         det = self._determinant(e, cof)
@@ -182,15 +192,22 @@ class Alignment(Distortion):
             force *= to_dual
             rest = np.array([(shape + excess) / self._whole, pushed is None])
             if self._rules:
-                error, by_node = self._by_quadrature(points, rest)
+                parts, (error, by_node) = None, self._by_quadrature(points, rest)
             else:
-                error, aligned, by_node = self._aligned(points, e, cof, det, force, rest)
+                error, parts, aligned, by_node = self._aligned(points, cof, det, force, rest)
                 to_det += aligned
         if rest[1] or pushed is None:
             return np.inf, None
         force += to_det * cof
         by_node += self._scattered(force) + pushed / self._whole
-        return error + float(rest[0]), self.across.accumulate(by_node)
+        value, slope = error + float(rest[0]), self.across.accumulate(by_node)
+        if self.across.serial and parts is not None:
+            self._last = _Evaluated(points.copy(), value, slope.copy(), parts)
+        return value, slope
+
+    def _known(self, points: Array) -> _Evaluated | None:
+        """What is remembered of the last evaluation if that was here: of one process, since others may not know it."""
+        return self._last if self._last is not None and np.array_equal(self._last.points, points) else None
 
     # -- by quadrature ------------------------------------------------------------------------------------------------
 
@@ -230,46 +247,41 @@ class Alignment(Distortion):
     # -- in closed form -----------------------------------------------------------------------------------------------
 
     def _aligned(
-        self, points: Array, e: Array, cof: Array, det: Array, force: Array, rest: Array
-    ) -> tuple[float, Array, Array]:
-        """1/2 log J, and its slopes by the determinants (s,), and by the nodes (n, dim) through the Hessians there;
-        those by the vertices through edges and cofactors are added to `force` (dim, dim+1, s)."""
+        self, points: Array, cof: Array, det: Array, force: Array, rest: Array
+    ) -> tuple[float, Array, Array, Array]:
+        """1/2 log J, J_K (s,), and the slopes of the first by the determinants (s,), and by the nodes (n, dim) through
+        the Hessians there; those by the vertices through edges and cofactors are added to `force` (dim, dim+1, s)."""
         values, slopes = self._hessians.value_and_slope(points)
-        by_vertex, to_size = np.zeros(force.shape), np.empty(len(det))
+        by_vertex, parts = np.zeros(force.shape), np.zeros(len(det))
         to_hessian = np.empty((*values.shape[:2], *self._corner.shape))  # (f, p, dim+1, s)
-        size, total = np.abs(det), 0.0
-        for part in _chunks(len(det)):
-            cells, corner = self._form.at(self._x[:, :, part], cof[:, :, part]), self._corner[:, part]
-            by_cofactor, share = np.zeros(cof[:, :, part].shape), np.zeros(corner.shape[1])
+        for chunk in _chunks(len(det)):
+            cells, corner = closed_form(self._x[:, :, chunk], cof[:, :, chunk]), self._corner[:, chunk]
             for f in self._fields:
-                weight = self._factor / self._scale[f] / size[part]
+                weight = self._factor / self._scale[f] / np.abs(det[chunk])
                 here = values[f].take(corner, axis=1)
-                squares, to_hessian[f, ..., part] = cells.slopes(here, weight, by_vertex[:, :, part], by_cofactor)
-                share += weight * squares
-            total += float(share.sum())
-            to_size[part] = share / size[part]
-            by_vertex[:, 1:, part] += self._through_cofactors(e[:, :, part], by_cofactor)
-        total = self._summed(total, rest)
+                squares, to_hessian[f, ..., chunk] = cells.slopes(here, weight, by_vertex[:, :, chunk])
+                parts[chunk] += weight * squares
+        total = self._summed(float(parts.sum()), rest)
         k = 0.5 / total
-        by_vertex[:, 0] = -by_vertex[:, 1:].sum(axis=1)
         by_vertex *= k
         force += by_vertex
-        at, by_value = self._hessians.vertex, np.zeros(values.shape)
+        by_value = np.zeros(values.shape)
         for f in self._fields:  # all cells at once: a sum over the vertices for each part would cost as much for each
             for row, x in zip(by_value[f], to_hessian[f], strict=True):
                 row[:] = np.bincount(self._corner.ravel(), x.ravel(), values.shape[2])
-        by_node = np.einsum("fps,fpcs->cs", by_value, slopes)
-        by_node = k * np.stack([np.bincount(at, row, self.n_points) for row in by_node], axis=1)
-        return 0.5 * np.log(total), -k * to_size * np.sign(det), by_node
+        by_side, at = np.einsum("fps,fpcs->cs", by_value, slopes), self._hessians.vertex
+        by_node = k * np.stack([np.bincount(at, row, self.n_points) for row in by_side], axis=1)
+        return 0.5 * np.log(total), parts, -k * parts / det, by_node
 
-    def _through_cofactors(self, e: Array, w: Array) -> Array:
-        """The slopes by the edges (dim, dim, s) of what is sloped by the cofactors (dim, dim+1, s) of all vertices."""
-        w = w[:, 1:] - w[:, :1]
-        if self.dim == 2:
-            return np.stack([np.stack([w[1, 1], -w[1, 0]]), np.stack([-w[0, 1], w[0, 0]])])
-        a, b, c = e.swapaxes(0, 1)  # cofactors: b x c, c x a, a x b
-        u, v, w = w.swapaxes(0, 1)
-        return np.stack([cross(v, c) + cross(b, w), cross(c, u) + cross(w, a), cross(u, b) + cross(a, v)], axis=1)
+
+@dataclass(frozen=True, eq=False)
+class _Evaluated:
+    """F at node positions (n, dim), its slope (n, dim), and J_K (n_cells,)."""
+
+    points: Array
+    value: float
+    slope: Array
+    parts: Array
 
 
 def _chunks(cells: int) -> list[slice]:
