@@ -233,8 +233,9 @@ class TwoBranches(nn.Module):
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path = "burgers", *, base: Step | Base | None = None) -> Self:
-        """A model from the name of a shipped one, "burgers", "burgers-still" (of one branch), "cylinder" or
-        "burgers-corrected" (of a base, `BurgersStep`), or from a .safetensors file.
+        """A model from the name of a shipped one, "burgers", "burgers-still" (of one branch), "cylinder",
+        "burgers-corrected" or "cylinder-corrected" (of bases, `BurgersStep` and `WakeStep`), or from a .safetensors
+        file.
 
         Parameters
         ----------

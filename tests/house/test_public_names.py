@@ -57,9 +57,10 @@ def test_entry_points_load():
 
 def test_shipped_models_load():
     from meshmove import DMM
-    from meshmove.solvers import MMPDE, BurgersStep, HyPINO
+    from meshmove.solvers import MMPDE, BurgersStep, HyPINO, WakeStep
 
     for kind, names in ((DMM, ("dmm-2d", "dmm-3d")), (MMPDE, ("burgers", "burgers-still", "cylinder"))):
         assert all(kind.from_pretrained(name) is not None for name in names)
-    assert MMPDE.from_pretrained("burgers-corrected", base=BurgersStep()) is not None
+    for name, step in (("burgers-corrected", BurgersStep()), ("cylinder-corrected", WakeStep())):
+        assert MMPDE.from_pretrained(name, base=step) is not None
     assert HyPINO.from_pretrained("hypino-small") is not None

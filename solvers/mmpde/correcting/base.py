@@ -150,9 +150,14 @@ class Base:
 
     def _array(self, found: Any, shape: tuple[int, ...], what: str) -> Array:
         try:
-            array = np.asarray(found, float)
+            given = np.asarray(found)
+            turned = int((given.imag != 0).sum()) if np.iscomplexobj(given) else 0
+            array = np.asarray(given.real if np.iscomplexobj(given) else given, float)
         except (TypeError, ValueError) as error:
             raise BaseError(f"Expected numbers as {what} from the base {self.name!r} (got {shown(found)})") from error
+        if turned:
+            raise BaseError(f"Expected a real {what} from the base {self.name!r} (got imaginary parts at {turned} of "
+                            "its values): give real and imaginary part as two fields")  # fmt: skip
         if array.shape != shape:
             raise BaseError(f"Expected the {what} of shape {shape} from the base {self.name!r}, a value for each node "
                             f"of the mesh (got shape {array.shape})")  # fmt: skip

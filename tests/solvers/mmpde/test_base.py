@@ -212,6 +212,7 @@ def test_it_is_saved_by_the_name_of_its_base_and_refuses_others(tmp_path):
         (lambda m, f: {"u": np.where(np.arange(81) > 78, np.nan, f["u"])}, "at 2 nodes, the first is 79"),
         (lambda m, f: {"v": f["u"]}, r"fields \['u'\] .*got \['v'\]"),
         (lambda m, f: {"u": "none"}, "numbers as field 'u'"),
+        (lambda m, f: {"u": f["u"] * (0.6 + 0.8j)}, "real field 'u' .*imaginary parts at 49 of its values"),
         (lambda m, f: None, r"fields \['u'\] .*\(got None\): return them"),
         (lambda m, f: 1.0, r"shape \(81,\).*got shape \(\)"),
         (lambda m, f: 1 / 0, "raised ZeroDivisionError"),
@@ -225,6 +226,13 @@ def test_bad_bases_are_named(answer, words):
     with pytest.raises(BaseError, match=words) as caught:
         model.rollout(burgers_mesh(8), np.ones(81), 1, attributes=NU).last()
     assert "'base'" in str(caught.value)
+
+
+def test_a_base_may_give_complex_numbers_without_imaginary_parts():
+    model = silent(model_of(halved))
+    model.correcting(type("Complex", (), {"name": "halved", "__call__": lambda _, *a: {"u": halved(*a)["u"] + 0j}})())
+    last = model.rollout(burgers_mesh(8), np.ones(81), 2, attributes=NU, boundary=None).last().values
+    assert np.isrealobj(last) and float(last.max()) == 0.25
 
 
 def test_bases_without_a_name_or_a_call_are_refused():
