@@ -5,8 +5,8 @@ features move by their own width (`pace`), and never less than the step. So the 
 step goes to zero, and nothing moves when nothing changes.
 
 What x* is found from, the monitor and the second derivatives, are recovered on the mesh in use and taken to the mesh at
-rest (`at_rest`), on which they are smoothed and looked up. So x* is a function of the field, but for what the mesh in
-use does to its derivatives, and a mesh that follows a field which stands comes to a stand.
+rest (`transfer.at_rest`), on which they are smoothed and looked up. So x* is a function of the field, but for what the
+mesh in use does to its derivatives, and a mesh that follows a field which stands comes to a stand.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from meshmove.monitors import Averaging, CallableDensity, Monitor, NodalDensity,
 from meshmove.monitors.standard import Standard
 from meshmove.movers import Mover, Problem
 from meshmove.outcomes import Outcome, Told
+from meshmove.transfer.at_rest import AtRest
 
-from .at_rest import AtRest
 from .pace import Pace, Seen, dragged, pace
 from .places import Course, Place, Target
 

@@ -7,7 +7,7 @@ import skfem
 from meshmove import MovingMesh
 from meshmove.geometry import CellMesh, Sides
 from meshmove.monitors import Monitor, smoother
-from meshmove.motion.at_rest import AtRest
+from meshmove.transfer.at_rest import AtRest
 from tests.shapes import box
 
 
