@@ -48,8 +48,8 @@ class Reaction:
 
     >>> cubic = Reaction(lambda u, x: u**3 - u)
     >>> u, x = np.array([0.5, 2.0]), np.zeros((2, 2))
-    >>> cubic.slopes(np.stack([u, 0 * u, 0 * u]), x), cubic.way
-    (array([[-0.25, 11.  ]]), 'complex step')
+    >>> cubic.slopes(np.stack([u, 0 * u, 0 * u]), x)
+    array([[-0.25, 11.  ]])
     """
 
     def __init__(self, function: Callable[..., Any], derivative: Callable[..., Any] | None = None) -> None:

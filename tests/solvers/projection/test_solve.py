@@ -220,3 +220,16 @@ def test_gradients_with_respect_to_source_and_coefficients():
             assert float(by_c) == pytest.approx(float(coefficients.grad[k]), rel=1e-3, abs=1e-8)
     with pytest.raises(ProblemError, match="Expected a source"):
         projector(x, source[:-1])
+
+
+@pytest.mark.parametrize("cells", [(7, 5), (5, 7)])
+def test_derivatives_at_the_points_of_the_grid_are_those_anywhere(cells):
+    """Tensor products and sums over the functions of each cell, in whichever order the splines are numbered."""
+    domain = _square() - Disk((0.2, 0.1), 0.3, "hole")
+    pde = LinearPDE(domain, uxx=1, uyy=1, uxy=0.5, conditions={"all": Dirichlet(), "hole": Dirichlet()})
+    splines = Splines(cells, 4)
+    rows = quadrature(pde.unit, splines)
+    w = np.random.default_rng(1).normal(size=splines.size)
+    expected = splines.expand(w, rows.points, rows.along)
+    assert len(expected) == 6 and np.allclose(rows.jets(w), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
+    assert np.allclose(rows.jets(w, ((0, 0),)), expected[:1], rtol=1e-10, atol=1e-12)
