@@ -35,8 +35,8 @@ __all__ = ["Follower", "State", "Went"]
 
 #: the monitor where none is asked for: what `adapt` finds best on fronts, chosen once, so that it does not flip
 INTENSITY, EXPONENT = 10.0, 0.5
-#: tau over the time scale of the field. On `meshmove bench time` the front of Burgers' equation errs a third more with 0.7
-#: in 24 steps, and nodes go seven times as fast as it does; with 1.2 the heat source errs a seventh more
+#: tau over the time scale of the field. On `meshmove bench time` the front of Burgers' equation errs a third more with
+#: 0.7 in 24 steps, and nodes go seven times as fast as it does; with 1.2 the heat source errs a seventh more
 PACE = 1.0
 #: how far ahead the field is extrapolated, in steps; beyond, as a share of the time tau - dt by which nodes lag behind
 #: what goes on steadily, and there at most so many steps. On `meshmove bench time` the heat source errs a tenth less
