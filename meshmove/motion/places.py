@@ -53,7 +53,7 @@ MEMORY = 12
 #: effort of the mover that goes all the way, relative to its own default
 FAR = 0.4
 #: time scales of the field that a place is good for. On `meshmove bench time` errors are then those of a place that is
-#: found in every step, or less; with 1.2 the front of Burgers' equation errs five times as much
+#: found in every step, or less; with 1 the front of Burgers' equation errs half as much again
 LASTS = 0.8
 #: steps that a place is good for, itself included: with 8 the velocity of nodes converges more slowly in the step, and
 #: what comes up little by little beside a larger feature waits longer
