@@ -35,7 +35,7 @@ class Look:
 
     def check(self) -> None:
         """Raise ValueError for what could not be drawn, before there is anything to draw."""
-        number(self.size, "a positive size")
+        number(self.size, "a positive size, the pixels of the longer side of the domain")
         if self.clim is not None:
             try:
                 low, high = map(float, self.clim)
