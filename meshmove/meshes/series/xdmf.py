@@ -18,6 +18,8 @@ from meshmove.meshes.files.periodic import decode_periodic, encode_periodic
 from meshmove.meshes.files.replacing import replacing
 from meshmove.optional import require
 
+from .xpointer import mesh_of
+
 if TYPE_CHECKING:
     import meshio
 
@@ -61,9 +63,10 @@ def xdmf_frames(path: Path, values: bool = True) -> Iterator[tuple[float, Any]]:
             time, point_data, cell_data = 0.0, {}, {}
             for grids in series:
                 reader.collection = grids
-                source = _source(grids[k])
+                own_mesh = mesh_of(reader.domain, grids[k])
+                source = _source(own_mesh)
                 if source and source != reference:  # a mesh of its own, which the reader would not look at
-                    reader.mesh_grid, reference = grids[k], source
+                    reader.mesh_grid, reference = own_mesh, source
                     points, cells = reader.read_points_cells()
                 time, of_points, of_cells = reader.read_data(k)
                 point_data.update(of_points)
