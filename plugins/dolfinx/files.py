@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from meshmove.geometry.arrays import Ids
 from meshmove.geometry.errors import FieldError, InvalidMeshError, MeshmoveError, UnsupportedMeshError
+from meshmove.meshes.files.formats import MeshFileError
 from meshmove.meshes.regions import means_regions
 from meshmove.optional import require
+from meshmove.whole_files import unwritable
 
 from .carried import of_vertices, vertex_blocks
 from .tags import with_tags
@@ -195,9 +197,12 @@ def write_file(path: Path, mesh: Any, functions: list[Any]) -> None:
 
 
 def check_writable(path: Path, mesh: Any = None) -> None:
-    """Raise unless it is an XDMF file's path, and linear functions on the mesh can be written."""
+    """Raise unless it is an XDMF file's path in a folder that takes files, which holds linear functions on the mesh."""
     if path.suffix.lower() != ".xdmf":
         raise UnsupportedMeshError(f"Expected an .xdmf file to write on several processes (got '{path.name}')")
+    why_not = unwritable(path.parent)
+    if why_not is not None:
+        raise MeshFileError(f"Expected a folder that can be written (got '{path.parent}', which cannot: {why_not})")
     if mesh is not None and coordinate_degree(mesh) > 1:
         raise UnsupportedMeshError("Expected straight cells of first order to write fields (got second order)")
 

@@ -17,6 +17,7 @@ from mpi4py import MPI  # noqa: E402
 
 from meshmove.distributed import Schwarz, adapt_distributed  # noqa: E402
 from meshmove.geometry import FieldError, MeshmoveError, UnsupportedMeshError  # noqa: E402
+from meshmove.meshes.files.formats import MeshFileError  # noqa: E402
 from meshmove.plugins.dolfinx import MovingMesh, adapt, adapt_loop, velocity_function  # noqa: E402
 from meshmove.plugins.dolfinx.pieces import Piece  # noqa: E402
 from meshmove.plugins.mpi import MPIRanks, PetscInverses  # noqa: E402
@@ -364,6 +365,8 @@ def test_a_moving_mesh_that_is_asked_for_what_needs_one_process_says_so_on_all()
         moving.step(step, 0.1 + COMM.rank)
     with pytest.raises(MeshmoveError, match="on one process to save"):
         moving.save("state.npz")
+    with pytest.raises(MeshFileError, match="can be written"), moving.record("/proc/film.xdmf"):
+        pass
     with pytest.raises(UnsupportedMeshError, match=r"\.xdmf"), moving.record("film.gif"):
         pass
     holes = function(moving.mesh, step)
