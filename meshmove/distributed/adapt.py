@@ -153,7 +153,7 @@ def _adapted(
     stays = layout.update(layout.accumulate(stays.astype(float))) > 0
     unit = SharedMesh(mesh, ranks, layout, inverses(ranks, layout), boundary, stays)
     background = partial(Background, ranks, layout, mesh.owners, unit.base)
-    if values is None:
+    if values is None or not isinstance(options.monitor, Monitor):
         result = to_function(unit, ranks, options)
     else:
         result = to_field(unit, mesh, ranks, layout.update(values), options, background())

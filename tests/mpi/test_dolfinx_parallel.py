@@ -141,6 +141,15 @@ def test_a_transfer_that_keeps_the_integral():
         adapt(domain, u, transfer="by hand")
 
 
+def test_a_monitor_function_beside_a_field_moves_and_the_field_is_carried():
+    domain = square()
+    u = function(domain, lambda x: 1 + x[0] - 2 * x[1])
+    out = adapt(domain, u, monitor=lambda x: 1 + 20 * np.exp(-80 * (x[0] - 0.5) ** 2))
+    assert out.report.imbalance_after < 0.3 * out.report.imbalance_before
+    exact = function(out.mesh, lambda x: 1 + x[0] - 2 * x[1])
+    assert np.allclose(out.fields["field"].x.array, exact.x.array, atol=1e-12)
+
+
 def test_what_is_not_done_for_quadratic_functions_is_said():
     domain = square(6)
     report = adapt(domain, function(domain, mild, 2), transfer="conservative").report
