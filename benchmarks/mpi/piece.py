@@ -1,4 +1,8 @@
-"""What one process does for `benchmarks.mpi.run`: its piece of a mesh, moved; the first one prints what came of it."""
+"""What one process does for `benchmarks.mpi.run`: its piece of a mesh, moved; the first one prints what came of it.
+
+``python -m benchmarks.mpi.piece triangle|tetra N SEED [layer|aside]``: SEED is a number for a partition by bisection of
+a mesh that each process makes whole first, "dolfinx" for one that DOLFINx cuts and no process ever holds, or "serial".
+"""
 
 from __future__ import annotations
 
@@ -108,7 +112,9 @@ def parallel(kind: str, n: int, seed: str, field) -> dict | None:
     cpu, wall = comm.allreduce(time.process_time() - cpu, MPI.MAX), time.perf_counter() - wall
     lost = comm.allreduce(len(Validity(piece.local()).lost(out.points)))
     assert not lost, f"{lost} cells are inverted"
-    return told(out.report, comm.size, wall, cpu, out.layout) if not comm.rank else None
+    found = told(out.report, comm.size, wall, cpu, out.layout)
+    memory = comm.allgather(found["memory"])
+    return {**found, "memory": max(memory), "together": sum(memory)} if not comm.rank else None
 
 
 if __name__ == "__main__":
