@@ -15,6 +15,7 @@ from meshmove.adaptation.adapt import Options, read_options
 from meshmove.adaptation.result import Report
 from meshmove.geometry import FieldError
 from meshmove.geometry.arrays import Array
+from meshmove.geometry.cells import kind_of
 from meshmove.geometry.given import integers, real
 from meshmove.monitors import Monitor
 from meshmove.movers.laplacian import Inverses
@@ -67,6 +68,7 @@ def adapt_distributed(
     ranks: Ranks,
     field: Any = None,
     *,
+    middles: Any = None,
     monitor: str | Monitor | Callable[[Array], Array] = "hessian",
     mover: Any = "auto",
     effort: float = 1.0,
@@ -90,6 +92,10 @@ def adapt_distributed(
     field
         Values (n,) or (n, k) at the vertices of the piece. Those at ghosts are taken from their owners.
 
+    middles
+        Values (m, e) or (m, e, k) of quadratic elements on straight triangles or tetrahedra at the middles of the edges
+        of the piece's cells, in the order of `CellKind.edges`: the mesh is moved for these elements then.
+
     Other Parameters
     ----------------
     monitor, mover, effort, boundary, objective
@@ -111,11 +117,19 @@ def adapt_distributed(
         with together(ranks):
             options = read_options(monitor, mover, effort, None, None, objective)
             mesh.check(ranks.rank)
-        agree(ranks, mesh, options, boundary, field, inverses)
-        return _adapted(mesh, ranks, field, options, boundary, fixed, inverses, began)
+        agree(ranks, mesh, options, boundary, field, inverses, middles is not None)
+        return _adapted(mesh, ranks, (field, middles), options, boundary, fixed, inverses, began)
 
 
-def agree(ranks: Ranks, mesh: DistributedMesh, options: Options, boundary: Any, field: Any, inverses: Any) -> None:
+def agree(
+    ranks: Ranks,
+    mesh: DistributedMesh,
+    options: Options,
+    boundary: Any,
+    field: Any,
+    inverses: Any,
+    quadratic: bool = False,
+) -> None:
     """Raise unless all processes ask for the same."""
     monitor = options.monitor
     what = monitor if isinstance(monitor, Monitor) else getattr(monitor, "__name__", type(monitor).__name__)
@@ -128,6 +142,7 @@ def agree(ranks: Ranks, mesh: DistributedMesh, options: Options, boundary: Any, 
         "kind of cells": mesh.kind,
         "regions": "no regions" if mesh.regions is None else "regions",
         "names of boundaries": str(sorted(mesh.facets)),
+        "degree of the field": str(1 + quadratic),
         "columns of the field": "no field" if field is None else str(np.shape(field)[1:]),
     }
     same_everywhere(ranks, said)
@@ -136,7 +151,7 @@ def agree(ranks: Ranks, mesh: DistributedMesh, options: Options, boundary: Any, 
 def _adapted(
     mesh: DistributedMesh,
     ranks: Ranks,
-    field: Any,
+    given: tuple[Any, Any],
     options: Options,
     boundary: Any,
     fixed: Any,
@@ -146,7 +161,8 @@ def _adapted(
     layout = Layout(ranks, mesh.global_ids, mesh.owners, mesh.n_owned)
     with together(ranks):
         stays = mask_of(fixed, len(mesh.points))
-        values = None if field is None else values_of(field, len(mesh.points))
+        values = None if given[0] is None else values_of(given[0], len(mesh.points))
+        middles = None if given[1] is None or values is None else middles_of(given[1], mesh, values.shape[1])
         if isinstance(options.monitor, Monitor) and values is None:
             raise ValueError("Expected a field, or a monitor function m(x) (got neither)")
     mesh = replace(mesh, points=layout.update(np.array(mesh.points, float)))
@@ -156,7 +172,8 @@ def _adapted(
     if values is None or not isinstance(options.monitor, Monitor):
         result = to_function(unit, ranks, options)
     else:
-        result = to_field(unit, mesh, ranks, layout.update(values), options, background())
+        result = to_field(unit, mesh, ranks, layout.update(values), middles, options, background())
+        result = replace(result, element="linear elements" if middles is None else "quadratic elements")
     points, report = finish(unit, mesh, result, options.mover.name, began)
     return DistributedAdaptation(mesh, points, points - mesh.points, report, layout, background, unit)
 
@@ -178,3 +195,17 @@ def values_of(field: Any, n: int) -> Array:
     if not np.isfinite(values).all():
         raise FieldError("Expected finite values of the field (got NaN or infinity); clean it first")
     return np.array(values, float).reshape(n, *(values.shape[1:] or (1,)))
+
+
+def middles_of(given: Any, mesh: DistributedMesh, columns: int) -> Array:
+    """Values (m, e, k) at the middles of the edges of simplices."""
+    kind = kind_of(mesh.kind)
+    if not kind.is_simplex:
+        raise FieldError(f"Expected triangles or tetrahedra for quadratic elements (got cells of {mesh.kind!r})")
+    values = real(given, "the field at the middles of edges", "numbers, one an edge of a cell", FieldError)
+    shape = (len(mesh.cells), len(kind.edges), columns)
+    if values.size != np.prod(shape) or values.shape[:2] != shape[:2]:
+        raise FieldError(f"Expected values {shape} at the middles of the cells' edges (got {values.shape})")
+    if not np.isfinite(values).all():
+        raise FieldError("Expected finite values of the field (got NaN or infinity); clean it first")
+    return np.array(values, float).reshape(shape)

@@ -16,13 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from meshmove.communicator import box_of
 from meshmove.geometry import CellBlock, CellMesh, Location, PointLocator, Sides
 from meshmove.geometry.arrays import Array, Ids
-from meshmove.monitors import NodalDensity, NodalHessians
+from meshmove.monitors import NodalDensity, NodalHessians, NodalThirds
+from meshmove.monitors.cubic import third_components
 from meshmove.monitors.density import chunks
 
 from .layout import Layout, by_process
 from .ranks import Ranks
 
-__all__ = ["Background", "PatchDensity", "PatchHessians"]
+__all__ = ["Background", "PatchDensity", "PatchHessians", "PatchThirds"]
 
 
 #: bins of the mesh's box for each process, and at most
@@ -257,3 +258,11 @@ class PatchHessians(NodalHessians):
             if self._background.locator is not None:
                 super().__init__(Sides.of(self._background.mesh), self._background.locator, here)
         return self._background.locator is not None and len(points) > 0
+
+
+class PatchThirds(PatchHessians, NodalThirds):
+    """The same of third derivatives (f, dim, dim, dim, n)."""
+
+    @property
+    def _pairs(self) -> int:
+        return len(third_components(self._known.shape[2]))

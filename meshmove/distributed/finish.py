@@ -57,7 +57,7 @@ def finish(
         monitor=result.name,
         predicted_error_before=rest,
         predicted_error_after=error,
-        predicted_for="linear elements" if rest is not None else "",
+        predicted_for=result.element if rest is not None else "",
         objective=result.objective,
         warnings=tuple(dict.fromkeys(told)),
     )

@@ -15,7 +15,7 @@ from meshmove.adaptation.judging.prediction import BothNorms
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import CallableDensity, Monitor, Recovery
 from meshmove.monitors.monitor import smoother
-from meshmove.movers import Align, Alignment, Move, moved_by
+from meshmove.movers import Align, Alignment, Move, QuadraticAlignment, moved_by
 from meshmove.outcomes import Outcome
 
 from .background import Background, PatchDensity
@@ -42,6 +42,7 @@ class SharedResult:
     error_before: float | None = None
     automatic: bool = False
     objective: str = "equidistribution"
+    element: str = "linear elements"
 
 
 class _Guarded:
@@ -87,21 +88,29 @@ def to_function(unit: SharedMesh, ranks: Ranks, options: Options) -> SharedResul
 
 
 def to_field(
-    unit: SharedMesh, mesh: DistributedMesh, ranks: Ranks, values: Array, options: Options, background: Background
+    unit: SharedMesh,
+    mesh: DistributedMesh,
+    ranks: Ranks,
+    values: Array,
+    middles: Array | None,
+    options: Options,
+    background: Background,
 ) -> SharedResult:
-    """The move that a field (n, k) asks for; see `adaptation.moves.move_of`."""
+    """The move that a field (n, k), of quadratic elements one with values (m, e, k) at the middles of the cells' edges,
+    asks for; see `adaptation.moves.move_of`."""
     monitor, mover = options.monitor, options.mover
     assert isinstance(monitor, Monitor)
     overlap = overlap_of(mesh, ranks, unit.layout, unit.base.points)
     recovery = Recovery(overlap.mesh)
     densities = _Densities(unit, overlap, recovery, monitor, values, background)
-    predict = SharedPredictor(unit.base, unit.layout, overlap, recovery, values, background)
+    predict = SharedPredictor(unit.base, unit.layout, overlap, recovery, values, background, middles)
     del recovery  # a quarter of the memory of large meshes
     if isinstance(mover, Align) and monitor.intensity is not None:
         mover = mover.transport
     if predict.rest == 0.0:
         constant = PatchDensity(np.ones(unit.base.n_points), background)
-        why = Outcome.NOTHING_TO_MEET.told("the field is linear up to rounding: nothing to gain")
+        polynomial = "linear" if middles is None else "quadratic"
+        why = Outcome.NOTHING_TO_MEET.told(f"the field is {polynomial} up to rounding: nothing to gain")
         return SharedResult(constant, Move(unit.start, 0, (why,)), monitor.kind)
     if monitor.intensity is not None:
         density, at_nodes = densities(monitor)
@@ -115,7 +124,8 @@ def to_field(
         return _judged(choose(monitor, trials, mesh.dim), unit, predict, True, predict.warnings(aligned=False))
     leads = transports(monitor, trials, mover.transport)
     rest = unit.start
-    objective = Alignment(
+    kind = Alignment if middles is None else QuadraticAlignment
+    objective = kind(
         unit.base,
         predict.hessians,
         rest,

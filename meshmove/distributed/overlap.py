@@ -24,11 +24,13 @@ SHIFT = np.int64(1) << 40
 class Overlap:
     """A mesh of a process's cells and those around the vertices that it owns, which come first, in their order.
 
-    `at` (n,): which of its vertices each one of the piece is, -1 for ghosts of no cell.
+    `at` (n,): which of its vertices each one of the piece is, -1 for ghosts of no cell. `cell` (m,): numbers of its
+    cells, by process and within it.
     """
 
-    def __init__(self, mesh: CellMesh, layout: Layout, at: Ids) -> None:
+    def __init__(self, mesh: CellMesh, layout: Layout, at: Ids, cell: Ids) -> None:
         self.mesh, self.layout, self.at = mesh, layout, at
+        self._process, self._row = np.divmod(cell, SHIFT)
 
     def spread(self, values: Array) -> Array:
         """Values (n, ...) of the piece, at the vertices of the overlap."""
@@ -36,6 +38,15 @@ class Overlap:
         here = self.at >= 0
         out[self.at[here]] = values[here]
         return self.layout.update(out)
+
+    def of_cells(self, values: Array) -> Array:
+        """Values (m, ...) of the cells of the piece, at all cells of the overlap."""
+        swap, rows = self.layout.ranks.swap, by_process(self._process)
+        asked = swap({k: self._row[at] for k, at in rows.items()})
+        out = np.empty((len(self._row), *values.shape[1:]), values.dtype)
+        for k, came in swap({k: values[wanted] for k, wanted in asked.items()}).items():
+            out[rows[k]] = came
+        return out
 
     def taken(self, values: Array) -> Array:
         """The other way: values at the vertices of the piece, right where they are owned; zero at ghosts of no cell."""
@@ -121,4 +132,4 @@ def _assembled(cells: Ids, mesh: DistributedMesh, ranks: Ranks, layout: Layout, 
     x[: len(owned)] = points[: len(owned)]
     regions = None if mesh.regions is None else cells[:, -1]
     whole = CellMesh.single(shared.update(x), nodes.reshape(-1, v), kind_of(mesh.kind).name, regions=regions)
-    return Overlap(whole, shared, at)
+    return Overlap(whole, shared, at, cells[:, 0])

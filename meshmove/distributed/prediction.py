@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement, permutations
+
 import numpy as np
 
 from meshmove.adaptation.judging.resolution import feature_squares, warned
@@ -9,12 +11,14 @@ from meshmove.communicator import Communicator, box_of
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Recovery
+from meshmove.monitors.quadratic import quadratic_error_squares
 from meshmove.monitors.solution_error import error_squares, mixed_error
 from meshmove.monitors.standard import Standard
 from meshmove.outcomes import Told
 
-from .background import Background, PatchHessians
+from .background import Background, PatchHessians, PatchThirds
 from .overlap import Overlap
+from .quadratic import SharedFineRecovery
 
 __all__ = ["SharedPredictor", "extent_of"]
 
@@ -31,7 +35,7 @@ def extent_of(points: Array, across: Communicator) -> float:
 
 
 class SharedPredictor:
-    """Predicted L2 error of linear elements for fields (n, k), as `Predictor` has it.
+    """Predicted L2 error of finite elements of degree 1 or 2 for fields (n, k), as `Predictor` has it.
 
     Parameters
     ----------
@@ -43,6 +47,8 @@ class SharedPredictor:
         Values (n, k) at the nodes of the piece.
     background
         Of the mesh as it is.
+    middles
+        Values (m, e, k) of quadratic elements at the middles of the cells' edges.
     """
 
     def __init__(
@@ -53,13 +59,19 @@ class SharedPredictor:
         recovery: Recovery,
         fields: Array,
         background: Background,
+        middles: Array | None = None,
     ) -> None:
         self._mesh, self._across = mesh, across
         self._known: list[tuple[Array, float]] = []
-        standard = [Standard.of(u, across) for u in fields.T]
-        derivatives = [self._hessian(overlap, recovery, f.values) for f in standard]
+        self.degree, n = 1 if middles is None else 2, len(fields)
+        nodal = fields if middles is None else np.concatenate([fields, middles.reshape(-1, fields.shape[1])])
+        standard = [Standard.of(u, across) for u in nodal.T]
+        derivatives = [self._hessian(overlap, recovery, f.values[:n]) for f in standard]
+        self.ratio = max(self._feature(d, f.values[:n]) for d, f in zip(derivatives, standard, strict=True))
+        if middles is not None:
+            fine, shape = SharedFineRecovery(overlap, across), middles.shape[:2]
+            derivatives = [fine.third(f.values[:n], f.values[n:].reshape(shape)) for f in standard]
         rest = np.array([self._error(d) for d in derivatives])
-        self.ratio = max(self._feature(d, f.values) for d, f in zip(derivatives, standard, strict=True))
         size = np.sqrt(extent_of(mesh.points, across) ** mesh.dim)
         noise = np.array([ROUNDING + 16 * np.finfo(float).eps * f.magnitude for f in standard])
         keep = np.flatnonzero(rest > size * noise)
@@ -67,7 +79,8 @@ class SharedPredictor:
         self._scale = rest[keep] if len(keep) > 1 else np.ones(len(keep))
         self.rest = self._norm(rest[keep])
         if len(keep):
-            self.hessians = PatchHessians(np.stack([derivatives[k] for k in keep]), background, mesh)
+            kind = PatchHessians if middles is None else PatchThirds
+            self.hessians = kind(np.stack([derivatives[k] for k in keep]), background, mesh)
 
     def _hessian(self, overlap: Overlap, recovery: Recovery, values: Array) -> Array:
         """(dim, dim, n), at ghosts too."""
@@ -75,7 +88,8 @@ class SharedPredictor:
         return np.moveaxis(self._across.update(np.ascontiguousarray(overlap.taken(found))), 0, -1)
 
     def _error(self, hessian: Array, points: Array | None = None) -> float:
-        return mixed_error(self._across.sum(error_squares(self._mesh, hessian, points)))
+        squares = error_squares if self.degree == 1 else quadratic_error_squares
+        return mixed_error(self._across.sum(squares(self._mesh, hessian, points)))
 
     def _feature(self, hessian: Array, values: Array) -> float:
         error, rise = self._across.sum(np.array(feature_squares(self._mesh, hessian, values)))
@@ -103,13 +117,13 @@ class SharedPredictor:
 
     def _errors(self, points: Array) -> Array:
         values = self.hessians.value(points)
-        return np.array([self._error(_full(h, len(points.T)), points) for h in values])
+        return np.array([self._error(_full(h, points.shape[1], self.degree + 1), points) for h in values])
 
 
-def _full(components: Array, dim: int) -> Array:
-    """Symmetric matrices (dim, dim, n) from their components (p, n)."""
-    out = np.empty((dim, dim, components.shape[1]))
-    pairs = [(a, b) for a in range(dim) for b in range(a, dim)]
-    for (a, b), values in zip(pairs, components, strict=True):
-        out[a, b] = out[b, a] = values
+def _full(components: Array, dim: int, order: int) -> Array:
+    """Symmetric derivatives (dim, ..., dim, n) of an order from their components (p, n)."""
+    out = np.empty((*[dim] * order, components.shape[1]))
+    for axes, values in zip(combinations_with_replacement(range(dim), order), components, strict=True):
+        for place in permutations(axes):
+            out[place] = values
     return out

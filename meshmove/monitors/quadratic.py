@@ -24,9 +24,17 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.refine import edges_of, refined
 
 from .recovery import Recovery
-from .solution_error import DUAL, barycentric, unit_dual
+from .solution_error import barycentric, mixed_error, unit_dual
 
-__all__ = ["FineRecovery", "basis", "mean_squares", "parts", "quadratic_solution_error", "third_derivatives"]
+__all__ = [
+    "FineRecovery",
+    "basis",
+    "mean_squares",
+    "parts",
+    "quadratic_error_squares",
+    "quadratic_solution_error",
+    "third_derivatives",
+]
 
 
 def third_derivatives(recovery: Recovery, hessian: Array) -> Array:
@@ -73,14 +81,18 @@ def quadratic_solution_error(mesh: CellMesh, third: Array, points: Array | None 
     >>> quadratic_solution_error(mesh, np.zeros((2, 2, 2, 3)))
     0.0
     """
+    return mixed_error(quadratic_error_squares(mesh, third, points))
+
+
+def quadratic_error_squares(mesh: CellMesh, third: Array, points: Array | None = None) -> Array:
+    """Squares (2,) of the interpolation error and of its dual bound, which are sums over cells."""
     simplices, _ = mesh.corners
     x = (mesh.points if points is None else points).T[:, simplices.T]  # (dim, dim+1, s)
     x = x - x.mean(axis=1, keepdims=True)
     gradients, volume = barycentric(x)
     squares = [mean_squares(x, gradients, third[..., nodes]) for nodes in simplices.T]
     direct, steep = np.mean(squares, axis=0)
-    dual = np.sqrt((volume * steep * unit_dual(x, gradients)).sum())
-    return float(np.sqrt((volume * direct).sum()) ** (1 - DUAL) * dual**DUAL)
+    return np.array([(volume * direct).sum(), (volume * steep * unit_dual(x, gradients)).sum()])
 
 
 def mean_squares(x: Array, gradients: Array, t: Array) -> tuple[Array, Array]:

@@ -111,19 +111,22 @@ def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> Para
     with together(ranks):
         held = None if fixed is None else stays(piece, fixed)
         options.setdefault("inverses", default_inverses())
-    out = adapt_distributed(piece.distributed(), ranks, piece.values(given), fixed=held, **options)
+    values, middles = piece.values(given), piece.middles(given)
+    out = adapt_distributed(piece.distributed(), ranks, values, middles=middles, fixed=held, **options)
     carrying = Carrying(piece, out, transfer)
     fields = {} if transfer is None or given is None else {"field": carrying.carried(given)}
-    report = replace(out.report, warnings=tuple(dict.fromkeys((*out.report.warnings, *_notes(given, transfer)))))
+    report = replace(
+        out.report, warnings=tuple(dict.fromkeys((*out.report.warnings, *_notes(given, transfer, middles is not None))))
+    )
     return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, report, carrying.carried)
 
 
-def _notes(given: Any, transfer: str | None) -> tuple[str, ...]:
+def _notes(given: Any, transfer: str | None, quadratic: bool) -> tuple[str, ...]:
     """What is not done for the element of a field."""
     if not owns(given):
         return ()
     (element, degree), out = element_of(given), []
-    if degree != 1:
+    if degree != 1 and not quadratic:
         text = f"the field is of {element}: the mesh was moved for linear elements, by its values at vertices"
         out.append(Outcome.TAKEN_AS_LINEAR.told(text))
     if transfer in ("conservative", "swept") and not is_linear(given):

@@ -12,11 +12,12 @@ from scipy.sparse import csr_matrix
 from meshmove.distributed import DistributedMesh, Ranks, together
 from meshmove.distributed.layout import Layout
 from meshmove.geometry.arrays import Array, Ids
+from meshmove.geometry.cells import kind_of
 from meshmove.geometry.errors import FieldError, UnsupportedMeshError
 from meshmove.options import as_numbers, called
 
 from .cells import kind_of_cells, vtk_order, vtk_vertices
-from .functions import cell_values, check_field, is_function, owns
+from .functions import cell_values, check_field, element_of, is_function, owns
 from .tags import cell_labels, facet_nodes, tags_of
 from .versions import cell_name, coordinate_degree, native, node_owners, node_table, owned_cells, reference_nodes
 
@@ -193,6 +194,18 @@ class Piece:
                 raise FieldError(f"Expected finite values (NaN or infinity at {len(bad)} vertices)")
         return mean
 
+    def middles(self, field: Any) -> Array | None:
+        """Values (m, e, k) of a function of quadratic elements at the middles of the edges of this process's cells.
+
+        None of other fields, and on other cells than triangles and tetrahedra.
+        """
+        kind = kind_of(kind_of_cells(self._cell, 1))
+        if not is_function(field) or element_of(field)[1] != 2 or not kind.is_simplex:
+            return None
+        corner, own = reference_nodes(self._cell, 1)[vtk_vertices(kind.name)], owned_cells(self.mesh)
+        values = _real(np.moveaxis(cell_values(self.mesh, field, corner[kind.edges].mean(axis=1).T)[:, :own], 0, -1))
+        return values.reshape(own, len(kind.edges), values.shape[-1])
+
     def of_mesh(self, field: Any) -> bool:
         """Whether a function is on this mesh."""
         return is_function(field) and native(field.function_space.mesh) is native(self.mesh)
@@ -200,7 +213,7 @@ class Piece:
 
 def _real(values: NDArray) -> Array:
     if np.iscomplexobj(values):
-        return np.concatenate([values.real, values.imag], axis=1)
+        return np.concatenate([values.real, values.imag], axis=-1)
     return np.array(values, float)
 
 

@@ -151,11 +151,19 @@ def test_a_monitor_function_beside_a_field_moves_and_the_field_is_carried():
 
 
 def test_what_is_not_done_for_quadratic_functions_is_said():
-    domain = square(6)
+    domain = square(6, "quadrilateral")
     report = adapt(domain, function(domain, mild, 2), transfer="conservative").report
     assert {o.name for o in report.outcomes} >= {"TAKEN_AS_LINEAR", "INTEGRAL_NOT_KEPT"}
     plain = adapt(domain, function(domain, mild), transfer="conservative").report
     assert not {o.name for o in plain.outcomes} & {"TAKEN_AS_LINEAR", "INTEGRAL_NOT_KEPT"}
+
+
+def test_quadratic_functions_move_as_on_one_process():
+    here, alone = (adapt(m, function(m, mild, 2)).report for m in (square(8), square(8, comm=MPI.COMM_SELF)))
+    assert here.predicted_for == alone.predicted_for == "quadratic elements"
+    assert "TAKEN_AS_LINEAR" not in {o.name for o in here.outcomes}
+    gains = [r.predicted_error_before / r.predicted_error_after for r in (here, alone)]
+    assert gains[0] > 1.5 and gains[0] == pytest.approx(gains[1], rel=0.05)
 
 
 def test_in_place_on_several_processes():
