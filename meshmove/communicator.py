@@ -29,7 +29,12 @@ class Communicator(Protocol):
 
     @property
     def serial(self) -> bool:
-        """Whether there is one piece, and nobody to agree with."""
+        """Whether the mesh is in one piece, for which some algorithms differ from those for any number of pieces."""
+        ...
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is nobody to tell of what is found, one process having all pieces."""
         ...
 
     def sum(self, values: Array) -> Array:
@@ -84,7 +89,7 @@ class Communicator(Protocol):
 class Serial:
     """Of a mesh in one piece."""
 
-    serial = True
+    serial = alone = True
 
     def sum(self, values: Array) -> Array:
         return values

@@ -1,6 +1,6 @@
 """Measurements that keep a corrected solver on track: `burgers-corrected`, started wrong.
 
-    python -m benchmarks.mmpde.assimilated [--quick] [--weights FILE] [--folder DIR] [--json FILE]
+    python -m benchmarks.mmpde.assimilated [--quick] [--weights FILE] [--folder DIR] [--json FILE] [--record]
 
 Of the nodes 2 % are measured every fifth frame with noise of 5 % of the field's spread, always the same ones, the last
 time at the last frame, 60, where errors are taken: relative L2 errors at nodes against finite volumes on 192 x 192
@@ -10,15 +10,13 @@ truth five frames late. Beside it the solver alone, which no network corrects.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import tempfile
 from copy import deepcopy
 from pathlib import Path
 from statistics import median
 
-from benchmarks.harness import Rows, machine, row, table
+from benchmarks.harness import Rows, row
+from benchmarks.mmpde.command import parser, written
 from benchmarks.mmpde.parts import LATE, NOISE, SHARE
 from benchmarks.mmpde.shifted import Shift, error
 
@@ -89,16 +87,8 @@ def observations(mesh: CellMesh, frames: Array, seed: list[int]) -> list[Observa
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one trajectory, its truth on 96 x 96")
-    parser.add_argument("--weights", default="burgers-corrected", help="a name or a file, default: %(default)s")
-    parser.add_argument("--folder", type=Path, default=Path("out/mmpde/data"), help="of truths, default: %(default)s")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file as well")
-    args = parser.parse_args()
-    rows = run(args.quick, args.folder, args.weights)
-    sys.stdout.write(table(rows) + "\n")
-    if args.json:
-        args.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, default=str) + "\n")
+    args = parser(__doc__, "one trajectory, its truth on 96 x 96", "burgers-corrected").parse_args()
+    written(run(args.quick, args.folder, args.weights), args, __file__)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Finite volumes corrected by MM-PDE: in distribution, twelve shifted cases and four beyond, and in the same time.
 
-    python -m benchmarks.mmpde.corrected [--quick] [--only cases|time] [--train FOLDER [--seed N]] [--weights FILE]
-                                       [--folder DIR] [--json FILE]
+    python -m benchmarks.mmpde.corrected [--quick] [--only cases|time] [--cells N ...] [--train FOLDER [--seed N]]
+                                         [--weights FILE] [--folder DIR] [--json FILE] [--record]
 
 Beside them the same without the gate, and the network `burgers-still`, which has no base. Rollouts of 30 frames from
 nodal values; errors are relative L2 errors against finite volumes on 192 x 192 cells, as means over trajectories;
@@ -11,9 +11,6 @@ from the families of `families.py`; a run that was interrupted goes on.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -22,8 +19,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.harness import CPU, Rows, machine, row, table
+from benchmarks.harness import CPU, Rows, row
 from benchmarks.mmpde.beside import at_equal_time
+from benchmarks.mmpde.command import learning, parser, written
 from benchmarks.mmpde.families import families
 from benchmarks.mmpde.shifted import BEYOND, SHIFTED, USUAL, Shift, error
 
@@ -60,16 +58,20 @@ PARTS = ("cases", "time")
 
 
 def run(
-    quick: bool, folder: Path | None = None, weights: str = "burgers-corrected", only: Sequence[str] = PARTS
+    quick: bool,
+    folder: Path | None = None,
+    weights: str = "burgers-corrected",
+    only: Sequence[str] = PARTS,
+    corrected: Sequence[int] = CORRECTED,
 ) -> Rows:
-    """The rows; truths are kept in a folder, or made for this run alone."""
+    """The rows; truths are kept in a folder, or made for this run alone. In the same time with so many cells a side."""
     model = MMPDE.from_pretrained(weights, base=BurgersStep())
     with tempfile.TemporaryDirectory() as temporary:
         where = folder or Path(temporary)
         options: tuple[int | None, int] = (1, 96) if quick else (None, 192)
         cases = (USUAL, *SHIFTED[:2]) if quick else (USUAL, *SHIFTED, *BEYOND)
         rows = _cases(model, cases, where, *options) if "cases" in only else []
-        return rows + (_at_equal_time(model, where) if "time" in only and not quick else [])
+        return rows + (_at_equal_time(model, where, corrected) if "time" in only and not quick else [])
 
 
 def train(folder: Path, data: Path, first: Config = FIRST, second: Config = SECOND) -> Path:
@@ -133,19 +135,19 @@ def _errors(models: Mapping[str, MMPDE], case: Shift, folder: Path, count: int |
 # -- in the same time -----------------------------------------------------------------------------------------------
 
 
-def _at_equal_time(model: MMPDE, folder: Path) -> Rows:
+def _at_equal_time(model: MMPDE, folder: Path, corrected: Sequence[int]) -> Rows:
     """As fields, on the truth's mesh: bicubic splines through the corrected nodal values, and through those of the
-    solver on any number of cells."""
-    truth = USUAL.truth(folder)
-    runs: list[Callable[..., tuple[float, float]]] = [partial(_theirs, cells) for cells in CELLS]
-    runs += [_ours(model, truth.on(burgers_mesh(cells)).mesh) for cells in CORRECTED]
+    solver on up to twice as many cells."""
+    truth, beside = USUAL.truth(folder), [n for n in CELLS if n <= 2 * max(corrected)]
+    runs: list[Callable[..., tuple[float, float]]] = [partial(_theirs, cells) for cells in beside]
+    runs += [_ours(model, truth.on(burgers_mesh(cells)).mesh) for cells in corrected]
     runs[-1](*_given(truth, 0))  # warm up
     # in turn, so that all have the machine alike
     found = np.array([[[r(*_given(truth, i)) for r in runs] for i in range(len(truth))] for _ in range(REPEATS)])
     means = [(float(s), float(e)) for s, e in found.min(axis=0).mean(axis=0)]
-    curve, what = means[: len(CELLS)], "in distribution, field"
-    rows = [row(f"{what}: solver with {n} x {n} cells", e, seconds=s) for n, (s, e) in zip(CELLS, curve, strict=True)]
-    for n, (seconds, off) in zip(CORRECTED, means[len(CELLS) :], strict=True):
+    curve, what = means[: len(beside)], "in distribution, field"
+    rows = [row(f"{what}: solver with {n} x {n} cells", e, seconds=s) for n, (s, e) in zip(beside, curve, strict=True)]
+    for n, (seconds, off) in zip(corrected, means[len(beside) :], strict=True):
         ratio = off / at_equal_time(seconds, curve)
         rows.append(row(f"{what}: corrected, {n} x {n} cells", off, seconds=seconds))
         rows.append(row(f"{what}: corrected, {n} x {n} / solver in the same time", ratio, "<= 0.7", ratio <= 0.7))
@@ -196,23 +198,16 @@ def off_as_field(values: Array, truth: Array) -> float:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="three cases, one trajectory each, truths on 96 x 96")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: both")
-    parser.add_argument("--train", type=Path, metavar="FOLDER", help="learn there first, and measure that model")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that training, default: %(default)s")
-    parser.add_argument("--weights", default="burgers-corrected", help="a name or a file, default: %(default)s")
-    parser.add_argument("--folder", type=Path, default=Path("out/mmpde/data"), help="of truths, default: %(default)s")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file as well")
-    args = parser.parse_args()
+    made = parser(__doc__, "three cases, one trajectory each, truths on 96 x 96", "burgers-corrected")
+    made.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: both")
+    made.add_argument("--cells", nargs="+", type=int, default=CORRECTED, help="a side in the same time, default: all")
+    learning(made)
+    args = made.parse_args()
     weights = args.weights
     if args.train:
         stages = (replace(c, seed=2 * args.seed + k) for k, c in enumerate((FIRST, SECOND)))
         weights = str(train(args.train, args.folder, *stages))
-    rows = run(args.quick, args.folder, weights, args.only)
-    sys.stdout.write(table(rows) + "\n")
-    if args.json:
-        args.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, default=str) + "\n")
+    written(run(args.quick, args.folder, weights, args.only, args.cells), args, __file__)
 
 
 if __name__ == "__main__":

@@ -12,18 +12,16 @@ seven trajectories and their mirror images; a run that was interrupted goes on.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import CPU, Rows, machine, record, row, table
+from benchmarks.harness import CPU, Rows, row
 from benchmarks.mmpde.beside import at_equal_time
 from benchmarks.mmpde.cases import WAKE, Case, case_of
+from benchmarks.mmpde.command import learning, parser, written
 from benchmarks.mmpde.corrected import ungated
 
 import numpy as np  # isort: skip
@@ -260,16 +258,10 @@ def _ours(model: MMPDE, case: Case, elements: Elements) -> Callable[[int], tuple
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small meshes, a few frames and steps; nothing is kept")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: both")
-    parser.add_argument("--train", type=Path, metavar="FOLDER", help="learn there first, and measure that model")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that training, default: %(default)s")
-    parser.add_argument("--weights", default="cylinder-corrected", help="a name or a file, default: %(default)s")
-    parser.add_argument("--folder", type=Path, default=Path("out/mmpde/data"), help="of truths, default: %(default)s")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file as well")
-    parser.add_argument("--record", action="store_true", help="keep the rows in benchmarks/results, by processor")
-    args = parser.parse_args()
+    made = parser(__doc__, "small meshes, a few frames and steps; nothing is kept", "cylinder-corrected")
+    made.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: both")
+    learning(made)
+    args = made.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder, weights = Path(temporary) if args.quick else args.folder, args.weights
         if args.train or args.quick:
@@ -279,12 +271,7 @@ def _main() -> None:
                 config = replace(config, settings=small, steps=4, unroll=2, validate_every=4, validation=2)
             weights = str(train(args.train or folder / "model", folder, config, args.quick))
         rows = run(args.quick, folder, weights, args.only)
-    sys.stdout.write(table(rows) + "\n")
-    found = {"machine": machine(), "rows": rows}
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=1, default=str) + "\n")
-    if args.record:
-        record(Path(__file__), found)
+    written(rows, args, __file__)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from meshmove.movers.laplacian import Inverses
 from .background import Background
 from .carrying import swept_across
 from .finish import finish
-from .laplacian import Schwarz
+from .laplacian import Condensed
 from .layout import Layout
 from .mesh import DistributedMesh
 from .moves import to_field, to_function
@@ -73,7 +73,7 @@ def adapt_distributed(
     boundary: str | Mapping[str, str] = "slide",
     fixed: Any = None,
     objective: str = "alignment",
-    inverses: Callable[[Ranks, Layout], Inverses] = Schwarz,
+    inverses: Callable[[Ranks, Layout], Inverses] = Condensed,
 ) -> DistributedAdaptation:
     """Move the nodes of a mesh that is in pieces to where a field needs them; all processes call it together.
 

@@ -17,6 +17,7 @@ from meshmove.communicator import box_of
 from meshmove.geometry import CellBlock, CellMesh, Location, PointLocator, Sides
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.monitors import NodalDensity, NodalHessians
+from meshmove.monitors.density import chunks
 
 from .layout import Layout, by_process
 from .ranks import Ranks
@@ -101,12 +102,15 @@ class Background:
         order = np.argsort(every, kind="stable")
         return every[order], of[order]
 
-    def cover(self, points: Array) -> bool:
-        """Have the cells at points (m, dim) at hand, on every process; tell whether they had to be asked for.
+    def bins_at(self, points: Array) -> Ids:
+        """The bin (m,) of each of the points (m, dim)."""
+        return self._bins.number(self._bins.place(points))
+
+    def cover(self, number: Ids) -> bool:
+        """Have the cells in bins (m,) at hand, on every process; tell whether they had to be asked for.
 
         Within `Layout.settled` those that are missing come with the sum that follows.
         """
-        number = self._bins.number(self._bins.place(points))
         if self.version:
             missing = not self._covered[number].all()
             return self._layout.lacks(missing, lambda: self._renew(number))
@@ -164,7 +168,7 @@ class Background:
 
     def interpolated(self, known: Array, points: Array) -> Array:
         """Values (n, ...) of the nodes of pieces, at points (m, dim) anywhere; all processes call it together."""
-        self.cover(points)
+        self.cover(self.bins_at(points))
         here = self.values(known)
         if self.locator is None or not len(points):
             return np.zeros((len(points), *known.shape[1:]))
@@ -179,26 +183,31 @@ class PatchDensity:
         self._here: Any = None
 
     def value(self, x: Array) -> Array:
-        return self._here.value(x) if self._covers(x.T) else np.zeros(x.shape[1])
+        return self._here.value(x) if self._covers(self._background.bins_at(x.T)) else np.zeros(x.shape[1])
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
-        if not self._covers(x.T):
+        if not self._covers(self._background.bins_at(x.T)):
             return np.zeros(x.shape[1]), np.zeros(x.shape)
         return self._here.value_and_gradient(x)
 
-    def clusters(self, x: Array) -> Array:
-        """Values (m, q) at points (dim, m, q)."""
-        flat = x.reshape(len(x), -1).T
-        return self._here.clusters(x) if self._covers(flat) else np.zeros(x.shape[1:])
+    def inside(self, vertices: Array, shape: Array) -> Array:
+        """Values (m, q) in cells with vertices (m, v, dim), at the points of which these are the shape functions."""
+        count, dim = vertices.shape[0], vertices.shape[2]
+        found = [np.zeros(0, np.int64)]
+        for chunk in chunks(count):
+            x = np.einsum("mvd,vq->mqd", vertices[chunk], shape).reshape(-1, dim)
+            found.append(np.unique(self._background.bins_at(x)))
+        covered = self._covers(np.concatenate(found))
+        return self._here.inside(vertices, shape) if covered else np.zeros((count, shape.shape[1]))
 
-    def _covers(self, points: Array) -> bool:
-        """Whether there is anything to be looked up, once all processes have what they need."""
-        self._background.cover(points)
+    def _covers(self, number: Ids) -> bool:
+        """Whether there is anything to be looked up, once all processes have what they need in these bins."""
+        self._background.cover(number)
         if self._version != self._background.version:
             self._version = self._background.version
             values, locator = self._background.values(self._values), self._background.locator
             self._here = None if locator is None else NodalDensity(values, locator)
-        return self._here is not None and len(points) > 0
+        return self._here is not None and len(number) > 0
 
 
 class PatchHessians(NodalHessians):
@@ -241,7 +250,7 @@ class PatchHessians(NodalHessians):
 
     def _covers(self, points: Array) -> bool:
         """See `PatchDensity`."""
-        self._background.cover(points)
+        self._background.cover(self._background.bins_at(points))
         if self._version != self._background.version:
             self._version = self._background.version
             here = np.moveaxis(self._background.values(self._known), 0, -1)

@@ -40,6 +40,7 @@ class Layout:
 
     def __init__(self, ranks: Ranks, ids: Ids, owners: Ids, n_owned: int) -> None:
         self.ranks, self.ids, self.n_owned = ranks, ids, n_owned
+        self.alone = ranks.size == 1
         self.exchanges = self.reductions = self.evaluations = 0
         self._settling = self._asked = self._missing = False
         self._fetch: Callable[[], Any] | None = None

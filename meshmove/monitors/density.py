@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -12,13 +12,15 @@ from meshmove.geometry.errors import first_ids
 from meshmove.geometry.quality import barycentric
 from meshmove.options import called
 
-__all__ = ["CallableDensity", "NodalDensity"]
+__all__ = ["CallableDensity", "NodalDensity", "chunks"]
 
 
 #: step of the difference quotients, relative to the size of the mesh
 STEP = 1e-6
 #: how far values of a monitor may be apart: their squares, and products with volumes, stay within float64
 APART = 1e150
+#: cells whose sample points are looked up together
+CELLS = 1 << 14
 
 
 class CallableDensity:
@@ -99,6 +101,11 @@ class CallableDensity:
         return m, gradient
 
 
+def chunks(cells: int) -> Iterator[slice]:
+    """So many cells, a few at a time."""
+    return (slice(k, k + CELLS) for k in range(0, cells, CELLS))
+
+
 class NodalDensity:
     """Piecewise linear interpolant of positive vertex values (n,); constant beyond the boundary.
 
@@ -131,12 +138,17 @@ class NodalDensity:
         where = self._find(x)
         return where.interpolate(self._values), self._slope.take(where.cells, axis=1)
 
-    def clusters(self, x: Array) -> Array:
-        """Values (m, q) at points (dim, m, q) of which each row of q are close together."""
-        own = np.arange(x.shape[1]) if x.shape[1] == self._locator.mesh.n_cells else None  # rows of the cells' own
-        near = self._locator.find(x.mean(axis=2), own).cells
-        where = self._locator.follow(x.reshape(len(x), -1), np.repeat(near, x.shape[2]))
-        return where.interpolate(self._values).reshape(x.shape[1:])
+    def inside(self, vertices: Array, shape: Array) -> Array:
+        """Values (m, q) in cells with vertices (m, v, dim), at the points of which these are the shape functions
+        (v, q): some cells at a time, since points are many more."""
+        out = np.empty((len(vertices), shape.shape[1]))
+        own = len(vertices) == self._locator.mesh.n_cells  # then rows are the locator's own cells
+        for chunk in chunks(len(vertices)):
+            x = np.einsum("mvd,vq->dmq", vertices[chunk], shape)
+            near = self._locator.find(x.mean(axis=2), np.arange(len(vertices))[chunk] if own else None).cells
+            where = self._locator.follow(x.reshape(len(x), -1), np.repeat(near, x.shape[2]))
+            out[chunk] = where.interpolate(self._values).reshape(x.shape[1:])
+        return out
 
     def means(self, mesh: CellMesh, points: Array) -> Array | None:
         """Means (n_cells,) over a mesh's simplices with vertices at `points` (n, dim), if the locator has these."""

@@ -20,11 +20,12 @@ def cell_mass(
     points: Array,
     monitor: Callable[[Array], Array],
     degree: int = 5,
-    clusters: Callable[[Array], Array] | None = None,
+    inside: Callable[[Array, Array], Array] | None = None,
 ) -> Array:
     """Integral of the monitor over every moved cell (n_cells,), by quadrature of the given degree.
 
-    `clusters`: the monitor for points (dim, m, q) of which each row of q are close together, where that is quicker.
+    `inside`: the monitor (m, q) in cells with vertices (m, v, dim), where the shape functions (v, q) are these, for
+    monitors that have a quicker way than point by point.
     """
     out, first = [], 0
     sign = np.sign(cell_volumes(mesh))
@@ -32,15 +33,15 @@ def cell_mass(
         xi, w = block.kind.quadrature(degree)
         shape, slope = block.kind.shape(xi)
         vertices = points[block.nodes]
-        x = np.einsum("mvd,vq->dmq", vertices, shape)
         if block.kind.is_simplex:
             jacobian = np.linalg.det(np.einsum("mvi,vj->mij", vertices, slope[:, :, 0]))[:, None]
         else:
             jacobian = np.linalg.det(np.einsum("mvi,vjq->mqij", vertices, slope))
-        if clusters is None:
+        if inside is None:
+            x = np.einsum("mvd,vq->dmq", vertices, shape)
             m = np.asarray(monitor(x.reshape(len(x), -1)), float).reshape(x.shape[1:])
         else:
-            m = clusters(x)
+            m = inside(vertices, shape)
         out.append(((m * jacobian) @ w) * sign[first : first + len(block)])
         first += len(block)
     return np.concatenate(out)

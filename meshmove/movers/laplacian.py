@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix, diags, identity, kron
+from scipy.sparse import coo_matrix, csc_matrix, csr_matrix, diags, identity, kron
 from scipy.sparse.linalg import cg, splu
 
 from meshmove.geometry import CellMesh
@@ -21,6 +21,7 @@ __all__ = [
     "Inverses",
     "assemble",
     "corner_weights",
+    "factorised",
     "inverse",
     "per_component",
     "simplex_gradients",
@@ -107,6 +108,11 @@ class Inverses(Protocol):
     def __call__(self, matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse: ...
 
 
+def factorised(system: csc_matrix) -> Callable[[Array], Array]:
+    """Solves with a symmetric positive definite matrix, by a sparse factorisation."""
+    return splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}).solve
+
+
 def inverse(matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = None) -> Inverse:
     """Inverse of a Laplacian restricted to `free` unknowns (mask or ids).
 
@@ -120,8 +126,8 @@ def inverse(matrix: csr_matrix, mass: Array, dim: int, free: NDArray | None = No
         ids = np.flatnonzero(free) if np.asarray(free).dtype == bool else np.asarray(free)
         system = system[ids][:, ids]
     if system.shape[0] <= DIRECT[dim]:
-        lu = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-        return Inverse(ids, lu.solve, lu.solve)
+        solve = factorised(system.tocsc())
+        return Inverse(ids, solve, solve)
     import pyamg
 
     with warnings.catch_warnings():

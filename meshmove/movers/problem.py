@@ -160,8 +160,8 @@ class Problem:
         means = self.density.means(self.mesh, points) if simplices and isinstance(self.density, Means) else None
         if means is not None:
             return means * cell_volumes(self.mesh, points) * np.sign(cell_volumes(self.mesh))
-        clusters = getattr(self.density, "clusters", None)
-        return cell_mass(self.mesh, points, self.density.value, clusters=clusters)
+        inside = getattr(self.density, "inside", None)
+        return cell_mass(self.mesh, points, self.density.value, inside=inside)
 
     @property
     def volume(self) -> Array:

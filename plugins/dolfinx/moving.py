@@ -47,7 +47,7 @@ def adapt(
         the nodes; ``out.fields["field"]`` and ``out.transfer(u)`` are the same functions of space, carried.
     options
         Those of `meshmove.adapt`; and `inverses`, what inverts matrices on several processes:
-        `meshmove.distributed.Schwarz`, or `meshmove.plugins.mpi.PetscInverses`.
+        `meshmove.distributed.Condensed`, or `meshmove.plugins.mpi.PetscInverses`.
 
     Returns
     -------

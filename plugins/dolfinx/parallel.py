@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meshmove.adaptation.loops.loop import WORTH
 from meshmove.adaptation.result import Report
-from meshmove.distributed import DistributedAdaptation, DistributedStep, Schwarz, adapt_distributed, or_end, together
+from meshmove.distributed import Condensed, DistributedAdaptation, DistributedStep, adapt_distributed, or_end, together
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.mesh import CellMesh
 from meshmove.options import check_names, count
@@ -143,13 +143,13 @@ def checked_options(options: Mapping[str, Any], known: Iterable[str], of: str) -
 
 
 def default_inverses() -> Any:
-    """PETSc's, whose factors of small meshes do not depend on the partition; without one of real numbers `Schwarz`."""
+    """PETSc's, whose factors of small meshes do not depend on the partition; without real ones `Condensed`."""
     try:
         from petsc4py import PETSc
     except ImportError:
-        return Schwarz
+        return Condensed
     if np.issubdtype(PETSc.ScalarType, np.complexfloating):
-        return Schwarz
+        return Condensed
     from meshmove.plugins.mpi import PetscInverses
 
     return PetscInverses

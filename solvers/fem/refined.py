@@ -84,6 +84,11 @@ class Solved:
         return estimated(self.levels)
 
     @property
+    def comparable(self) -> bool:
+        """Whether there are meshes enough to tell how changes fall."""
+        return len(self.levels) >= _FEW
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """Sentences on a solution whose estimated error is more than 1 %; else none."""
         last = self.levels[-1]
@@ -150,7 +155,7 @@ def solve_refined(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.
         solved = Solved(now, tuple(levels))
         marked = np.union1d(_bulk(squares, mesh), blind)
         finer = sound(pde, on_curves(pde, mesh.refined(marked)))
-        enough = solved.error < tolerance and len(levels) >= _FEW
+        enough = solved.error < tolerance and solved.comparable
         if enough or len(levels) == _LEVELS or 4.5 * finer.nelements > _UNKNOWNS * effort:
             return solved
         mesh, before = finer, now

@@ -112,8 +112,14 @@ class _Differential(nn.Module):
         # `up` of values, gradients and Laplacians, with the linear map before them: fewer numbers are written
         width = h.shape[1]
         kinds = self.up.weight.view(width, -1, width).transpose(0, 1).reshape(-1, width)
-        up = operators.summed(nn.functional.linear(self.norm(h), kinds)) + self.up.bias
-        return h + self.out(nn.functional.silu(up))
+        up = _sum(operators.summed(nn.functional.linear(self.norm(h), kinds)), self.up.bias)
+        return _sum(self.out(nn.functional.silu(up, inplace=not torch.is_grad_enabled())), h)
+
+
+def _sum(own: Tensor, other: Tensor) -> Tensor:
+    """Of a tensor that nothing else uses, and another; in place without gradients, so that less memory is touched."""
+    free = not torch.is_grad_enabled() and torch.result_type(own, other) == own.dtype
+    return own.add_(other) if free else own + other
 
 
 def _seen(graph: Graph, edges: Tensor, unit: Tensor) -> Tensor:

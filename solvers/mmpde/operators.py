@@ -139,7 +139,8 @@ class Product:
 
     def __call__(self, values: Tensor) -> Tensor:
         """The matrix times (m, C)."""
-        return _Applied.apply(values, self)
+        tracked = torch.is_grad_enabled() and values.requires_grad
+        return _Applied.apply(values, self) if tracked else self.times(values)
 
     def times(self, x: Tensor, transposed: bool = False) -> Tensor:
         """The matrix, or its transpose, times a dense one, without a gradient; in single precision at least."""

@@ -19,7 +19,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.domains.pieces import Piece
 from meshmove.solvers.pde import UnitProblem
 from meshmove.solvers.pde.terms import BASE, Along
-from meshmove.solvers.pde.unit import walked
+from meshmove.solvers.pde.unit import shared, walked
 
 from .features.splines import Splines
 
@@ -184,10 +184,13 @@ def quadrature(unit: UnitProblem, splines: Splines, points: int = _POINTS) -> Qu
 def inside_of(
     unit: UnitProblem, splines: Splines, lines: tuple[Array, Array], points: int = _POINTS
 ) -> NDArray[np.bool_]:
-    """Which grid points, so many to the edge of a cell, are in the domain.
+    """Which grid points, so many to the edge of a cell, are in the domain; of each grid once for all problems there."""
+    key = "inside", points, splines.knots is None, *(a.tobytes() for a in lines)
+    return shared(unit.pde.domain, key, lambda: (_cut(unit, splines, lines, points),))[0]
 
-    Cells away from the boundary are judged by their middle, the others by their points.
-    """
+
+def _cut(unit: UnitProblem, splines: Splines, lines: tuple[Array, Array], points: int) -> NDArray[np.bool_]:
+    """Cells away from the boundary are judged by their middle, the others by their points."""
     nx, ny = splines.cells
     encloses = unit.pde.domain.boundary.encloses
     near = np.zeros((ny + 2, nx + 2), bool)

@@ -23,7 +23,6 @@ from .solution import Solution
 __all__ = ["meshed", "solved"]
 
 _DOUBTED = 1e-2  #: estimates of projections from which finite elements are tried
-_FEW = 4  #: meshes, of which fewer say nothing
 _STABLE = 1e-3  #: least singular value, relative to the operator's terms, up to which elements' estimates know nothing
 
 
@@ -60,7 +59,7 @@ def _elements(pde: Statement, found: Projection, options: dict[str, Any]) -> Sol
         other = solve_refined(pde, **options)
     except DomainError:
         return None
-    return other if len(other.levels) >= _FEW else None
+    return other if other.comparable else None
 
 
 def meshed(pde: Statement, **options: Any) -> Solution:

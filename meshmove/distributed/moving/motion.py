@@ -23,7 +23,7 @@ from meshmove.options import called, number
 from ..adapt import agree, mask_of, values_of
 from ..background import Background
 from ..carrying import swept_across
-from ..laplacian import Schwarz
+from ..laplacian import Condensed
 from ..layout import Layout
 from ..mesh import DistributedMesh
 from ..overlap import Overlap
@@ -107,7 +107,7 @@ class DistributedMotion:
         fixed: Any = None,
         objective: str = "alignment",
         tau: float | None = None,
-        inverses: Callable[[Ranks, Layout], Inverses] = Schwarz,
+        inverses: Callable[[Ranks, Layout], Inverses] = Condensed,
     ) -> None:
         with or_end(ranks):
             with together(ranks):

@@ -133,7 +133,9 @@ def _load(name: str) -> ModuleType:
     except BaseException:
         del _modules[name]
         raise
-    module.__dict__.update(MENDED.get(name, {}))
+    for path, ours in MENDED.get(name, {}).items():
+        *owners, last_name = path.split(".")
+        setattr(functools.reduce(getattr, owners, module), last_name, ours)
     if parent:
         setattr(_modules[parent], last, module)
     return module
@@ -202,7 +204,8 @@ class _Bytes(_AtEnd, io.BufferedReader):
 
 def _open(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
     if set(mode) & set("wax+") or args or kwargs:
-        return open(file, mode, *args, **kwargs)
+        utf8 = {} if "b" in mode or len(args) > 1 else {"encoding": "utf-8"}  # as it is read, and as XML says
+        return open(file, mode, *args, **utf8 | kwargs)
     raw = _Bytes(io.FileIO(file, "r"))
     # files of other programs hold names in other encodings: a letter that is none in UTF-8 spoils no mesh
     return raw if "b" in mode else _Text(raw, encoding="utf-8", errors="replace")

@@ -18,6 +18,7 @@ from .cell_sets import cell_groups, decode_sets, encode_sets, shallow_copy
 from .formats import MeshFileError, ending, formats_to_write, known_formats
 from .lost import lost, piece
 from .msh import msh_variants
+from .names import escaped, unescaped
 from .own_meshio import can_read, listening, reader, writer
 from .periodic import decode_periodic, encode_periodic
 from .su2 import named_markers, write_su2
@@ -55,7 +56,7 @@ def read_by(file_format: str, path: str) -> meshio.Mesh:
         mesh = reader(file_format)(path)
     if said:
         _log.info("meshio on %s: %s", path, " ".join(said))
-    mesh = decode_sets(mesh)
+    mesh = decode_sets(unescaped(mesh, file_format))
     decode_periodic(mesh)
     return named_markers(mesh, said) if file_format == "su2" else mesh
 
@@ -174,7 +175,7 @@ def _writers(mesh: meshio.Mesh, name: str) -> list[Write]:
 
 
 def _write(mesh: meshio.Mesh, file_format: str, name: str) -> None:
-    writer(file_format)(name, mesh)
+    writer(file_format)(name, escaped(mesh, file_format))
 
 
 def _variants(mesh: meshio.Mesh, name: str) -> list[tuple[meshio.Mesh, str]]:

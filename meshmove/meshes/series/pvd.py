@@ -17,6 +17,7 @@ import numpy as np
 
 from meshmove.meshes.files.cell_sets import encode_sets
 from meshmove.meshes.files.formats import MeshFileError
+from meshmove.meshes.files.own_meshio import listening, writer
 from meshmove.meshes.files.periodic import encode_periodic
 from meshmove.whole_files import locked, whole
 
@@ -88,7 +89,8 @@ def _write_frames(folder: Path, frames: Iterable[tuple[float, meshio.Mesh]]) -> 
         flat = encode_sets(mesh)
         encode_periodic(flat)
         flat.points = np.pad(np.asarray(mesh.points), ((0, 0), (0, 3 - mesh.points.shape[1])))
-        flat.write(folder / name)
+        with listening():
+            writer("vtu")(str(folder / name), flat)
         file = escape(f"{folder.name}/{name}", {'"': "&quot;"})
         lines.append(f'    <DataSet timestep="{float(time)!r}" part="0" file="{file}"/>')
     return lines

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags
-from scipy.sparse.linalg import splu
 
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.sliding import Slide
-from meshmove.movers.laplacian import per_component
+from meshmove.movers.laplacian import factorised, per_component
 from meshmove.movers.objectives.equidistribution import Functional
 
 __all__ = ["gauss_newton"]
@@ -34,13 +33,7 @@ def gauss_newton(functional: Functional, slide: Slide, points: Array) -> Callabl
     transposed = basis.T.tocsr()
     reduced = (transposed @ matrix @ basis).tocsc()
     shift = 1e-10 * reduced.diagonal().max(initial=1e-300)
-    lu = splu(
-        csr_matrix(reduced + diags(np.full(reduced.shape[0], shift))).tocsc(),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
-    solve = lu.solve
+    solve = factorised(csr_matrix(reduced + diags(np.full(reduced.shape[0], shift))).tocsc())
     if functional.kept is not None:
         solve = _and_ranks(solve, transposed @ functional.kept.directions(points))
     return lambda force: (basis @ solve(transposed @ force.ravel())).reshape(n, d)

@@ -19,14 +19,13 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import bsr_matrix, csr_matrix, diags, identity
-from scipy.sparse.linalg import splu
 
 from meshmove.communicator import SERIAL, Communicator, box_of
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import barycentric
 from meshmove.geometry.sliding import Slide
-from meshmove.movers.laplacian import Inverses, corner_weights, inverse, stiffness
+from meshmove.movers.laplacian import Inverses, corner_weights, factorised, inverse, stiffness
 from meshmove.movers.lift import SPRING
 
 __all__ = ["Strains"]
@@ -86,9 +85,8 @@ class Strains:
             return self._in_pieces(matrix, slide)
         basis = slide.basis()
         transposed = basis.T.tocsr()
-        reduced = (transposed @ matrix @ basis).tocsc()
-        lu = splu(reduced, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-        return lambda force: (basis @ lu.solve(transposed @ force.ravel())).reshape(force.shape)
+        solve = factorised((transposed @ matrix @ basis).tocsc())
+        return lambda force: (basis @ solve(transposed @ force.ravel())).reshape(force.shape)
 
     def _in_pieces(self, matrix: csr_matrix, slide: Slide) -> Callable[[Array], Array]:
         """The same where processes have parts of the matrix: on all steps, of which others than admissible are apart.

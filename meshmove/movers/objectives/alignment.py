@@ -183,7 +183,7 @@ class Alignment(Distortion):
         det = self._determinant(e, cof)
         jac = det * self._to_jac
         excess, pushed = self._admitted(points, jac)
-        if pushed is None and self.across.serial:
+        if pushed is None and self.across.alone:
             return np.inf, None
         with np.errstate(all="ignore" if pushed is None else None):  # no use of these, but others are to hear of it
             shape, force, to_dual, to_jac = self._distorted(e, jac)
@@ -201,7 +201,7 @@ class Alignment(Distortion):
         force += to_det * cof
         by_node += self._scattered(force) + pushed / self._whole
         value, slope = error + float(rest[0]), self.across.accumulate(by_node)
-        if self.across.serial and parts is not None:
+        if self.across.alone and parts is not None:
             self._last = _Evaluated(points.copy(), value, slope.copy(), parts)
         return value, slope
 

@@ -164,7 +164,7 @@ class Distortion:
     def _admitted(self, points: Array, jac: Array, soften: float = 0.0) -> tuple[float, Array | None]:
         """What `_limits` says where no cell of this process is inverted, as no softened one is; else (inf, None)."""
         lost = not soften and not jac.min(initial=np.inf) > 0
-        if lost and self.across.serial:
+        if lost and self.across.alone:
             return np.inf, None
         excess, pushed = self._limits(points, soften)  # together: others may sum what shells enclose
         return (np.inf, None) if lost else (excess, pushed)
@@ -173,7 +173,7 @@ class Distortion:
         """What the boundary and the inside of cells add, and its gradient (n, dim); (inf, None): a cell is lost."""
         energy, inner = self.inside(points, soften) if self.inside else (0.0, None)
         lost = bool(self.inside) and inner is None
-        if lost and self.across.serial:
+        if lost and self.across.alone:
             return np.inf, None
         gradient = np.zeros((self.n_points, self.dim)) if inner is None else inner
         for limit in (self.limit, self.kept):

@@ -178,7 +178,7 @@ class Functional(Distortion):
             jac = np.where(jac > 0, (jac + root) / 2, 2 * soften * soften / (root + np.abs(jac)))
             slope = jac / root
         excess, pushed = self._admitted(points, jac, soften)
-        if pushed is None and self.across.serial:
+        if pushed is None and self.across.alone:
             return np.inf, None
         with np.errstate(all="ignore" if pushed is None else None):  # of no use, but others are to hear of it
             energy, dual, to_dual, to_jac = self._distorted(e, jac)

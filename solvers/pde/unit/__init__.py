@@ -2,5 +2,6 @@
 
 from .problem import BoundaryRows, InteriorRows, UnitProblem
 from .sampling import walked
+from .shared import shared
 
-__all__ = ["BoundaryRows", "InteriorRows", "UnitProblem", "walked"]
+__all__ = ["BoundaryRows", "InteriorRows", "UnitProblem", "shared", "walked"]

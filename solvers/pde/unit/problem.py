@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from .corners_and_holes import Corner, Hole, corners_of, holes_of
 from .frame import UnitFrame
 from .picture import raster
 from .sampling import lengths, points_along, scattered, walked
+from .shared import shared
 
 if TYPE_CHECKING:
     from ..statement import Statement
@@ -135,7 +136,9 @@ class UnitProblem(UnitFrame):
             Positive function of X (2, m) that the density of points follows; uniform by default.
         """
         n = count(n, "a positive number of interior points", low=1, high=MOST, error=ProblemError)
-        X, share = scattered(self.pde.domain, self, n, seed, density)
+        domain = self.pde.domain
+        make = partial(scattered, domain, self, n, seed, density)
+        X, share = make() if density else shared(domain, ("interior", n, seed), make)
         x = self.to_physical(X)
         coefficients = self.pde.coefficients_at(x) / self.powers[:, None]
         return InteriorRows(X, coefficients, self.pde.source_at(x), share * self.area / share.sum())
@@ -151,6 +154,13 @@ class UnitProblem(UnitFrame):
         if not sides:
             none = np.empty(0)
             return BoundaryRows(np.empty((2, 0)), np.empty((3, 0)), none, np.empty(0, int), np.empty(0, str), none)
+        x, normal, piece, weights = shared(
+            self.pde.domain, ("boundary", n, seed, *sides), lambda: self._along(n, seed, sides)
+        )
+        return self._rows(piece, x, normal, weights)
+
+    def _along(self, n: int, seed: int, sides: list[int]) -> tuple[Array, Array, Ids, Array]:
+        """Points and normals (2, m) on some sides, the pieces (m,) that they are on, and the length that each has."""
         length = self.lengths[sides]
         least = np.where([self.pde.domain.boundary.pieces[i].straight for i in sides], 20, 6)
         least = np.minimum(least, max(2, 2 * n // len(sides)))
@@ -160,7 +170,7 @@ class UnitProblem(UnitFrame):
         start = np.repeat(np.cumsum(many) - many, many)
         fraction = (np.arange(len(piece)) - start + np.repeat(shift, many)) / np.repeat(many, many)
         x, normal = points_along(self.pde.domain.boundary, self, piece, fraction)
-        return self._rows(piece, x, normal, np.repeat(length / many, many))
+        return x, normal, piece, np.repeat(length / many, many)
 
     def boundary_by(self, index: Callable[[Array], Array], rows: float, seed: int = 0) -> BoundaryRows:
         """The conditions, so many rows on each cell of a grid that the boundary goes through, and 20 on each piece.

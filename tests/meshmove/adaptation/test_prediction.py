@@ -26,13 +26,16 @@ def test_a_function_is_evaluated_once_at_positions_that_are_remembered():
     assert len(asked) == 3 + REMEMBERED
 
 
-def test_cells_that_went_far_have_the_monitor_of_where_they_are():
+def test_cells_that_went_far_have_the_monitor_of_where_they_are(monkeypatch):
     mesh = skfem.MeshTri().refined(4)
     cells = CellMesh.single(mesh.p.T, mesh.t.T, "triangle")
     density = NodalDensity(1 + mesh.p[0] + 2 * mesh.p[1], PointLocator(cells))
     away = cells.points[::-1]  # turned by half a turn: no cell is near where it was
-    x = away[cells.corners[0]].transpose(2, 0, 1)
-    assert np.allclose(density.clusters(x), 1 + x[0] + 2 * x[1], atol=1e-12)
+    vertices, shape = away[cells.corners[0]], np.array([[1, 0.2], [0, 0.3], [0, 0.5]])
+    x = np.einsum("mvd,vq->dmq", vertices, shape)
+    for together in (1 << 14, 100):
+        monkeypatch.setattr("meshmove.monitors.density.CELLS", together)
+        assert np.allclose(density.inside(vertices, shape), 1 + x[0] + 2 * x[1], atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["triangle", "tetra", "quad"])

@@ -180,3 +180,24 @@ def test_sets_keep_names_that_end_a_name_in_some_format(tmp_path, name, ending):
     again = meshmove.load(tmp_path / f"mesh{ending}")
     assert again.cell_sets[name][0].tolist() == [1] and again.cell_sets["other"][0].tolist() == [0]
     assert again.point_sets[name].tolist() == [2]
+
+
+NUMBERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
+
+
+def test_vtk_reads_our_numbers_of_all_types_and_we_its(tmp_path):
+    values = {kind: np.array([1, 120, 3, 0, 7]).astype(kind) for kind in NUMBERS}
+    cells = {kind: [v[:2]] for kind, v in values.items()}
+    p = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [2, 0, 0]], float)
+    mesh = meshio.Mesh(p, [("triangle", [[0, 1, 2], [0, 2, 3]])], values, cells)
+    mesh.cell_sets = {"a set": [np.array([1])]}
+    meshmove.save(mesh, tmp_path / "ours.vtk")
+    grid = pv.read(tmp_path / "ours.vtk")
+    assert grid["set:a%20set"].tolist() == [0, 1]  # a set's name is escaped in every format
+    grid.save(tmp_path / "theirs.vtk")
+    again = load(tmp_path / "theirs.vtk")
+    assert again.cell_sets["a set"][0].tolist() == [1]
+    for kind in NUMBERS:
+        for found in (grid.point_data[kind], again.point_data[kind]):
+            assert np.dtype(found.dtype).newbyteorder("=") == kind and np.array_equal(found, values[kind])
+        assert np.array_equal(grid.cell_data[kind], cells[kind][0])

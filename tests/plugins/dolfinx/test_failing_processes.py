@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("petsc4py", reason="PETSc is not installed here: make test-mpi runs these")
 
-from meshmove.distributed import Alone, Schwarz  # noqa: E402
+from meshmove.distributed import Alone, Condensed  # noqa: E402
 from meshmove.distributed.layout import Layout  # noqa: E402
 from meshmove.plugins.dolfinx.parallel import default_inverses  # noqa: E402
 from meshmove.plugins.mpi import MPIRanks, PetscInverses  # noqa: E402
@@ -44,12 +44,12 @@ def test_petsc_of_complex_numbers_is_refused(monkeypatch):
         PetscInverses(Alone(), layout(Alone()))
 
 
-def test_without_petsc_of_real_numbers_the_pieces_are_inverted_one_by_one(monkeypatch):
+def test_without_petsc_of_real_numbers_pieces_are_condensed(monkeypatch):
     assert default_inverses() is PetscInverses
     double = SimpleNamespace(PETSc=SimpleNamespace(ScalarType=np.complex128))
     for found in (double, None):
         monkeypatch.setitem(sys.modules, "petsc4py", found)
-        assert default_inverses() is Schwarz
+        assert default_inverses() is Condensed
 
 
 def test_petsc_without_mpi_is_refused():

@@ -53,6 +53,16 @@ def test_every_weight_has_a_gradient(parts):
     assert not constant
 
 
+@pytest.mark.parametrize("parts", PARTS[:4], ids=str)
+def test_without_gradients_the_same_comes_out_to_the_bit_and_nothing_that_goes_in_changes(parts):
+    model = model_of(**parts)
+    *_, state = state_on(model, [jittered()])
+    start = state.values.clone()
+    out = outputs(model, state)
+    assert torch.equal(out, model(state).detach()) and torch.equal(out, outputs(model, state))
+    assert torch.equal(state.values, start)
+
+
 def test_a_part_that_is_left_out_has_no_weights():
     names = [{name.partition(".")[0] for name, _ in model_of(**p).named_parameters()} for p in (*PARTS[:3], PARTS[-1])]
     carried = {"there", "back", "over"}

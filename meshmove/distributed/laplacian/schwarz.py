@@ -1,4 +1,4 @@
-"""Inverses of a Laplacian in pieces, without a library for it: each piece by itself, and one number for each of them.
+"""Inverses of a Laplacian in pieces: each piece by itself, and one number for each of them.
 
 The additive Schwarz preconditioner with the coarse space of Nicolaides (Toselli & Widlund, Domain Decomposition,
 2005): symmetric and linear, and good for a few processes. For many, plugins have multigrid.
@@ -15,8 +15,8 @@ from scipy.sparse import csr_matrix, diags
 from meshmove.geometry.arrays import Array
 from meshmove.movers.laplacian import Inverse, inverse
 
-from .layout import Layout
-from .ranks import Ranks
+from ..layout import Layout
+from ..ranks import Ranks
 
 __all__ = ["Schwarz", "shift_and_width"]
 
