@@ -161,7 +161,10 @@ class Adapting:
         began = time.perf_counter()
         options = self._options
         source = Source.of(mesh, self._regions)
-        check_cells(source.cells)
+        known = self._known(source)
+        source = source if known is None else known.source
+        if known is None:
+            check_cells(source.cells)
         fields = read_fields(source, field)
         if isinstance(options.monitor, Monitor) and fields.values is None:
             names = ", ".join(map(repr, fields.nodal)) or "none"
@@ -169,7 +172,9 @@ class Adapting:
         if dual is not None:
             fields = _with_dual(fields, read_fields(source, dual))
         last, earlier = self._unit, None
-        if last is None or (self._alone and not np.array_equal(source.cells.points, last.source.cells.points)):
+        if known is not None:
+            unit = known
+        elif last is None or (self._alone and not np.array_equal(source.cells.points, last.source.cells.points)):
             unit = UnitMesh(source, self._fixed, self._boundary, self._reference)
         else:
             unit = last.again(source)
@@ -185,6 +190,11 @@ class Adapting:
             self._go_gently()
         stage("moved, steps: %d; to be checked as it is written, and fields carried", result.move.iterations)
         return finish(source, unit, fields, result, options.transfer, self._mover.name, began)
+
+    def _known(self, source: Source) -> UnitMesh | None:
+        """What is known of the mesh, where it has come before, as it is now."""
+        last = self._unit
+        return last if last is not None and self._alone and last.is_of(source) else None
 
     def _go_gently(self) -> None:
         """After a move that led to a worse mesh: by few steps, in which cells next to each other move alike."""

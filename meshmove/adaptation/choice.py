@@ -6,6 +6,8 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 
+from scipy.sparse import csr_matrix
+
 from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Monitor, NodalDensity, optimal_exponent
@@ -50,9 +52,11 @@ class Chosen:
 Densities = Callable[[Monitor], tuple[Density, Array]]
 
 
-def nodal_densities(indicator: Array, mesh: CellMesh, locator: PointLocator) -> Densities:
-    """Those of an indicator (n,) at the vertices of a mesh."""
-    smooth = smoother(mesh)
+def nodal_densities(
+    indicator: Array, mesh: CellMesh, locator: PointLocator, smooth: csr_matrix | None = None
+) -> Densities:
+    """Those of an indicator (n,) at the vertices of a mesh; `smooth`: its `smoother`, where that is known."""
+    smooth = smoother(mesh) if smooth is None else smooth
 
     def of(monitor: Monitor) -> tuple[NodalDensity, Array]:
         values = monitor.values(mesh, indicator, smooth)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from meshmove.geometry import CellMesh, PointLocator, Sides
+from meshmove.geometry import CellMesh, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Fields
 from meshmove.monitors import CallableDensity, Monitor, NodalDensity, Recovery
@@ -76,9 +76,9 @@ def move_of(
     if not isinstance(monitor, Monitor):
         return _to_function(unit, monitor, mover, effort)
     assert fields.values is not None
-    recovery = Recovery(unit.current, Sides.of(unit.current, unit.facets))
+    recovery = unit.recovery
     indicator = _indicator(monitor, recovery, fields)
-    locator = PointLocator(unit.current.simplicial())
+    locator = unit.locator
     if fields.degree is None:
         return _unjudged(unit, fields, monitor, indicator, locator, mover, effort)
     predict, told = _predictor(unit, fields, recovery, locator, isinstance(mover, Align))
@@ -96,7 +96,7 @@ def move_of(
         out = Chosen(monitor, density, values, move, predict(move.points))
         return _judged(unit, out, predict, fields.element, False, told)
     leads: list[Chosen] = []
-    densities, n = nodal_densities(indicator, unit.current, locator), unit.current.n_points
+    densities, n = nodal_densities(indicator, unit.current, locator, unit.smoother), unit.current.n_points
     if isinstance(mover, Align):
         trials = Trials(densities, predict, unit.problem, mover.carrier, unit.start, effort, n)
         leads += transports(monitor, trials, mover.transport) if earlier is None else [trials.unmoved(monitor)]

@@ -8,10 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from meshmove.geometry import (
     CellMesh,
     InvalidMeshError,
+    PointLocator,
+    Sides,
     Slide,
     TangledMeshError,
     facets_of,
@@ -23,7 +26,8 @@ from meshmove.geometry.errors import first_ids
 from meshmove.geometry.facets import without_interfaces
 from meshmove.geometry.quality import vertex_volumes
 from meshmove.meshes.source import Source, fixed_vertices, same_topology
-from meshmove.monitors import NodalDensity
+from meshmove.monitors import NodalDensity, Recovery
+from meshmove.monitors.monitor import smoother
 from meshmove.movers import Alignment, Problem
 from meshmove.movers.objectives.volumes import VOLUME
 from meshmove.outcomes import Outcome
@@ -65,6 +69,7 @@ class UnitMesh:
         check_facets(self.base, self.facets, pinned)
         self.slide = Slide(self.base, self.facets, boundary, pinned)
         self.workspace: dict[Any, Any] = {}
+        self._here: dict[str, Any] = {}
         self.start = self.current.points
         if reference is not None:
             self._begin()
@@ -73,11 +78,40 @@ class UnitMesh:
         """The same for `source`, the mesh with other positions: what depends on the reference alone is shared."""
         same_topology(source.cells, self.source.cells)
         other = copy(self)
-        other.source = source
+        other.source, other._here = source, {}
         other.place = None if source.cells.frame is None else source.cells.in_space
         other.current = replace(self.unit(source.cells), facets=self.current.facets)
         other._begin()
         return other
+
+    def is_of(self, source: Source) -> bool:
+        """Whether this is the very same mesh, which has not changed since."""
+        known, given = self.source, _arrays(source.cells)
+        if source.mesh is not known.mesh or source.regions != known.regions:
+            return False
+        own = _arrays(known.cells)
+        return own.keys() == given.keys() and all(np.array_equal(own[k], given[k]) for k in own)
+
+    @property
+    def recovery(self) -> Recovery:
+        """Of the mesh where it is now."""
+        return self._kept("recovery", lambda: Recovery(self.current, Sides.of(self.current, self.facets)))
+
+    @property
+    def locator(self) -> PointLocator:
+        """Of the mesh where it is now, in simplices."""
+        return self._kept("locator", lambda: PointLocator(self.current.simplicial()))
+
+    @property
+    def smoother(self) -> csr_matrix:
+        """What evens out monitors on the mesh where it is now."""
+        return self._kept("smoother", lambda: smoother(self.current))
+
+    def _kept(self, name: str, make: Callable[[], Any]) -> Any:
+        """What depends on where the mesh is now, made once."""
+        if name not in self._here:
+            self._here[name] = make()
+        return self._here[name]
 
     def _begin(self) -> None:
         """Start where the mesh is, or as close to it as the boundary of the reference allows."""
@@ -136,6 +170,13 @@ def lost_shape(slide: Slide, points: Array) -> tuple[str, ...]:
         'is what movers keep to: hold it with boundary="fixed", or refine it'
     )
     return (Outcome.SHAPE_LOST.told(text),)
+
+
+def _arrays(cells: CellMesh) -> dict[Any, Any]:
+    """All that a move depends on."""
+    out: dict[Any, Any] = {("cells", k, b.kind.name): b.nodes for k, b in enumerate(cells.blocks)}
+    out |= {("facet", name): nodes for name, nodes in cells.facets.items()}
+    return out | {k: getattr(cells, k) for k in ("points", "nodes", "regions", "region_names", "periodic")}
 
 
 def _length(mesh: CellMesh) -> float:

@@ -63,14 +63,16 @@ CONFIGS: dict[str, Config] = {
         settings=Settings(turns=True, dim=3, rounds=4),
         batch=1200,
         nodes=(180, 600),
-        pool=48,
-        large=12,
+        pool=56,
+        large=16,
         large_nodes=(600, 1400),
-        fields=4,
-        quads=0.25,
-        average=0.99,
-        validation=12,
-        validate_every=100,
+        fields=6,
+        quads=0.4,
+        average=0.995,
+        learning_rate=1e-3,
+        minutes=70,
+        validation=16,
+        validate_every=150,
     ),
     "full": Config(steps=20_000, batch=30_000, nodes=(120, 1200), pool=3000, fields=16, validate_every=200),
 }
@@ -154,10 +156,14 @@ class _Run(Run):
             many, few = (max(1, round(config.quads * k)) for k in (config.pool, config.validation))
             dim = config.settings.dim
             known = list(make_meshes(many, config.nodes, config.seed + 250_007, quads=True, dim=dim))
+            large = max(0, round(config.quads * config.large))
+            known += make_meshes(large, config.large_nodes, config.seed + 750_019, quads=True, dim=dim)
             others = list(make_meshes(few, config.nodes, config.seed + 1_250_009, quads=True, dim=dim))
             self._quads = self._groups(known, config.fields, 3, workers, "quad-starts")
             self._held_out += self._groups(others, 2, 4, workers, "held-out-quad-starts")
         self._steep = self._groups(steep, 2, 2, workers, "steep-starts", kinds=STEEP)
+        if self._quads:
+            self._steep += self._groups(others, 2, 5, workers, "steep-quad-starts", kinds=STEEP)
 
     def _groups(
         self, meshes: list[CellMesh], fields: int, more: int, workers: int, name: str, **options: Any

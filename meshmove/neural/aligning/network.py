@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -30,7 +31,9 @@ from .features import CELL, EDGE, NODE, Mesh, View, viewed
 from .fields import FieldBatch
 from .guard import let_through
 from .meshes.arrays import Values
+from .meshes.on_arrays import coefficients
 from .meshes.simplices import Simplices
+from .predicted import best_of
 from .strains import BASIS, TURNS, step_of
 
 __all__ = ["Aligner", "Settings"]
@@ -39,8 +42,6 @@ Hessians = Callable[[Tensor], Tensor]
 
 #: the largest coefficient of each tensor that strains are made of
 LARGEST = 0.8
-#: edges, or cells, that are worked on together on a processor: on 100,000 nodes that takes half of the time
-TOGETHER = 2048
 
 
 @dataclass(frozen=True)
@@ -67,42 +68,10 @@ class _Messages(nn.Module):
         self.mix = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, h: Tensor, edges: Tensor, of_edge: Tensor, degree: Tensor) -> Tensor:
-        if not _together(h):
-            return self._in_place(h, edges, of_edge, degree)
         i, j = edges
         sent = self.send(h).index_select(0, j) + self.receive(h).index_select(0, i) + self.edge(of_edge)
         heard = torch.zeros_like(h).index_add_(0, i, nn.functional.silu(sent))
         return h + self.mix(torch.cat([h, heard / degree], 1))
-
-    def _in_place(self, h: Tensor, edges: Tensor, of_edge: Tensor, degree: Tensor) -> Tensor:
-        """The same, part by part in arrays that are used again: it takes two thirds of the time."""
-        send, heard, edge = h @ self.send.weight.T, torch.zeros_like(h), self.edge.weight.T
-        receive = torch.addmm(self.receive.bias, h, self.receive.weight.T)
-        parts = _parts(edges.shape[1], h)
-        room, more = (h.new_empty(min(edges.shape[1], TOGETHER), h.shape[1]) for _ in range(2))
-        for part in parts:
-            i, j = edges[:, part]
-            sent, own = room[: len(i)], more[: len(i)]
-            torch.index_select(send, 0, j, out=sent)
-            sent.addmm_(of_edge[part], edge)
-            sent += torch.index_select(receive, 0, i, out=own)
-            heard.index_add_(0, i, nn.functional.silu(sent, inplace=True))
-        heard /= degree
-        first, last = self.mix[0], self.mix[2]
-        own, others = first.weight.T.split(h.shape[1])
-        inner = torch.addmm(first.bias, h, own).addmm_(heard, others)
-        return torch.addmm(last.bias, nn.functional.silu(inner, inplace=True), last.weight.T).add_(h)
-
-
-def _together(values: Tensor) -> bool:
-    """Whether edges and cells are worked on all at once: with derivatives, or on an accelerator."""
-    return torch.is_grad_enabled() or values.device.type != "cpu"
-
-
-def _parts(count: int, values: Tensor) -> list[slice]:
-    """All of them, or so many that their features stay in the cache."""
-    size = count if _together(values) else TOGETHER
-    return [slice(k, min(k + size, count)) for k in range(0, count, max(size, 1))]
 
 
 class Aligner(nn.Module):
@@ -175,37 +144,43 @@ class Aligner(nn.Module):
                 value.copy_(known[key])
         return out.to(self.inside.weight)
 
-    def coefficients(self, mesh: Mesh, view: View) -> Tensor:
-        """(c, 2 BASIS) or, with turns, (c, 2 (BASIS + TURNS)), of both strains of every cell."""
+    def coefficients(self, mesh: Mesh, view: View) -> Values:
+        """(c, 2 BASIS) or, with turns, (c, 2 (BASIS + TURNS)), of both strains of every cell: a tensor, or of one mesh
+        an array."""
         weight = self.inside.weight
-        of_node, of_edge, of_cell = (torch.as_tensor(v).to(weight) for v in (view.of_node, view.of_edge, view.of_cell))
-        degree = mesh.degree.to(of_node)[:, None]
-        h = self.embed(of_node)
+        features = [torch.as_tensor(v).to(weight) for v in (view.of_node, view.of_edge, view.of_cell)]
+        if isinstance(mesh, Simplices) and (torch.is_grad_enabled() or weight.device.type != "cpu"):
+            return LARGEST * torch.tanh(self._together(mesh, *features))
+        found = LARGEST * np.tanh(coefficients(self, mesh.neighbours, *(v.numpy() for v in features)))
+        return torch.from_numpy(found) if isinstance(mesh, Simplices) else found
+
+    def _together(self, mesh: Simplices, of_node: Tensor, of_edge: Tensor, of_cell: Tensor) -> Tensor:
+        """(c, outputs), of all edges and cells at once: with derivatives, or on an accelerator."""
+        degree, h = mesh.degree.to(of_node)[:, None], self.embed(of_node)
         for layer in self.messages:
             h = layer(h, mesh.edges, of_edge, degree)
         at = self.around(h)
-        found = []
-        for part in _parts(len(of_cell), at):
-            first, *others = (at.index_select(0, v[part]) for v in mesh.vertices)
-            mean = sum(others, first) / (1 + len(others))
-            found.append(self.head(mean + self.inside(of_cell[part])))
-        return LARGEST * torch.tanh(torch.cat(found))
+        first, *others = (at.index_select(0, v) for v in mesh.vertices)
+        return self.head(sum(others, first) / (1 + len(others)) + self.inside(of_cell))
 
     def proposed(self, mesh: Mesh, x: Values, hessian: Values) -> Values:
         """The step (n, dim) of a round from x, for the mean Hessian (k, c) of every cell there; of arrays an array."""
         view = viewed(mesh, x, hessian)
         found = self.coefficients(mesh, view)
-        coefficients = found.to(x) if isinstance(x, Tensor) else found.numpy().astype(x.dtype)
-        return step_of(mesh, view, coefficients.T)
+        return step_of(mesh, view, (found.to(x) if isinstance(x, Tensor) else found.astype(x.dtype)).T)
 
     def move(
-        self, meshes: Sequence[CellMesh] | FieldBatch, fields: Sequence[NDArray | Tensor], rounds: int | None = None
+        self,
+        meshes: Sequence[CellMesh] | FieldBatch,
+        fields: Sequence[NDArray | Tensor],
+        rounds: int | None = None,
+        judged: bool = False,
     ) -> list[Tensor]:
         """Positions (n_i, dim) of many meshes at once, each for a field of its own (n_i,), without inverted cells.
 
         On the device of a `FieldBatch`, or on that of the weights; differentiable by field values and weights.
-        Nothing judges the result: that is left to `adapt`. Nodes glide along straight sides; those of curved
-        boundaries are held.
+        Nodes glide along straight sides; those of curved boundaries are held. `judged`: each mesh is that after the
+        round which has the least predicted error, or as it came where none has less; else that after the last round.
 
         Raises
         ------
@@ -229,8 +204,13 @@ class Aligner(nn.Module):
             raise UnsupportedMeshError(
                 f"Expected {own}-D meshes, as the network was trained on (got {dim}-D ones): load 'aligner-{dim}d'"
             )
-        found = self(batch.batch, batch.hessians(batch.joined(fields), relative=True), rounds=rounds)
-        return batch.back(found[-1][0])
+        hessians = batch.hessians(batch.joined(fields), relative=True)
+        found = [x for x, *_ in self(batch.batch, hessians, rounds=rounds)]
+        if not judged:
+            return batch.back(found[-1])
+        found = [batch.batch.points, *found]
+        which = best_of(batch.batch, hessians, found)
+        return batch.back(sum(torch.where((which == k)[:, None], x, 0.0) for k, x in enumerate(found)))
 
     def forward(
         self, batch: Simplices, hessians: Hessians, start: Tensor | None = None, rounds: int | None = None

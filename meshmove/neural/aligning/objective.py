@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from math import factorial
 
 import torch
@@ -12,22 +11,21 @@ from meshmove.geometry import kind_of
 from meshmove.geometry.cells.quadrature import box_rule, simplex_rule
 from meshmove.procedural.fields import AnalyticFields
 
-from .features import Cells, bends, deformation, square_of
+from .features import Cells, deformation
 from .guard import KEEP
 from .hessians import Walked
 from .meshes.simplices import Simplices
 from .meshes.tensors import gradients
 from .network import Aligner
+from .predicted import merit, predicted_errors
 
-__all__ = ["Objective", "interpolation_error", "predicted_errors"]
+__all__ = ["Objective", "interpolation_error"]
 
 #: weights of the cells' distortion, of cells that the guard had to save, and of those that come near to it: in a round
 #: they keep less than this share of their volume
 DISTORTION, SAVED, NEAR, SPARED = 0.003, 3.0, 2.0, 0.35
 #: share of the predicted errors in the loss; the rest is the field's own H1 error
 PREDICTED = 0.5
-#: weight of the dual error in the predicted L2 error, as the judge of `adapt` has it
-DUAL = 1 / 3
 #: degrees of quadrature: exact for |grad e|^2 of a quadratic field; and a finer one
 USUAL, FINE = 2, {2: 4, 3: 5}
 
@@ -63,33 +61,6 @@ def _of_boxes(batch: Simplices, field: AnalyticFields, x: Tensor, many: int) -> 
     square = ((truth - found) ** 2).sum(0) * size.abs() * factorial(batch.dim)
     each = square.view(-1, len(parts)) @ x.new_tensor(parts)
     return each.new_zeros(len(batch)).index_add(0, graph, each)
-
-
-def predicted_errors(batch: Simplices, hessians: Walked, x: Tensor) -> Tensor:
-    """Squares (3, B) of what recovered Hessians predict: the interpolant's H1 error, its L2 error, and the dual error.
-
-    The last is that of `meshmove.monitors.solution_error`. Hessians count as in `Alignment`: as the mean of what those
-    at the vertices of a cell give.
-    """
-    h, cells = hessians(x).permute(2, 1, 0), Cells.of(batch, x)
-    size, along = cells.size, bends(cells, h)
-    rho = square_of(cells, bends(cells, batch.identity + torch.zeros_like(h[:, 0])))
-    slope, plain = square_of(cells, along).mean(0), _plain(along, batch.dim, batch.boxes).mean(0)
-    return torch.stack([batch.per_mesh(v) for v in (size * slope, size * plain, size * slope * rho)])
-
-
-def _plain(along: tuple[Tensor, ...], dim: int, boxes: bool) -> Tensor:
-    """Mean (v, c) over a cell of the square of the interpolant's error, for the `bends` of its Hessians."""
-    if boxes:
-        sides = along[:dim]
-        return (sum(d * d for d in sides) + 5 * sum(sides) ** 2) / 720
-    total = sum(along) ** 2 + sum(d * d for d in along)
-    if dim == 2:
-        return total / 720
-    at = [0.0] * 4
-    for (i, j), d in zip(combinations(range(4), 2), along, strict=True):
-        at[i], at[j] = at[i] + d, at[j] + d
-    return (total + sum(v * v for v in at)) / 3360
 
 
 class Objective(nn.Module):
@@ -129,8 +100,7 @@ class Objective(nn.Module):
     def errors(self, batch: Simplices, hessians: Walked, field: AnalyticFields, x: Tensor, fine: bool) -> Tensor:
         """Logarithms (2, B): of the H1 error of the field's interpolant, and of the predicted errors' mean."""
         own = 0.5 * torch.log(interpolation_error(batch, field, x, fine) + 1e-12)
-        slope, plain, dual = 0.5 * torch.log(predicted_errors(batch, hessians, x) + 1e-24)
-        return torch.stack([own, 0.5 * (slope + (1 - DUAL) * plain + DUAL * dual)])
+        return torch.stack([own, merit(predicted_errors(batch, hessians, x))])
 
     def _shapes(self, batch: Simplices, x: Tensor, wish: Tensor) -> Tensor:
         """(B,) distortion where the mesh is, and cells that would have been inverted without the guard."""

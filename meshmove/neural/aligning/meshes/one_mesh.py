@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from torch import Tensor
 
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 
+from .neighbours import Neighbours
 from .simplices import boxes_of
 from .tensors import PAIRS, gradients, size_of
 
@@ -62,19 +61,10 @@ class OneMesh:
         self.identity = np.array([[float(a == b)] for a, b in PAIRS[self.points.shape[1]]])
 
     @cached_property
-    def edges(self) -> Tensor:
-        """Node pairs both ways, (2, 2e), for the network."""
-        return torch.from_numpy(np.concatenate([self.one_way, self.one_way[::-1]], axis=1))
-
-    @cached_property
-    def degree(self) -> Tensor:
-        """Edges (n,) at each node."""
-        return torch.from_numpy(np.bincount(self.one_way.ravel(), minlength=len(self.points)).clip(1))
-
-    @cached_property
-    def vertices(self) -> tuple[Tensor, ...]:
-        """The first vertex of each cell (c,), the second, and so on, for the network."""
-        return tuple(torch.from_numpy(np.ascontiguousarray(v)) for v in self.cells.T)
+    def neighbours(self) -> Neighbours:
+        """For the network."""
+        edges = np.concatenate([self.one_way, self.one_way[::-1]], axis=1)
+        return Neighbours.of(edges, self.cells, len(self.points))
 
     @cached_property
     def _around(self) -> csr_matrix:

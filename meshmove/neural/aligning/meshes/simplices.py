@@ -14,6 +14,7 @@ from torch import Tensor
 
 from meshmove.geometry import CellMesh, UnsupportedMeshError
 
+from .neighbours import Neighbours
 from .tensors import PAIRS, size_of
 
 __all__ = ["Simplices", "boxes_of"]
@@ -155,6 +156,11 @@ class Simplices:
     def vertices(self) -> tuple[Tensor, ...]:
         """The first vertex of each cell (c,), the second, and so on."""
         return tuple(v.contiguous() for v in self.cells.unbind(1))
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """For the network on a processor, without derivatives."""
+        return Neighbours.of(self.edges.numpy(), self.cells.numpy(), len(self.points))
 
     @cached_property
     def degree(self) -> Tensor:

@@ -16,6 +16,7 @@ from meshmove.neural.aligning.lift import sparse_lift
 from meshmove.neural.aligning.meshes.drawn import make_meshes
 from meshmove.neural.aligning.meshes.one_mesh import OneMesh
 from meshmove.neural.aligning.network import Aligner, Settings
+from meshmove.neural.aligning.predicted import merit, predicted_errors
 from meshmove.neural.aligning.samples import Group, prepared
 
 MESHES = list(make_meshes(2, (60, 110), 3))
@@ -158,6 +159,21 @@ def test_neither_tiny_nor_huge_fields_are_ignored(size):
         (plain,), (other,) = (model.move([mesh], [k * ramp(mesh.points)]) for k in (1.0, size))
     went = np.abs(plain.numpy() - mesh.points).max()
     assert went > 1e-3 and np.allclose(other.numpy(), plain.numpy(), atol=1e-3 * went)
+
+
+def test_of_a_batch_that_is_judged_each_mesh_is_the_best_of_its_rounds_and_no_worse_than_it_came():
+    batch, values = FieldBatch.of(MESHES, dtype=torch.float64), [ramp(m.points) for m in MESHES]
+    hessians, rest = batch.hessians(batch.joined(values), relative=True), batch.batch.points
+
+    def merits(x: torch.Tensor) -> torch.Tensor:
+        return merit(predicted_errors(batch.batch, hessians, x))
+
+    for model, better in ((network(), False), (Aligner.from_pretrained().double(), True)):
+        with torch.no_grad():
+            rounds = [merits(torch.cat(model.move(batch, values, rounds=k))) for k in (1, 2, 3)]
+            found = merits(torch.cat(model.move(batch, values, rounds=3, judged=True)))
+        assert torch.allclose(found, torch.stack([merits(rest), *rounds]).amin(0), atol=1e-9)
+        assert bool((found < merits(rest) - 0.05).all()) is better
 
 
 def test_what_a_batch_cannot_move_is_refused_by_name():

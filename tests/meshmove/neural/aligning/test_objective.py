@@ -13,7 +13,8 @@ from meshmove.neural.aligning.guard import let_through, let_through_one
 from meshmove.neural.aligning.meshes.drawn import make_meshes, read_meshes, uniform_square, write_meshes
 from meshmove.neural.aligning.meshes.one_mesh import OneMesh
 from meshmove.neural.aligning.meshes.simplices import Simplices
-from meshmove.neural.aligning.objective import DUAL, interpolation_error, predicted_errors
+from meshmove.neural.aligning.objective import interpolation_error
+from meshmove.neural.aligning.predicted import DUAL, predicted_errors
 from meshmove.neural.aligning.samples import Group, prepared
 from meshmove.procedural.fields import KINDS, AnalyticFields, random_field
 

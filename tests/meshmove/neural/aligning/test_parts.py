@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from meshmove.neural.aligning import network
 from meshmove.neural.aligning.features import viewed
 from meshmove.neural.aligning.fields import FieldBatch
+from meshmove.neural.aligning.meshes import neighbours
 from meshmove.neural.aligning.meshes.drawn import make_meshes
 from meshmove.neural.aligning.network import Aligner
 
@@ -18,7 +18,7 @@ def test_parts_give_what_all_give_at_once(monkeypatch):
     x = batch.batch.points
     view = viewed(batch.batch, x, field(x).mean(1).T)
     whole = model.coefficients(batch.batch, view)
-    monkeypatch.setattr(network, "TOGETHER", 37)
+    monkeypatch.setattr(neighbours, "TOGETHER", 37)
     with torch.no_grad():
         parts = model.coefficients(batch.batch, view)
     assert parts.shape == whole.shape and torch.allclose(parts, whole, atol=1e-5)

@@ -24,7 +24,8 @@ from meshmove.movers import Alignment
 from meshmove.neural import Aligner, FieldBatch, Neural
 from meshmove.neural.aligning.meshes.drawn import make_meshes
 from meshmove.neural.aligning.network import Settings
-from meshmove.neural.aligning.objective import interpolation_error, predicted_errors
+from meshmove.neural.aligning.objective import interpolation_error
+from meshmove.neural.aligning.predicted import predicted_errors
 from meshmove.neural.aligning.samples import Group, prepared, solutions
 from meshmove.procedural.fields import random_field
 

@@ -20,7 +20,8 @@ from meshmove.neural.aligning.meshes.drawn import make_meshes, uniform_cube
 from meshmove.neural.aligning.meshes.one_mesh import OneMesh
 from meshmove.neural.aligning.meshes.tensors import INDEX
 from meshmove.neural.aligning.network import Settings
-from meshmove.neural.aligning.objective import DUAL, Objective, interpolation_error, predicted_errors
+from meshmove.neural.aligning.objective import Objective, interpolation_error
+from meshmove.neural.aligning.predicted import DUAL, predicted_errors
 from meshmove.neural.aligning.samples import Group, prepared
 from meshmove.procedural.fields import KINDS, random_field
 
