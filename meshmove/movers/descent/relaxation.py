@@ -21,6 +21,9 @@ __all__ = ["Relaxed", "divergence", "relax"]
 
 #: give up when the residual is still above this share of the initial one after so many steps
 HOPELESS, PATIENCE = 0.8, 9
+#: share of the limit to stretching along curved boundaries: its whole is 30 times as stiff as the Laplacian that steps
+#: are made with, and nothing that they can follow. What is left to it the descent does, which has all of it
+LIMITED = 0.1
 #: changes of the update are taken for dependent below this share of the largest singular value
 INDEPENDENT = 1e-10
 
@@ -78,7 +81,7 @@ def relax(
         q, _ = functional.balance(points)
         force = np.stack([b @ (q - 1) for b in forces], axis=1)
         if functional.limit is not None:
-            force += functional.limit(points)[1]
+            force += LIMITED * functional.limit(points)[1]
         force = slide.gather(across.accumulate(force))
         step = slide.spread(lift(force))
         square, factors = past.told(float(np.vdot(across.own(step), across.own(force))), -step_size * step, before)
