@@ -44,17 +44,24 @@ def both_norms(fields: Predicts, unit: UnitMesh, distortion: float) -> BothNorms
 def aligned_from(
     carried: Chosen, predict: BothNorms, start: Array, problem: States, mover: Mover, effort: float
 ) -> Chosen:
-    """Descent from where cells were carried, or from the start where that is better; no move where neither helps.
+    """Descent from where cells were carried, and where that is predicted to be worse than the start from there, too;
+    no move where neither helps.
 
     `problem` states the problem of a density, a start, an effort, what judges and what is descended.
     """
-    before = 0
-    if carried.move is not None and predict(carried.move.points) < predict.rest:
-        start, before = carried.move.points, carried.move.iterations
-    stated = problem(carried.density, start, effort, predict, predict.objective)
-    move = moved_by(mover, stated)
-    move = replace(move, points=within(predict, stated, move.points), iterations=before + move.iterations)
-    out = replace(carried, move=move, error=predict(move.points))
+
+    def descended(start: Array, before: int) -> Chosen:
+        stated = problem(carried.density, start, effort, predict, predict.objective)
+        move = moved_by(mover, stated)
+        move = replace(move, points=within(predict, stated, move.points), iterations=before + move.iterations)
+        return replace(carried, move=move, error=predict(move.points))
+
+    ends = []
+    if carried.move is not None:
+        ends.append(descended(carried.move.points, carried.move.iterations))
+    if carried.move is None or not predict(carried.move.points) < predict.rest:
+        ends.append(descended(start, 0))
+    out = min(ends, key=lambda end: end.error)
     return out if out.error <= predict.rest else replace(out, move=None, error=predict.rest)
 
 

@@ -160,8 +160,9 @@ class Run:
             points = self.climbed()
         if points is None:
             points = self.problem.start
-        elif not self.problem.admissible(points):
-            points = self.problem.drawn_back(points)[0]
+        elif not self.problem.admissible(points):  # descent shortens edges that were stretched along curved boundaries
+            points = self._minimise(self.full, self.lift, points, CHEAP, TOLERANCE)
+            points = points if self.problem.admissible(points) else self.problem.drawn_back(points)[0]
         return Move(points, self.iterations, judged=True, met=met)
 
     def move(self) -> Move:

@@ -174,7 +174,8 @@ class Emitted:
         return self._map(lambda t: t[None]) if self.single else self
 
     def _points(self, X: ArrayLike | Tensor) -> Tensor:
-        points = X if isinstance(X, Tensor) else torch.from_numpy(np.asarray(X, float))
+        # a copy: points that problems share may not be written to, which torch warns of
+        points = X if isinstance(X, Tensor) else torch.from_numpy(np.array(X, float))
         points = points.to(self.lattice)
         return points[None] if points.ndim == 2 else points
 
