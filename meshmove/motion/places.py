@@ -42,12 +42,15 @@ DISTORTION, ALIGNED_DISTORTION = 0.05, 0.01
 #: of the spring between the two meshes. On `meshmove bench time` errors are least from 10 to 20; with 50 and 150 those
 #: of the front of Burgers' equation grow by a tenth and a third
 SPRING = 20.0
-#: steps of equidistribution at effort 1; of alignment; and of alignment from afar
-STEPS, ALIGNING, FROM_AFAR = 12, 1, 60
+#: steps of equidistribution at effort 1; of alignment; anew where it was left behind; and from afar
+STEPS, ALIGNING, ANEW, FROM_AFAR = 12, 1, 20, 60
 #: shares of E: for nodal values descent ends where by its model no more is left to gain (one step may gain little far
 #: from the minimum, and where that ends it the mesh hangs on the last bit); with a density that does not depend on the
 #: mesh where a step gains less, since its minimum is worth getting to, and the mesh finds back
 CLOSE, SETTLED = 0.005, 1e-9
+#: E that many times its least value so far, which may rise by a factor from place to place, says that features have run
+#: ahead, as on fine meshes, where they pass more cells in a step: then steps of equidistribution go on, up to so many
+BEHIND, RISE, CATCHING_UP = 1.1, 1.01, 48
 #: quasi-Newton pairs that are kept
 MEMORY = 12
 #: effort of the mover that goes all the way, relative to its own default
@@ -69,7 +72,8 @@ STEADY = 1.5
 class Place:
     """Both meshes (n, dim), and the quasi-Newton pairs of their descents; `steps`: of both, this time.
 
-    `warnings`: what a mover that takes their place did that had to be put right. `cells` (n,), `sides`: where in the
+    `warnings`: what a mover that takes their place did that had to be put right. `level`: the least E of the first so
+    far, but for what it has risen by. `cells` (n,), `sides`: where in the
     mesh at rest the nodes of the first and the sides of those of the second were found, to look there first, and
     `home`: where in the mesh in use those of the mesh at rest were.
     """
@@ -80,6 +84,7 @@ class Place:
     aligning: tuple[Pair, ...] = field(default=())
     steps: tuple[int, int] = (0, 0)
     warnings: tuple[str, ...] = ()
+    level: float = np.inf
     cells: Ids | None = None
     sides: Places | None = None
     home: Places | None = None
@@ -205,21 +210,17 @@ class Target:
         if self.mover is not None:
             return self.far(density, None, self.slide.retract(place.target))
         pairs = list(place.carrying)
-        out = minimise(
-            self._functional.of(density),
-            self._lift,
-            self.slide,
-            place.carried,
-            steps=max(1, round(STEPS * self.effort)),
-            tolerance=self._slow,
-            close=0.0 if isinstance(density, CallableDensity) else self._close,
-            memory=MEMORY,
-            reach=self._functional.reach,
-            opening=1.0,
-            pairs=pairs,
-            across=self._across,
-        )
-        carried = Place(out.points, out.points, tuple(pairs), steps=(out.iterations, 0))
+        energy, most = self._functional.of(density), max(1, round(STEPS * self.effort))
+        options: Any = {"steps": most, "tolerance": self._slow, "memory": MEMORY, "pairs": pairs, "opening": 1.0}
+        options |= {"reach": self._functional.reach, "across": self._across}
+        close = 0.0 if isinstance(density, CallableDensity) else self._close
+        out = minimise(energy, self._lift, self.slide, place.carried, close=close, **options)
+        steps = out.iterations
+        while out.iterations and out.energy > BEHIND * place.level and steps < CATCHING_UP:
+            out = minimise(energy, self._lift, self.slide, out.points, **options)
+            steps += out.iterations
+        level = min(out.energy, RISE * place.level)
+        carried = Place(out.points, out.points, tuple(pairs), steps=(steps, 0), level=level)
         if hessians is None:
             return carried
         shifted = self._shifted(place, out.points)
@@ -255,8 +256,11 @@ class Target:
         if self._alignment is None:
             self._alignment = Alignment(self.unit.base, hessians, points, ALIGNED_DISTORTION, *self._limits)
         objective, pairs = self._alignment.of(hessians, points), list(before)
+        energy = self._sprung(objective, place.carried)
+        if start is not None and energy(place.carried)[0] < energy(start)[0]:  # features have run ahead of the target
+            start, pairs, steps = None, [], max(steps, ANEW)
         out = minimise(
-            self._sprung(objective, place.carried),
+            energy,
             lambda force: self._lift(force) / SPRING,
             self.slide,
             place.carried if start is None else start,
@@ -269,7 +273,8 @@ class Target:
             pairs=pairs,
             across=self._across,
         )
-        return Place(place.carried, out.points, place.carrying, tuple(pairs), (place.steps[0], out.iterations))
+        steps = place.steps[0], out.iterations
+        return replace(place, target=out.points, aligning=tuple(pairs), steps=steps)
 
     def _sprung(self, objective: Alignment, carried: Array) -> Callable[[Array], tuple[float, Array | None]]:
         def energy(points: Array) -> tuple[float, Array | None]:
