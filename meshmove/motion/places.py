@@ -273,8 +273,8 @@ class Target:
             pairs=pairs,
             across=self._across,
         )
-        steps = place.steps[0], out.iterations
-        return replace(place, target=out.points, aligning=tuple(pairs), steps=steps)
+        taken = place.steps[0], out.iterations
+        return replace(place, target=out.points, aligning=tuple(pairs), steps=taken)
 
     def _sprung(self, objective: Alignment, carried: Array) -> Callable[[Array], tuple[float, Array | None]]:
         def energy(points: Array) -> tuple[float, Array | None]:

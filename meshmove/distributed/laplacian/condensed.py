@@ -31,7 +31,7 @@ __all__ = ["Condensed"]
 #: unknowns that pieces may share: S of so many takes 32 MB on each process, and a second to factorise
 SHARED = 2_000
 #: columns of S that are made at a time
-COLUMNS = 64
+COLUMNS = 8
 
 
 class Condensed:
@@ -80,9 +80,9 @@ def _split(matrix: csr_matrix, on: NDArray[np.bool_], width: int, layout: Layout
     rim = np.flatnonzero(np.repeat(shared, width) & on)
     at = number.astype(np.int64)[rim // width] * width + rim % width
     own = rim < layout.n_owned * width
-    held = np.ones(count)
-    held[at[own]] = 0
-    held = layout.minimum(held) > 0
+    left = np.ones(count)
+    left[at[own]] = 0
+    held = layout.minimum(left) > 0
     inside = np.flatnonzero(on & np.repeat(here & ~shared, width) & (unknown < layout.n_owned * width))
     return _Split(inside, rim, at, own, held, count)
 

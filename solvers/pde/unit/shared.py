@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from meshmove.geometry.domains import Domain
+from numpy.typing import NDArray
 
-from ..functions import Array
+from meshmove.geometry.domains import Domain
 
 __all__ = ["shared"]
 
 _KEPT = 24  #: of each domain, those asked for last: some for each grid on the way to a solution
-_KNOWN: WeakKeyDictionary[Domain, OrderedDict[Hashable, tuple[Array, ...]]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Domain, OrderedDict[Hashable, Any]] = WeakKeyDictionary()
+Arrays = TypeVar("Arrays", bound=tuple[NDArray[Any], ...])
 
 
-def shared(domain: Domain, key: Hashable, make: Callable[[], tuple[Array, ...]]) -> tuple[Array, ...]:
+def shared(domain: Domain, key: Hashable, make: Callable[[], Arrays]) -> Arrays:
     """The arrays that `make` gives, the same ones whenever the same domain and key come; they cannot be written to.
 
     >>> from meshmove.geometry import Rectangle
@@ -27,7 +29,7 @@ def shared(domain: Domain, key: Hashable, make: Callable[[], tuple[Array, ...]])
     True
     """
     known = _KNOWN.setdefault(domain, OrderedDict())
-    found = known.pop(key, None)
+    found: Arrays | None = known.pop(key, None)
     if found is None:
         found = make()
         for array in found:

@@ -50,4 +50,5 @@ class Neighbours:
             parts.append((slice(first, last), slice(start, stop), total))
             first = last
         columns = [np.ascontiguousarray(v) for v in cells.T]
-        return cls(order, *edges[:, order], many.clip(1)[:, None].astype(np.float32), parts, columns)
+        hears, sends = edges[:, order]
+        return cls(order, hears, sends, many.clip(1)[:, None].astype(np.float32), parts, columns)
