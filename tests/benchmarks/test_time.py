@@ -44,9 +44,9 @@ def test_a_mesh_at_rest_converges_and_one_that_moves_gains():
 
 
 def test_a_front_is_not_lost_on_a_finer_mesh():
-    """Of 2,601 nodes, which it passes twice as fast as those of 625: 5e-4, and 0.05 where nodes do not catch up."""
+    """Of 2,601 nodes, which it passes twice as fast as those of 625: 5e-4 to 9e-4, 7e-3 at rest, 0.05 if it is lost."""
     mesh, values, _ = followed(PROBLEMS[0], 50, 48)
-    assert error(PROBLEMS[0], mesh, values, PROBLEMS[0].end) < 2e-3
+    assert error(PROBLEMS[0], mesh, values, PROBLEMS[0].end) < 4e-3
 
 
 def test_rows_of_a_quick_run(monkeypatch, capsys, tmp_path):
