@@ -30,8 +30,11 @@ from .constrained import Constrained
 from .fitted import conductivity, curved, fitted_mesh, regions_of_cells
 from .meshes import grid_of, mapping_of, mesh_of, skfem_mesh
 from .radau import march
+from .tables import Table
 
-__all__ = ["solve_finite_elements", "source_load", "system_of"]
+__all__ = ["solve_finite_elements", "system_of"]
+
+_SYMMETRIC = 1e-12  #: differences across the diagonal, relative to the largest entry, that are rounding
 
 
 def solve_finite_elements(
@@ -104,14 +107,8 @@ def system_of(pde: Statement, basis: skfem.CellBasis) -> tuple[Constrained, Arra
     facets, piece = _facet_pieces(pde, basis.mesh)
     matrix, load = _assembled(pde, basis, facets, piece)
     u, fixed = _dirichlet(pde, basis, facets, piece)
-    return Constrained(matrix, fixed, u[fixed], symmetric=False), load
-
-
-def source_load(pde: Statement, basis: skfem.CellBasis) -> Array:
-    """What the source is of the right-hand side."""
-    x = np.asarray(basis.global_coordinates())
-    f = evaluate(pde.source, x.reshape(2, -1), "the source").reshape(x.shape[1:])
-    return skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, f=f)
+    asymmetry = abs(matrix - matrix.T).max() / max(abs(matrix).max(), 1e-300)
+    return Constrained(matrix, fixed, u[fixed], symmetric=bool(asymmetry < _SYMMETRIC)), load
 
 
 def _facet_pieces(pde: Statement, mesh: skfem.Mesh) -> tuple[Ids, Ids]:
@@ -143,25 +140,23 @@ def _assembled(pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids) 
         fields = {"e": c[0], "cx": c[1], "cy": c[2], "f": f}
         matrix = skfem.BilinearForm(lambda u, v, w: applied(u, w) * applied(v, w)).assemble(basis, **fields)
         return matrix.tocsr(), skfem.LinearForm(lambda v, w: w.f * applied(v, w)).assemble(basis, **fields)
-    slope = np.zeros_like(x) if pde.regions else _slopes(pde, x)
-    fields = {"e": c[0], "cx": c[1] - slope[0], "cy": c[2] - slope[1], "f": f}
-    fields |= {"a": a[0, 0], "b": a[1, 1], "h": a[0, 1]}
-
-    fields = {name: value for name, value in fields.items() if name in "abf" or np.any(value)}
-    present = frozenset(fields)
-    matrix = skfem.BilinearForm(lambda u, v, w: _applied(present, u, v, w)).assemble(basis, **fields).tocsr()
-    load = skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, **fields)
+    c[1:] -= np.zeros_like(x) if pde.regions else _slopes(pde, x)
+    if isinstance(basis.elem, skfem.ElementH1):
+        table, (e, *along) = Table(basis), c
+        matrix = table.matrix(a, -np.stack(along) if np.any(along) else None, -e if np.any(e) else None)
+        load = -table.load(f)
+    else:
+        fields = {"a": a[0, 0], "b": a[1, 1], "h": a[0, 1], "e": c[0], "cx": c[1], "cy": c[2], "f": f}
+        matrix = skfem.BilinearForm(_form).assemble(basis, **fields).tocsr()
+        load = skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, **fields)
     return _with_neumann(pde, basis, facets, piece, matrix, load, which)
 
 
-def _applied(present: frozenset[str], u: Any, v: Any, w: Any) -> Any:
-    """int A grad u . grad v - (c . grad u + e u) v, of the coefficients that are present."""
+def _form(u: Any, v: Any, w: Any) -> Any:
+    """A grad u . grad v - (c . grad u + e u) v, for elements whose functions differ from cell to cell."""
     (ux, uy), (vx, vy) = u.grad, v.grad
-    out = w.a * (ux * vx) + w.b * (uy * vy)
-    if "h" in present:
-        out = out + w.h * (ux * vy + uy * vx)
-    lower = [w[name] * d for name, d in (("cx", ux), ("cy", uy), ("e", u)) if name in present]
-    return out - sum(lower[1:], lower[0]) * v if lower else out
+    flux = w.a * (ux * vx) + w.b * (uy * vy) + w.h * (ux * vy + uy * vx)
+    return flux - (w.cx * ux + w.cy * uy + w.e * u) * v
 
 
 def _at(pde: Statement, x: Array, which: Ids | None) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from meshmove.geometry import Disk, Rectangle
 from meshmove.solvers import Dirichlet, LinearPDE, project
-from meshmove.solvers.fem.refined import solve_refined
+from meshmove.solvers.fem.refining import solve_refined
 
 SQUARE = Rectangle((0, 0), (1, 1), name="all")
 
