@@ -7,9 +7,12 @@ same matrices in one product.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import skfem
 from scipy.sparse import coo_matrix, csr_matrix
+from skfem.quadrature import get_quadrature
 
 from meshmove.geometry.arrays import Array
 
@@ -24,7 +27,9 @@ def shapes(element: skfem.ElementH1, X: Array) -> tuple[Array, Array]:
 
 
 class Table:
-    """The shape functions of a scalar basis at its points of quadrature.
+    """The shape functions of a scalar basis at points of quadrature: its own, or those of a rule of some degree.
+
+    `points` (2, cells, q) and weights `dx` (cells, q).
 
     >>> basis = skfem.Basis(skfem.MeshTri().refined(1), skfem.ElementTriP2())
     >>> table = Table(basis)
@@ -35,10 +40,17 @@ class Table:
     1.0
     """
 
-    def __init__(self, basis: skfem.CellBasis) -> None:
-        self.basis, self.dx = basis, np.asarray(basis.dx)
-        self.value, self.slope = shapes(basis.elem, np.asarray(basis.X))
-        self._inverse = np.asarray(basis.mapping.invDF(basis.X))
+    def __init__(self, basis: skfem.CellBasis, degree: int | None = None) -> None:
+        rule = (basis.X, basis.W) if degree is None else get_quadrature(basis.mesh.elem.refdom, degree)
+        self.basis, (self._X, weights) = basis, map(np.asarray, rule)
+        self.value, self.slope = shapes(basis.elem, self._X)
+        self.dx = np.abs(np.asarray(basis.mapping.detDF(self._X))) * weights
+        self.points = np.asarray(basis.mapping.F(self._X))
+
+    @cached_property
+    def _inverse(self) -> Array:
+        """Of the derivative of the cells' maps, (2, 2, cells, q)."""
+        return np.asarray(self.basis.mapping.invDF(self._X))
 
     def values(self, dofs: Array) -> Array:
         """Of the function with degrees of freedom (n,): (cells, q)."""

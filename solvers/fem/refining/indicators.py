@@ -44,7 +44,7 @@ def indicators(pde: Statement, table: Table, dofs: Array, f: Array) -> Indicator
     value = length.sum(axis=1) ** 3 * ((flux / most) ** 2 * length).sum(axis=1)
     sides = mesh.f2t[:, mesh.f2t[1] >= 0]
     cells = sum(np.bincount(side, energy, minlength=mesh.nelements) for side in sides)
-    k = conductivity(pde, which, np.asarray(table.basis.global_coordinates()))
+    k = conductivity(pde, which, table.points)
     cells = cells + _SOURCE * rough(f, table.dx) / np.einsum("iicq->cq", k).mean(axis=1)
     grad = table.gradients(dofs)
     density = sum(k[i, j] * grad[i] * grad[j] for i in (0, 1) for j in (0, 1))
@@ -59,9 +59,8 @@ def rough(f: Array, dx: Array) -> Array:
     return np.asarray(area * ((f - mean[:, None]) ** 2 * dx).sum(axis=1))
 
 
-def source_on(pde: Statement, basis: skfem.CellBasis) -> Array:
-    """The source (cells, q) at the points of a basis."""
-    x = np.asarray(basis.global_coordinates())
+def source_on(pde: Statement, x: Array) -> Array:
+    """The source (cells, q) at points (2, cells, q)."""
     return pde.source_at(x.reshape(2, -1)).reshape(x.shape[1:])
 
 

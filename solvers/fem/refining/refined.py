@@ -26,7 +26,7 @@ import skfem
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.solvers.fem.evaluation import Finder, PiecewisePolynomial
 from meshmove.solvers.fem.fitted import curved, fitted_mesh, on_curves, sound
-from meshmove.solvers.fem.linear import system_of
+from meshmove.solvers.fem.linear import system_by
 from meshmove.solvers.fem.tables import Table
 from meshmove.solvers.pde.statement import Statement
 from meshmove.solvers.pde.unit import InteriorRows
@@ -138,9 +138,10 @@ def solve_refined(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.
     levels: list[MeshLevel] = []
     before: PiecewisePolynomial | None = None
     while True:
-        basis = skfem.Basis(curved(pde, mesh), skfem.ElementTriP3(), intorder=_RULES[0])
-        table, f = Table(basis), source_on(pde, basis)
-        system, load = system_of(pde, basis)
+        basis = skfem.Basis(curved(pde, mesh), skfem.ElementTriP3(), intorder=1)
+        table, other = (Table(basis, degree) for degree in _RULES)
+        f = source_on(pde, table.points)
+        system, load = system_by(pde, table, f)
         dofs = system.solve(load)
         now = PiecewisePolynomial(pde.unit, basis, dofs)
         told, size = indicators(pde, table, dofs, f), table.norm(dofs)
@@ -149,8 +150,7 @@ def solve_refined(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.
             coarser = before(np.asarray(basis.doflocs))  # on halved cells it is one of the functions of this basis
             change = table.norm(coarser - dofs) / size
         blind, unseen = _unseen(pde, f, now.finder, scout)
-        other = skfem.Basis(basis.mesh, basis.elem, intorder=_RULES[1])
-        again = table.load(f) - Table(other).load(source_on(pde, other))
+        again = table.load(f) - other.load(source_on(pde, other.points))
         unseen += table.norm(system.solve(load + again) - dofs) / size
         levels.append(
             MeshLevel(
@@ -171,7 +171,7 @@ def _begun(pde: Statement, scout: InteriorRows, most: float) -> skfem.MeshTri:
     mesh = fitted_mesh(pde, _START)
     while True:
         basis = skfem.Basis(curved(pde, mesh), skfem.ElementTriP0(), intorder=_RULES[0])
-        f, dx = source_on(pde, basis), np.asarray(basis.dx)
+        f, dx = source_on(pde, np.asarray(basis.global_coordinates())), np.asarray(basis.dx)
         varies, whole = rough(f, dx), float((dx.sum(axis=1) * (f**2 * dx).sum(axis=1)).sum())
         blind, unseen = _unseen(pde, f, Finder(basis), scout)
         if varies.sum() <= _VARIES * whole and unseen <= _VARIES:
