@@ -168,12 +168,14 @@ def solve_refined(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.
 
 def _begun(pde: Statement, scout: InteriorRows, most: float) -> skfem.MeshTri:
     """The first mesh: halved, before anything is solved, where the source is not resolved at all, up to some cells."""
-    mesh = fitted_mesh(pde, _START)
+    mesh, unseen = fitted_mesh(pde, _START), 1.0
+    blind = np.empty(0, int)
     while True:
         basis = skfem.Basis(curved(pde, mesh), skfem.ElementTriP0(), intorder=_RULES[0])
         f, dx = source_on(pde, np.asarray(basis.global_coordinates())), np.asarray(basis.dx)
         varies, whole = rough(f, dx), float((dx.sum(axis=1) * (f**2 * dx).sum(axis=1)).sum())
-        blind, unseen = _unseen(pde, f, Finder(basis), scout)
+        if unseen > 0:  # what finer cells do not see, solves will tell
+            blind, unseen = _unseen(pde, f, Finder(basis), scout)
         if varies.sum() <= _VARIES * whole and unseen <= _VARIES:
             return mesh
         finer = _finer(pde, mesh, _all(blind, bulk(varies, mesh)))
@@ -188,8 +190,10 @@ def _finer(pde: Statement, mesh: skfem.MeshTri, marked: Ids) -> skfem.MeshTri:
 
 def _within(pde: Statement, mesh: skfem.MeshTri, marked: Ids, most: float) -> skfem.MeshTri | None:
     """Cells halved, the first of those that are marked where all would be too many; None where that leaves too few."""
-    finer = _finer(pde, mesh, marked)
     room = (most - mesh.nelements) / mesh.nelements
+    if room <= 0:
+        return None
+    finer = _finer(pde, mesh, marked)
     if finer.nelements > most and room > _ROOM:
         share = 0.9 * (most - mesh.nelements) / (finer.nelements - mesh.nelements)
         finer = _finer(pde, mesh, marked[: int(share * len(marked))])
