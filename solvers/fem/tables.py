@@ -68,7 +68,7 @@ class Table:
     def load(self, f: Array) -> Array:
         """int f v (n,), of f (cells, q)."""
         each = (f * self.dx) @ self.value.T
-        return np.bincount(self.basis.element_dofs.T.ravel(), each.ravel(), minlength=self.basis.N)
+        return np.asarray(np.bincount(self.basis.element_dofs.T.ravel(), each.ravel(), minlength=self.basis.N), float)
 
     def matrix(self, a: Array, c: Array | None = None, e: Array | None = None) -> csr_matrix:
         """int A grad u . grad v + c . grad u v + e u v, of A (2, 2, cells, q), c (2, cells, q) and e (cells, q)."""
