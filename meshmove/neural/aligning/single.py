@@ -35,9 +35,10 @@ MORE = 1
 AFTER, SETTLING = 3, 1
 #: parts of a round that are tried where it raises the error, and of the first one where none lowers it
 PARTS = 0.5, 0.25
-#: halvings of a round whose nodes, back on a curved boundary, would invert cells. Such rounds turn all of a round domain
-#: at once and are too long as a whole: with shorter steps only beside these cells five of eight meshes gained less
-HALVINGS = 6
+#: tries of a round whose nodes, back on a curved boundary, would invert cells, and what of it is left in each. Such
+#: rounds turn much of a round domain and are too long as a whole: of eight meshes five gained less with other steps
+#: beside these cells only
+TRIES, SHORTER = 9, 0.6
 
 
 @lru_cache(maxsize=2)
@@ -181,11 +182,11 @@ class _Place:
         out, part = self._let_through(points, step)
         if not self._curved:
             return self.seen(slide.retract(out)), part
-        for _ in range(HALVINGS):
+        for _ in range(TRIES):
             back = slide.retract(out)
             if self.problem.valid(back):
                 return self.seen(back), part
-            out, part = 0.5 * (out + points), 0.5 * part
+            out, part = points + SHORTER * (out - points), SHORTER * part
         return here, 0.0
 
     def _let_through(self, points: Array, step: Array) -> tuple[Array, float]:
