@@ -13,7 +13,7 @@ import numpy as np  # isort: skip
 from numpy.typing import NDArray
 
 from benchmarks.hypino.converged import CACHE, relative_l2
-from benchmarks.hypino.heldout import case, judged
+from benchmarks.hypino.heldout import KINDS, case, judged
 from benchmarks.hypino.references import load
 from meshmove.solvers.fem.published_problems import BENCHMARKS, grid
 from meshmove.solvers.hypino import HyPINO
@@ -55,6 +55,7 @@ class Bench:
 
     quick: bool = False
     weights: str = "hypino-small"
+    problems: int = 64  #: of the batch
 
     @cached_property
     def model(self) -> HyPINO:
@@ -68,6 +69,12 @@ class Bench:
     def held_out(self) -> list[Sample]:
         """The held-out set: all kinds, one to four holes."""
         return [_held_out(k) for k in range(8 if self.quick else 200)]
+
+    @cached_property
+    def shapes(self) -> list[Sample]:
+        """Elliptic problems of the held-out set with formulas, as many as the batch has: no two domains are alike."""
+        chosen = [k for k in range(200) if k % 3 != 2 and KINDS[k % len(KINDS)] == "elliptic"]
+        return [_held_out(k) for k in chosen[: 4 if self.quick else self.problems]]
 
     @cached_property
     def projected(self) -> list[dict[str, float]]:

@@ -47,9 +47,10 @@ def run(
     weights: str = "hypino-small",
     only: Sequence[str] | None = None,
     done: Callable[[str, Rows, float], None] | None = None,
+    problems: int = 64,
 ) -> Rows:
-    """The rows of all parts, or of some; `done` is told of each with its seconds."""
-    bench = Bench(quick, weights)
+    """The rows of all parts, or of some; `done` is told of each with its seconds; `problems` are those of the batch."""
+    bench = Bench(quick, weights, problems)
     rows: Rows = []
     for part in only or PARTS:
         start = CPU()
@@ -66,13 +67,14 @@ def _main() -> None:
     parser.add_argument("--record", action="store_true", help="keep the rows in benchmarks/results, by processor")
     parser.add_argument("--weights", metavar="NAME_OR_FILE", default="hypino-small", help="default: %(default)s")
     parser.add_argument("--only", metavar="PART", nargs="+", choices=PARTS, help=f"some of {', '.join(PARTS)}")
+    parser.add_argument("--problems", type=int, default=64, metavar="N", help="of the batch, default: %(default)s")
     args = parser.parse_args()
 
     def done(part: str, rows: Rows, seconds: float) -> None:
         sys.stdout.write(f"\n{part} ({seconds:.0f} s)\n{table(rows)}\n")
         sys.stdout.flush()
 
-    rows = run(args.quick, args.weights, args.only, done)
+    rows = run(args.quick, args.weights, args.only, done, args.problems)
     found = {"machine": machine(), "rows": rows}
     if args.json:
         Path(args.json).write_text(json.dumps(found, indent=1, default=str) + "\n")

@@ -130,7 +130,8 @@ class Background:
         self._covered[:] = False
         self._covered[self._wanted] = True
         self._made.clear()
-        self.mesh = self.locator = None  # lest there are two of them at a time
+        for old in ("mesh", "locator"):  # lest there are two of them at a time
+            self.__dict__.pop(old, None)
         self._fetch()
         self.version += 1
 
