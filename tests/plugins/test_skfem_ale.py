@@ -123,7 +123,7 @@ def test_a_step_keeps_what_its_rounds_and_equations_share():
     assert first.basis is second.basis is not convective(step, P1, intorder=4).basis
     assert first.basis is not convective(step, skfem.ElementTriP2()).basis
     packed = pickle.dumps(step)
-    assert len(packed) < 1.2 * size
+    assert len(packed) < 2 * size  # it would be ten times
     again = pickle.loads(packed)
     assert np.array_equal(convective(again, P1).left.toarray(), first.left.toarray())
 

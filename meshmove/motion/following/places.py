@@ -46,6 +46,8 @@ CATCHING_UP, BEHIND, HARDER = 48, 1.1, 1.01
 #: alignment begins where it has led to before, seen from the equidistributed mesh, unless it is worse there by so much
 #: (a logarithm); then at the best of these shares of the way, and is given more steps
 WORSE, SHARES, AGAIN = 0.05, (1.0, 0.8, 0.5, 0.0), 10
+#: alignment ends where a step gains less (a logarithm)
+ENOUGH = 2e-3
 #: shares of E: for nodal values descent ends where by its model no more is left to gain (one step may gain little far
 #: from the minimum, and where that ends it the mesh hangs on the last bit); with a density that does not depend on the
 #: mesh where a step gains less, since its minimum is worth getting to, and the mesh finds back
@@ -168,7 +170,7 @@ class Target:
             self.slide,
             start,
             steps=steps,
-            tolerance=1e-6,
+            tolerance=ENOUGH,
             absolute=True,
             memory=MEMORY,
             reach=objective.reach,
