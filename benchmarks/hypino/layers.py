@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.hypino.hard import points
 from benchmarks.hypino.hard_kinds import UNIT, Hard, Jet, around, channel, gauss, jets, layer, stated
 from meshmove.solvers import project
-from meshmove.solvers.fem.refined import MeshLevel
+from meshmove.solvers.fem.refining import MeshLevel
 from meshmove.solvers.pde import LinearPDE
 from meshmove.solvers.projection.grids import Level
 from meshmove.solvers.projection.refinement import project_unit

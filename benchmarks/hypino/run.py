@@ -20,7 +20,7 @@ from benchmarks.hypino.fine_tuning import fine_tuning
 from benchmarks.hypino.move import move
 from benchmarks.hypino.projected import calibration, held_out, projection
 from benchmarks.hypino.rivals import batch, finite_elements, gpu, gradient
-from benchmarks.hypino.zero_shot import features, refinement, zero_shot
+from benchmarks.hypino.zero_shot import features, refinement, sweeps, zero_shot
 
 __all__ = ["PARTS", "run"]
 
@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[Bench], Rows]] = {
     "projection": projection,
     "held-out": held_out,
     "zero-shot": zero_shot,
+    "sweeps": sweeps,
     "refinement": refinement,
     "features": features,
     "fine-tuning": fine_tuning,

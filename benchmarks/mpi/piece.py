@@ -1,7 +1,8 @@
 """What one process does for `benchmarks.mpi.run`: its piece of a mesh, moved; the first one prints what came of it.
 
-``python -m benchmarks.mpi.piece triangle|tetra N SEED [layer|aside]``: SEED is a number for a partition by bisection of
-a mesh that each process makes whole first, "dolfinx" for one that DOLFINx cuts and no process ever holds, or "serial".
+``python -m benchmarks.mpi.piece triangle|tetra N SEED [layer|aside [EFFORT]]``: SEED is a number for a partition by
+bisection of a mesh that each process makes whole first, "dolfinx" for one that DOLFINx cuts and no process ever holds,
+or "serial".
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def mesh_of(kind: str, n: int) -> CellMesh:
     return CellMesh.single(mesh.p.T.copy(), mesh.t.T.copy(), kind)
 
 
-def serial(kind: str, n: int, field) -> dict:
+def serial(kind: str, n: int, field, effort: float) -> dict:
     """The same by `adapt`."""
     import skfem
 
@@ -48,7 +49,7 @@ def serial(kind: str, n: int, field) -> dict:
     cls = skfem.MeshTri if kind == "triangle" else skfem.MeshTet
     given, u = cls(mesh.points.T.copy(), mesh.blocks[0].nodes.T.copy()), field(mesh.points.T)
     wall, cpu = time.perf_counter(), time.process_time()
-    report = adapt(given, u).report
+    report = adapt(given, u, effort=effort).report
     return told(report, 1, time.perf_counter() - wall, time.process_time() - cpu)
 
 
@@ -98,7 +99,7 @@ def spread(kind: str, n: int, comm):
     return Piece(domain, MPIRanks(comm)).distributed()
 
 
-def parallel(kind: str, n: int, seed: str, field) -> dict | None:
+def parallel(kind: str, n: int, seed: str, field, effort: float) -> dict | None:
     from mpi4py import MPI
 
     from meshmove.distributed import adapt_distributed
@@ -108,7 +109,7 @@ def parallel(kind: str, n: int, seed: str, field) -> dict | None:
     piece = spread(kind, n, comm) if seed == "dolfinx" else cut(kind, n, int(seed), comm)
     comm.barrier()
     wall, cpu = time.perf_counter(), time.process_time()
-    out = adapt_distributed(piece, MPIRanks(comm), field(piece.points.T), inverses=PetscInverses)
+    out = adapt_distributed(piece, MPIRanks(comm), field(piece.points.T), inverses=PetscInverses, effort=effort)
     cpu, wall = comm.allreduce(time.process_time() - cpu, MPI.MAX), time.perf_counter() - wall
     lost = comm.allreduce(len(Validity(piece.local()).lost(out.points)))
     assert not lost, f"{lost} cells are inverted"
@@ -120,6 +121,7 @@ def parallel(kind: str, n: int, seed: str, field) -> dict | None:
 if __name__ == "__main__":
     kind, n, seed = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     field = FIELDS[sys.argv[4] if len(sys.argv) > 4 else "layer"]
-    found = serial(kind, n, field) if seed == "serial" else parallel(kind, n, seed, field)
+    effort = float(sys.argv[5]) if len(sys.argv) > 5 else 1.0
+    found = serial(kind, n, field, effort) if seed == "serial" else parallel(kind, n, seed, field, effort)
     if found is not None:
         print("RESULT " + json.dumps(found), flush=True)

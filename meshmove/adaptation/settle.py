@@ -9,12 +9,12 @@ that displacements change gradually.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh, Facets, Validity
+from meshmove.geometry import CellMesh, Facets, Slide, Validity
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.curved import MidNodes
 from meshmove.meshes.source import Source
@@ -22,7 +22,7 @@ from meshmove.outcomes import Outcome
 
 from .unit_mesh import UnitMesh
 
-__all__ = ["Placing", "Settled", "settle"]
+__all__ = ["LEAST_BEND", "Placing", "Settled", "bulges_of", "on_facets", "settle"]
 
 
 ROUNDS = 40
@@ -79,7 +79,7 @@ class _Settling:
     def _displaced(self) -> tuple[Array, Array]:
         """What vertices move by (n, dim), and all nodes (n_nodes, dim)."""
         step = self._step()
-        return step, self.middle.displacement(step, self.bend, self._bulges(step))
+        return step, self.middle.displacement(step, self.bend, bulges_of(self.unit, self.cells, self.middle, step))
 
     def done(self) -> Settled:
         for _ in range(ROUNDS):
@@ -112,26 +112,13 @@ class _Settling:
         step[np.abs(step) <= 1e-15 * self.unit.scale] = 0  # nodes that stayed are bit for bit where they were
         return step
 
-    def _bulges(self, step: Array) -> Array:
-        """Bulges (k, dim) of edges at their new place; on curved boundaries those of the curve or surface there."""
-        bulges = self.middle.bulges(self.cells.points + step)
-        if not self.middle.curved:
-            return bulges
-        went = np.flatnonzero(step[self.middle.ends].any(axis=(1, 2)))
-        ends = self.middle.ends[went]
-        chord = (self.cells.points + step)[ends].mean(axis=1)
-        unit = self.unit
-        middle = (chord + bulges[went] - unit.centre) / unit.scale
-        bulges[went] = unit.slide.middles(ends, middle) * unit.scale + unit.centre - chord
-        return bulges
-
     def _straightened(self, lost: Ids, step: Array) -> Ids:
         """Straighten edges of lost cells; the cells in which there is none left to be straightened."""
         if not len(lost) or not self.middle.curved:
             return lost
         stays = ~step[self.middle.ends].any(axis=(1, 2))
         loose = (
-            ~_on_facets(self.unit.facets, self.middle.ends) & ~stays & (self.bend > 0) & self.middle.bulge.any(axis=1)
+            ~on_facets(self.unit.facets, self.middle.ends) & ~stays & (self.bend > 0) & self.middle.bulge.any(axis=1)
         )
         number = np.full(self.cells.n_nodes, -1)
         number[self.middle.ids[loose]] = np.flatnonzero(loose)
@@ -190,7 +177,31 @@ class _Settling:
         return tuple(map(Outcome.STEP_SHORTENED.told, out))
 
 
-def _on_facets(facets: Facets, ends: Ids) -> NDArray[np.bool_]:
+class _InUnits(Protocol):
+    """What slides in the unit coordinates (x - centre) / scale."""
+
+    slide: Slide
+    centre: Array
+    scale: float
+
+
+def bulges_of(unit: _InUnits, cells: CellMesh, middle: MidNodes, step: Array) -> Array:
+    """Bulges (k, dim) of the edges of cells whose vertices have made a step (n, dim), in the mesh's own units.
+
+    On curved boundaries they are those of the curve or surface there.
+    """
+    bulges = middle.bulges(cells.points + step)
+    if not middle.curved:
+        return bulges
+    went = np.flatnonzero(step[middle.ends].any(axis=(1, 2)))
+    ends = middle.ends[went]
+    chord = (cells.points + step)[ends].mean(axis=1)
+    there = (chord + bulges[went] - unit.centre) / unit.scale
+    bulges[went] = unit.slide.middles(ends, there) * unit.scale + unit.centre - chord
+    return bulges
+
+
+def on_facets(facets: Facets, ends: Ids) -> NDArray[np.bool_]:
     """Which edges (k, 2) are edges of facets that nodes may only glide along: their curve is the domain's."""
     nodes = facets.nodes[facets.constrained]
     following = np.where(np.roll(nodes, -1, axis=1) >= 0, np.roll(nodes, -1, axis=1), nodes[:, :1])

@@ -22,13 +22,13 @@ from meshmove.movers.laplacian import Inverses
 
 from .background import Background
 from .carrying import swept_across
-from .finish import finish
 from .laplacian import Condensed
 from .layout import Layout
 from .mesh import DistributedMesh
 from .moves import to_field, to_function
 from .overlap import overlap_of
 from .ranks import Ranks, or_end, same_everywhere, together
+from .settling import finish
 from .unit import SharedMesh
 
 __all__ = ["DistributedAdaptation", "adapt_distributed"]
@@ -38,13 +38,15 @@ __all__ = ["DistributedAdaptation", "adapt_distributed"]
 class DistributedAdaptation:
     """What comes of it on each process.
 
-    `points`, `displacement` (n, dim): of the vertices of its piece, ghosts included. `report`: of the whole mesh, the
-    same on all processes. `layout`: what exchanges values at these vertices.
+    `points`, `displacement` (n, dim): of the vertices of its piece, ghosts included. `nodes` (k, dim): positions of the
+    nodes of cells of second order, where there are any. `report`: of the whole mesh, the same on all processes.
+    `layout`: what exchanges values at these vertices.
     """
 
     mesh: DistributedMesh
     points: Array
     displacement: Array
+    nodes: Array | None
     report: Report
     layout: Layout
     _background: Callable[[], Background]
@@ -140,6 +142,7 @@ def agree(
         "boundary": str(boundary),
         "inverses": getattr(inverses, "__name__", type(inverses).__name__),
         "kind of cells": mesh.kind,
+        "order of the cells": "first" if mesh.second is None else "second",
         "regions": "no regions" if mesh.regions is None else "regions",
         "names of boundaries": str(sorted(mesh.facets)),
         "degree of the field": str(1 + quadratic),
@@ -165,7 +168,11 @@ def _adapted(
         middles = None if given[1] is None or values is None else middles_of(given[1], mesh, values.shape[1])
         if isinstance(options.monitor, Monitor) and values is None:
             raise ValueError("Expected a field, or a monitor function m(x) (got neither)")
-    mesh = replace(mesh, points=layout.update(np.array(mesh.points, float)))
+    points = layout.update(np.array(mesh.points, float))
+    second = mesh.second
+    if second is not None:
+        second = replace(second, cells=replace(second.cells, points=points))
+    mesh = replace(mesh, points=points, second=second)
     stays = layout.update(layout.accumulate(stays.astype(float))) > 0
     unit = SharedMesh(mesh, ranks, layout, inverses(ranks, layout), boundary, stays)
     background = partial(Background, ranks, layout, mesh.owners, unit.base)
@@ -174,8 +181,9 @@ def _adapted(
     else:
         result = to_field(unit, mesh, ranks, layout.update(values), middles, options, background())
         result = replace(result, element="linear elements" if middles is None else "quadratic elements")
-    points, report = finish(unit, mesh, result, options.mover.name, began)
-    return DistributedAdaptation(mesh, points, points - mesh.points, report, layout, background, unit)
+    out = finish(unit, mesh, result, options.mover.name, began)
+    step = out.points - mesh.points
+    return DistributedAdaptation(mesh, out.points, step, out.nodes, out.report, layout, background, unit)
 
 
 def mask_of(fixed: Any, n: int) -> NDArray[np.bool_]:

@@ -7,8 +7,10 @@ on any process, all processes ask anew. So no process holds more than what its n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,10 +28,11 @@ from .ranks import Ranks
 __all__ = ["Background", "PatchDensity", "PatchHessians", "PatchThirds"]
 
 
+T = TypeVar("T")
 #: bins of the mesh's box for each process, and at most
 BINS, MOST = 256, 1 << 22
 #: bins that were asked for before are kept up to so many times those that are needed
-KEPT = 3
+KEPT = 1.5
 
 
 class _Bins:
@@ -88,6 +91,7 @@ class Background:
         self._wanted = np.zeros(0, np.int64)
         self._covered = np.zeros(int(self._bins.shape.prod()), bool)
         self.version = 0
+        self._made: WeakKeyDictionary[object, Any] = WeakKeyDictionary()
 
     def _occupied(self) -> tuple[Ids, Ids]:
         """Pairs of a bin and a cell that touches it, sorted by bins."""
@@ -125,6 +129,9 @@ class Background:
         self._wanted = both if len(both) <= KEPT * len(needed) else needed
         self._covered[:] = False
         self._covered[self._wanted] = True
+        self._made.clear()
+        for old in ("mesh", "locator"):  # lest there are two of them at a time
+            self.__dict__.pop(old, None)
         self._fetch()
         self.version += 1
 
@@ -159,6 +166,16 @@ class Background:
         order = np.argsort(own, kind="stable")
         self._given = {k: order[np.searchsorted(own[order], wanted)] for k, wanted in asked.items()}
 
+    def at_hand(self, asker: object, known: Array, make: Callable[[Array, PointLocator], T]) -> T | None:
+        """What `asker` makes of values (n, ...) of the nodes of pieces on the cells at hand; None where there are none.
+
+        It is kept until other cells are at hand. All processes call it together.
+        """
+        if asker not in self._made:
+            values = self.values(known)
+            self._made[asker] = None if self.locator is None else make(values, self.locator)
+        return self._made[asker]
+
     def values(self, known: Array) -> Array:
         """Values (n, ...) of the nodes of pieces, of which owners are right, at the nodes (k, ...) at hand."""
         out = np.empty((self.mesh.n_points, *known.shape[1:]))
@@ -180,16 +197,15 @@ class PatchDensity:
     """A monitor by its values (n,) at the nodes of pieces: see `NodalDensity`."""
 
     def __init__(self, values: Array, background: Background) -> None:
-        self._values, self._background, self._version = values, background, -1
-        self._here: Any = None
+        self._values, self._background = values, background
 
     def value(self, x: Array) -> Array:
-        return self._here.value(x) if self._covers(self._background.bins_at(x.T)) else np.zeros(x.shape[1])
+        here = self._here(self._background.bins_at(x.T))
+        return np.zeros(x.shape[1]) if here is None else here.value(x)
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
-        if not self._covers(self._background.bins_at(x.T)):
-            return np.zeros(x.shape[1]), np.zeros(x.shape)
-        return self._here.value_and_gradient(x)
+        here = self._here(self._background.bins_at(x.T))
+        return (np.zeros(x.shape[1]), np.zeros(x.shape)) if here is None else here.value_and_gradient(x)
 
     def inside(self, vertices: Array, shape: Array) -> Array:
         """Values (m, q) in cells with vertices (m, v, dim), at the points of which these are the shape functions."""
@@ -198,17 +214,14 @@ class PatchDensity:
         for chunk in chunks(count):
             x = np.einsum("mvd,vq->mqd", vertices[chunk], shape).reshape(-1, dim)
             found.append(np.unique(self._background.bins_at(x)))
-        covered = self._covers(np.concatenate(found))
-        return self._here.inside(vertices, shape) if covered else np.zeros((count, shape.shape[1]))
+        here = self._here(np.concatenate(found))
+        return np.zeros((count, shape.shape[1])) if here is None else here.inside(vertices, shape)
 
-    def _covers(self, number: Ids) -> bool:
-        """Whether there is anything to be looked up, once all processes have what they need in these bins."""
+    def _here(self, number: Ids) -> NodalDensity | None:
+        """The monitor in these bins, once all processes have what they need; None where nothing is to be looked up."""
         self._background.cover(number)
-        if self._version != self._background.version:
-            self._version = self._background.version
-            values, locator = self._background.values(self._values), self._background.locator
-            self._here = None if locator is None else NodalDensity(values, locator)
-        return self._here is not None and len(number) > 0
+        here = self._background.at_hand(self, self._values, NodalDensity)
+        return here if len(number) else None
 
 
 class PatchHessians(NodalHessians):
@@ -217,9 +230,11 @@ class PatchHessians(NodalHessians):
     `mesh`: the cells of this process.
     """
 
+    nodal: type[NodalHessians] = NodalHessians
+
     def __init__(self, hessians: Array, background: Background, mesh: CellMesh) -> None:
         self._known = np.ascontiguousarray(np.moveaxis(hessians, -1, 0))
-        self._background, self._mesh, self._version = background, mesh, -1
+        self._background, self._mesh = background, mesh
 
     @property
     def blocks(self) -> tuple[CellBlock, ...]:
@@ -234,34 +249,35 @@ class PatchHessians(NodalHessians):
         return self._known.shape[1]
 
     def value(self, points: Array) -> Array:
-        if not self._covers(points):
-            return np.zeros((*self._known.shape[1:2], self._pairs, len(points)))
-        return super().value(points)
+        here = self._here(points)
+        return np.zeros((self.fields, self._pairs, len(points))) if here is None else here.value(points)
 
     def value_and_slope(self, points: Array) -> tuple[Array, Array]:
-        if not self._covers(points):
+        here = self._here(points)
+        if here is None:
             f, d = self._known.shape[1:3]
             return np.zeros((f, self._pairs, len(points))), np.zeros((f, self._pairs, d, len(points)))
-        return super().value_and_slope(points)
+        return here.value_and_slope(points)
 
     @property
     def _pairs(self) -> int:
         d = self._known.shape[2]
         return d * (d + 1) // 2
 
-    def _covers(self, points: Array) -> bool:
+    def _here(self, points: Array) -> NodalHessians | None:
         """See `PatchDensity`."""
         self._background.cover(self._background.bins_at(points))
-        if self._version != self._background.version:
-            self._version = self._background.version
-            here = np.moveaxis(self._background.values(self._known), 0, -1)
-            if self._background.locator is not None:
-                super().__init__(Sides.of(self._background.mesh), self._background.locator, here)
-        return self._background.locator is not None and len(points) > 0
+        here = self._background.at_hand(self, self._known, self._made)
+        return here if len(points) else None
+
+    def _made(self, values: Array, locator: PointLocator) -> NodalHessians:
+        return self.nodal(Sides.of(locator.mesh), locator, np.moveaxis(values, 0, -1))
 
 
 class PatchThirds(PatchHessians, NodalThirds):
     """The same of third derivatives (f, dim, dim, dim, n)."""
+
+    nodal = NodalThirds
 
     @property
     def _pairs(self) -> int:

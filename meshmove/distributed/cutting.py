@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from meshmove.geometry import CellMesh, InvalidMeshError
+from meshmove.geometry import CellBlock, CellMesh, InvalidMeshError
 from meshmove.geometry.arrays import Array, Ids
 
-from .mesh import DistributedMesh
+from .mesh import DistributedMesh, SecondOrder
 
 __all__ = ["bisected", "pieces_of"]
 
@@ -43,10 +45,11 @@ def pieces_of(mesh: CellMesh, process: Ids) -> list[DistributedMesh]:
     np.minimum.at(owner, cells.ravel(), np.repeat(process, cells.shape[1]))
     if owner.max(initial=0) == np.iinfo(np.int64).max:
         raise InvalidMeshError("Expected cells at all vertices of a mesh that is to be cut")
-    return [_piece(mesh, cells, owner, process == k, k) for k in range(int(process.max(initial=0)) + 1)]
+    return [_piece(mesh, cells, owner, process, k) for k in range(int(process.max(initial=0)) + 1)]
 
 
-def _piece(mesh: CellMesh, cells: Ids, owner: Ids, mine: Array, rank: int) -> DistributedMesh:
+def _piece(mesh: CellMesh, cells: Ids, owner: Ids, process: Ids, rank: int) -> DistributedMesh:
+    mine = process == rank
     used = np.unique(cells[mine])
     ids = np.concatenate([used[owner[used] == rank], used[owner[used] != rank]])
     number = np.full(mesh.n_points, -1)
@@ -58,4 +61,22 @@ def _piece(mesh: CellMesh, cells: Ids, owner: Ids, mine: Array, rank: int) -> Di
         facets[name][facets[name] == -2] = -1
     regions = None if mesh.regions is None else np.asarray(mesh.regions)[mine]
     count, kind = int((owner[used] == rank).sum()), mesh.blocks[0].kind.name
-    return DistributedMesh(mesh.points[ids], number[cells[mine]], kind, count, ids, owner[ids], facets, regions)
+    out = DistributedMesh(mesh.points[ids], number[cells[mine]], kind, count, ids, owner[ids], facets, regions)
+    return out if mesh.nodes is None else replace(out, second=_second(mesh, out, process, rank))
+
+
+def _second(mesh: CellMesh, piece: DistributedMesh, process: Ids, rank: int) -> SecondOrder:
+    """The cells of a piece with the nodes between their vertices, each of which the lowest process around it owns."""
+    (block,) = mesh.blocks
+    assert mesh.lift is not None and mesh.nodes is not None and block.second_nodes is not None
+    cells = block.second_nodes[process == rank]
+    owner = np.full(mesh.n_nodes, np.iinfo(np.int64).max)
+    np.minimum.at(owner, block.second_nodes.ravel(), np.repeat(process, cells.shape[1]))
+    used = np.unique(cells)
+    ids = np.concatenate([used[owner[used] == rank], used[owner[used] != rank]])
+    number = np.full(mesh.n_nodes, -1)
+    number[ids] = np.arange(len(ids))
+    own = CellBlock(block.kind, piece.cells, block.second, number[cells])
+    lift = mesh.lift[ids][:, piece.global_ids]
+    whole = CellMesh(piece.points, (own,), lift=lift, nodes=mesh.nodes[ids])
+    return SecondOrder(whole, ids, owner[ids], int((owner[used] == rank).sum()))

@@ -13,10 +13,24 @@ from meshmove.geometry.arrays import Ids
 from meshmove.geometry.cells import kind_of
 from meshmove.geometry.errors import first_ids
 
-__all__ = ["DistributedMesh"]
+__all__ = ["DistributedMesh", "SecondOrder"]
 
 
 KINDS = ("triangle", "tetra", "quad", "hexahedron")
+
+
+@dataclass(frozen=True, eq=False)
+class SecondOrder:
+    """The cells of a piece with the nodes between their vertices.
+
+    `cells`: with the vertices of the piece, and with `lift` and `nodes` of all nodes (k). `ids`, `owners` (k,): of
+    these, of which this process owns the first `n_owned`.
+    """
+
+    cells: CellMesh
+    ids: Ids
+    owners: Ids
+    n_owned: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +55,8 @@ class DistributedMesh:
         Named boundaries or interfaces, vertices (k, w) each: the same names on all processes, whoever has facets.
     regions
         Number (m,) of the subdomain of each cell, or None, on all processes alike.
+    second
+        The same cells of second order where edges of any are curved, on all processes alike.
     """
 
     points: NDArray[np.float64]
@@ -51,6 +67,7 @@ class DistributedMesh:
     owners: Ids
     facets: Mapping[str, Ids] = field(default_factory=dict)
     regions: Ids | None = None
+    second: SecondOrder | None = None
 
     @property
     def dim(self) -> int:

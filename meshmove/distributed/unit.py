@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.adaptation.settle import on_facets
 from meshmove.communicator import box_of
-from meshmove.geometry.arrays import Array
+from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.checks import check_cells
 from meshmove.geometry.quality import simplex_volumes
 from meshmove.movers import Alignment, Problem
@@ -43,7 +44,7 @@ class SharedMesh:
         self.layout, self.inverses = layout, inverses
         with together(ranks):
             if len(mesh.cells):
-                check_cells(mesh.local())
+                check_cells(mesh.local() if mesh.second is None else mesh.second.cells)
         volume, first, second = _moments(mesh, np.zeros(mesh.dim), layout)
         low, high = box_of(mesh.points, layout)
         self.centre = (low + high) / 2
@@ -55,9 +56,9 @@ class SharedMesh:
         values, vectors = np.linalg.eigh(spread / self.scale**2)
         frame = vectors / np.sqrt(12 * np.maximum(values, 1e-300))
         self.across = facets_across(mesh, ranks)
-        skin = skin_of(mesh, ranks, self.across, self.base.points, fixed)
+        self._ids, self._skin = mesh.global_ids, skin_of(mesh, ranks, self.across, self.base.points, fixed, self.scale)
         self.facets = self.across.facets
-        self.slide = slide_of(skin, mesh, ranks, layout, self.base.points, boundary, fixed, frame)
+        self.slide = slide_of(self._skin, mesh, ranks, layout, self.base.points, boundary, fixed, frame)
         self.workspace: dict[Any, Any] = {"component": self.across.component}
         self.start = self.base.points
 
@@ -68,6 +69,14 @@ class SharedMesh:
     def to_space(self, points: Array) -> Array:
         """The other way."""
         return points * self.scale + self.centre
+
+    def on_facets(self, ends: Ids) -> NDArray[np.bool_]:
+        """Which edges (k, 2) of the piece are edges of the boundary or of interfaces, in whichever piece."""
+        skin, ids = self._skin, self._ids[ends]
+        if not len(skin.ids):
+            return np.zeros(len(ends), bool)
+        at = np.searchsorted(skin.ids, ids).clip(max=len(skin.ids) - 1)
+        return (skin.ids[at] == ids).all(axis=1) & on_facets(skin.facets, at)
 
     def problem(
         self,

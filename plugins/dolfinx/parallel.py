@@ -211,7 +211,8 @@ class Carrying:
         self.piece, self.out = piece, out
         self._of_values = out.evaluate if transfer in ("interpolate", None) else out.swept
         mesh = piece.mesh
-        self.displacement = piece.lifted(out.displacement)
+        nodes = out.nodes if isinstance(out, DistributedAdaptation) else None
+        self.displacement = piece.lifted(out.displacement) if nodes is None else nodes - piece.points
         self.moved = attached(with_geometry(mesh), tags_of(mesh))
         self.moved.geometry.x[:, : mesh.geometry.dim] += self.displacement
 

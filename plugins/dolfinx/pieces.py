@@ -11,6 +11,8 @@ from scipy.sparse import csr_matrix
 
 from meshmove.distributed import DistributedMesh, Ranks, together
 from meshmove.distributed.layout import Layout
+from meshmove.distributed.mesh import SecondOrder
+from meshmove.geometry import CellBlock, CellMesh
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.cells import kind_of
 from meshmove.geometry.errors import FieldError, UnsupportedMeshError
@@ -41,7 +43,7 @@ class Piece:
     Raises
     ------
     UnsupportedMeshError
-        On all processes: a surface, cells of another kind, or curved cells.
+        On all processes: a surface, or cells of another kind.
     """
 
     def __init__(self, mesh: Any, ranks: Ranks) -> None:
@@ -61,7 +63,8 @@ class Piece:
             self._node_owners = ids, owners, owned
             self.n_owned = int(np.count_nonzero(self.vertices < owned))
             self.global_ids, self.owners = ids[self.vertices], owners[self.vertices]
-            self._straight()
+            bent = self._bent()
+        self.curved: bool = any(ranks.gather(bent))  #: whether any edge is, on any process
 
     def _corners(self) -> Ids:
         """Geometry nodes (cells, v) of the vertices of all cells at hand, ghosts last."""
@@ -95,29 +98,36 @@ class Piece:
         out: Array = self.lift @ displacement
         return out if self._degree == 1 else Layout(self.ranks, *self._node_owners).update(out)
 
-    def _straight(self) -> None:
+    def _bent(self) -> bool:
+        """Whether an edge here is curved."""
         if self._degree == 1 or not len(self.corners):
-            return
+            return False
         off = np.abs(self.lift @ self.points[self.vertices] - self.points).max(initial=0)
-        if off > 1e-9 * np.ptp(self.points, axis=0).max(initial=0):
-            raise UnsupportedMeshError(
-                "Expected straight edges where a mesh is distributed (got curved cells of second order). "
-                "Move it on one process, or the mesh of the same vertices with straight edges"
-            )
+        return bool(off > 1e-9 * np.ptp(self.points, axis=0).max(initial=0))
+
+    def _second(self, own: Ids) -> SecondOrder:
+        """With the vertices (m, v) of the cells of this process."""
+        kind = kind_of(kind_of_cells(self._cell, 1))
+        nodes = node_table(self.mesh)[: len(own), vtk_order(self._cell, 2)]
+        block = CellBlock(kind, own, kind_of_cells(self._cell, 2), nodes)
+        cells = CellMesh(self.points[self.vertices], (block,), lift=self.lift, nodes=self.points)
+        ids, owners, n_owned = self._node_owners
+        return SecondOrder(cells, ids, owners, n_owned)
 
     def distributed(self) -> DistributedMesh:
         """As the parallel mover takes it."""
         kind = kind_of_cells(self._cell, 1)
-        own = self.corners[: owned_cells(self.mesh), vtk_vertices(kind)]
+        own = self.number[self.corners[: owned_cells(self.mesh), vtk_vertices(kind)]]
         return DistributedMesh(
             self.points[self.vertices],
-            self.number[own],
+            own,
             kind,
             self.n_owned,
             self.global_ids,
             self.owners,
             facets=self._facets(),
             regions=self._regions(),
+            second=self._second(own) if self.curved else None,
         )
 
     def _values(self, tags: Any) -> NDArray:

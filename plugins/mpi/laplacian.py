@@ -1,8 +1,8 @@
 """Inverses of a Laplacian in pieces by PETSc: conjugate gradients with algebraic multigrid, factors for small meshes.
 
-As in one piece, a factorisation is the better bargain up to some size: PETSc's own on one process, whose hundreds of
-solves take a tenth of the time of those by MUMPS, and MUMPS on several, each of which has its part of the factors, or
-where PETSc was built without it the factors of the whole matrix.
+As in one piece, a factorisation is the better bargain up to some size: PETSc's own, of the whole matrix on each
+process, which does not depend on the partition. Its hundreds of solves take a tenth of the time of those by MUMPS with
+a part of the factors on each, and a hundredth where the processor has other things to do.
 Options are PETSc's own, with the prefix ``meshmove_``: ``-meshmove_pc_type hypre`` takes BoomerAMG, where PETSc was
 built with it, and ``-meshmove_ksp_view`` says what is done.
 """
@@ -88,10 +88,11 @@ class PetscInverses:
         solver.setTolerances(rtol=ACCURATE, max_it=STEPS)
         if small:
             solver.setType("preonly")
-            parts = self._comm.size > 1 and self._petsc.Sys.hasExternalPackage("mumps")
-            solver.getPC().setType("cholesky" if parts or self._comm.size == 1 else "redundant")
-            if parts:
-                solver.getPC().setFactorSolverType("mumps")
+            solver.getPC().setType("cholesky" if self._comm.size == 1 else "redundant")
+            if self._comm.size > 1:
+                options = self._petsc.Options(PREFIX)
+                if not options.hasName("redundant_pc_type"):
+                    options["redundant_pc_type"] = "cholesky"
         else:
             solver.getPC().setType("gamg")
             options = self._petsc.Options(PREFIX)
@@ -105,23 +106,24 @@ class PetscInverses:
         """The matrix with rows of all nodes, `width` a node; of those that are held nothing but a diagonal."""
         part = coo_matrix(local)
         keep = on[part.row] & on[part.col]
-        row, col, value = part.row[keep], part.col[keep], part.data[keep]
-        there = np.stack([self._number[k // width] * width + k % width for k in (row, col)], axis=1).astype(np.int64)
-        sent = by_process(self._process[row // width])
-        places = self._ranks.swap({k: there[rows] for k, rows in sent.items()})
-        values = self._ranks.swap({k: value[rows] for k, rows in sent.items()})
-        order, owned, first = sorted(places), self._layout.n_owned * width, self._first * width
-        ij = np.concatenate([there[:0], *(places[k] for k in order)])
-        v = np.concatenate([value[:0], *(values[k] for k in order)])
+        row, col = (self._number[k[keep] // width] * width + k[keep] % width for k in (part.row, part.col))
+        value, process = part.data[keep], self._process[part.row[keep] // width]
+        away = np.flatnonzero(process != self._ranks.rank)
+        sent = {k: away[rows] for k, rows in by_process(process[away]).items()}
+        came = [self._ranks.swap({k: x[rows] for k, rows in sent.items()}) for x in (row, col, value)]
+        here, order = process == self._ranks.rank, sorted(came[0])
+        row, col, value = (
+            np.concatenate([x[here], *(of[k] for k in order)]) for x, of in zip((row, col, value), came, strict=True)
+        )
+        owned, first = self._layout.n_owned * width, self._first * width
         total = int(self._layout.sum(np.array(float(owned))))
-        rows = coo_matrix((v, (ij[:, 0] - first, ij[:, 1])), shape=(owned, total)).tocsr()
-        on_it = ij[:, 0] == ij[:, 1]
-        diagonal = np.bincount(ij[on_it, 0] - first, v[on_it], owned)  # also of a process without rows
+        rows = coo_matrix((value, (row - first, col)), shape=(owned, total)).tocsr()
+        diagonal = rows.diagonal(first)[:owned] if owned else np.zeros(0)
         size, count = self._layout.sum(np.array([diagonal.sum(), (diagonal > 0).sum()]))
         alone = np.flatnonzero(diagonal == 0)
-        rows = csr_matrix(
-            rows + coo_matrix((np.full(len(alone), size / max(count, 1)), (alone, first + alone)), rows.shape)
-        )
+        if len(alone):
+            ones = (np.full(len(alone), size / max(count, 1)), (alone, first + alone))
+            rows = csr_matrix(rows + coo_matrix(ones, rows.shape))
         kind = self._petsc.IntType
         csr = (rows.indptr.astype(kind), rows.indices.astype(kind), rows.data)
         out = self._petsc.Mat().createAIJ(((owned, total), (owned, total)), csr=csr, comm=self._comm)

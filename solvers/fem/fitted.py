@@ -87,6 +87,8 @@ def conductivity(pde: Statement, which: Ids, x: Array) -> Array:
 
 def on_curves(pde: Statement, mesh: skfem.MeshTri) -> skfem.MeshTri:
     """The same straight mesh with the vertices of boundary and interfaces on the true curves."""
+    if not _curve(pde):
+        return mesh
     x = np.array(mesh.p)
     for curves, facets in _skins(pde, mesh):
         nodes = np.unique(mesh.facets[:, facets])
@@ -123,7 +125,7 @@ def sound(pde: Statement, mesh: skfem.MeshTri) -> skfem.MeshTri:
 
 def _bent(pde: Statement, mesh: skfem.MeshTri) -> skfem.MeshTri2 | None:
     """Second-order triangles with the middles of facets on the true curves; None where nothing curves."""
-    if not any(isinstance(piece, Arc) for shape in _shapes(pde) for piece in shape.boundary.pieces):
+    if not _curve(pde):
         return None
     second = skfem.MeshTri2.from_mesh(mesh)
     x = np.array(second.doflocs)
@@ -139,6 +141,11 @@ def _folded(mesh: skfem.MeshTri2) -> Ids:
     det = a * d - b * c
     det = det * np.sign(det.mean(axis=1, keepdims=True))
     return np.flatnonzero(det.min(axis=1) < _LEAST * det.mean(axis=1))
+
+
+def _curve(pde: Statement) -> bool:
+    """Whether something does; halved cells of straight sides are where they should be."""
+    return any(isinstance(piece, Arc) for shape in _shapes(pde) for piece in shape.boundary.pieces)
 
 
 def _shapes(pde: Statement) -> list[Domain]:

@@ -30,8 +30,11 @@ from .constrained import Constrained
 from .fitted import conductivity, curved, fitted_mesh, regions_of_cells
 from .meshes import grid_of, mapping_of, mesh_of, skfem_mesh
 from .radau import march
+from .tables import Table
 
-__all__ = ["solve_finite_elements", "source_load", "system_of"]
+__all__ = ["solve_finite_elements", "system_by"]
+
+_SYMMETRIC = 1e-12  #: differences across the diagonal, relative to the largest entry, that are rounding
 
 
 def solve_finite_elements(
@@ -95,23 +98,41 @@ def solve_finite_elements(
     basis = skfem.Basis(grid, element, intorder=max(6, 2 * element.maxdeg + 2))
     if stepped:
         return basis, march(pde, size)(np.asarray(basis.doflocs))
-    system, load = system_of(pde, basis)
+    system, load = _system(pde, basis)
     return basis, system.solve(load)
 
 
-def system_of(pde: Statement, basis: skfem.CellBasis) -> tuple[Constrained, Array]:
+def _system(pde: Statement, basis: skfem.CellBasis) -> tuple[Constrained, Array]:
     """The factorised system of a problem that is not stepped in time, and its right-hand side."""
-    facets, piece = _facet_pieces(pde, basis.mesh)
-    matrix, load = _assembled(pde, basis, facets, piece)
-    u, fixed = _dirichlet(pde, basis, facets, piece)
-    return Constrained(matrix, fixed, u[fixed], symmetric=False), load
-
-
-def source_load(pde: Statement, basis: skfem.CellBasis) -> Array:
-    """What the source is of the right-hand side."""
+    if pde.kind in ("first-order", "algebraic"):
+        return _constrained(pde, basis, *_squared(pde, basis))
+    if isinstance(basis.elem, skfem.ElementH1):
+        table = Table(basis)
+        return system_by(pde, table, pde.source_at(table.points.reshape(2, -1)).reshape(table.dx.shape))
     x = np.asarray(basis.global_coordinates())
-    f = evaluate(pde.source, x.reshape(2, -1), "the source").reshape(x.shape[1:])
-    return skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, f=f)
+    (a, c), f = _weak(pde, x, _regions(pde, basis)), pde.source_at(x.reshape(2, -1)).reshape(x.shape[1:])
+    fields = {"a": a[0, 0], "b": a[1, 1], "h": a[0, 1], "e": c[0], "cx": c[1], "cy": c[2], "f": f}
+    matrix = skfem.BilinearForm(_form).assemble(basis, **fields).tocsr()
+    return _constrained(pde, basis, matrix, skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, **fields))
+
+
+def system_by(pde: Statement, table: Table, f: Array) -> tuple[Constrained, Array]:
+    """The same by a table of shape functions, at whose points the source is f (cells, q); not for equations of first
+    order.
+    """
+    a, (e, *along) = _weak(pde, table.points, _regions(pde, table.basis))
+    matrix = table.matrix(a, -np.stack(along) if np.any(along) else None, -e if np.any(e) else None)
+    return _constrained(pde, table.basis, matrix, -table.load(f))
+
+
+def _constrained(pde: Statement, basis: skfem.CellBasis, matrix: Any, load: Array) -> tuple[Constrained, Array]:
+    """With what the boundary's conditions add to the matrix, and hold."""
+    facets, piece = _facet_pieces(pde, basis.mesh)
+    if pde.kind not in ("first-order", "algebraic"):
+        matrix, load = _with_neumann(pde, basis, facets, piece, matrix, load)
+    u, fixed = _dirichlet(pde, basis, facets, piece)
+    asymmetry = abs(matrix - matrix.T).max() / max(abs(matrix).max(), 1e-300)
+    return Constrained(matrix, fixed, u[fixed], symmetric=bool(asymmetry < _SYMMETRIC)), load
 
 
 def _facet_pieces(pde: Statement, mesh: skfem.Mesh) -> tuple[Ids, Ids]:
@@ -130,38 +151,37 @@ def _facet_pieces(pde: Statement, mesh: skfem.Mesh) -> tuple[Ids, Ids]:
     return facets, piece
 
 
-def _assembled(pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids) -> tuple[Any, Array]:
+def _squared(pde: Statement, basis: skfem.CellBasis) -> tuple[Any, Array]:
+    """Equations of first order by least squares."""
     x = np.asarray(basis.global_coordinates())
-    which = regions_of_cells(pde, basis.mesh) if pde.regions else None
+    _, c = _at(pde, x, None)
+
+    def applied(v: Any, w: Any) -> Any:
+        return w.e * v + w.cx * v.grad[0] + w.cy * v.grad[1]
+
+    fields = {"e": c[0], "cx": c[1], "cy": c[2], "f": pde.source_at(x.reshape(2, -1)).reshape(x.shape[1:])}
+    matrix = skfem.BilinearForm(lambda u, v, w: applied(u, w) * applied(v, w)).assemble(basis, **fields)
+    return matrix.tocsr(), skfem.LinearForm(lambda v, w: w.f * applied(v, w)).assemble(basis, **fields)
+
+
+def _regions(pde: Statement, basis: skfem.CellBasis) -> Ids | None:
+    """The regions of the cells, where there are some."""
+    return regions_of_cells(pde, basis.mesh) if pde.regions else None
+
+
+def _weak(pde: Statement, x: Array, which: Ids | None) -> tuple[Array, Array]:
+    """A (2, 2, ...), and e and the two c of the weak form, (3, ...), at points (2, cells, ...)."""
     a, c = _at(pde, x, which)
-    f = evaluate(pde.source, x.reshape(2, -1), "the source").reshape(x.shape[1:])
-    if pde.kind in ("first-order", "algebraic"):
-
-        def applied(v, w):
-            return w.e * v + w.cx * v.grad[0] + w.cy * v.grad[1]
-
-        fields = {"e": c[0], "cx": c[1], "cy": c[2], "f": f}
-        matrix = skfem.BilinearForm(lambda u, v, w: applied(u, w) * applied(v, w)).assemble(basis, **fields)
-        return matrix.tocsr(), skfem.LinearForm(lambda v, w: w.f * applied(v, w)).assemble(basis, **fields)
-    slope = np.zeros_like(x) if pde.regions else _slopes(pde, x)
-    fields = {"e": c[0], "cx": c[1] - slope[0], "cy": c[2] - slope[1], "f": f}
-    fields |= {"a": a[0, 0], "b": a[1, 1], "h": a[0, 1]}
-
-    fields = {name: value for name, value in fields.items() if name in "abf" or np.any(value)}
-    present = frozenset(fields)
-    matrix = skfem.BilinearForm(lambda u, v, w: _applied(present, u, v, w)).assemble(basis, **fields).tocsr()
-    load = skfem.LinearForm(lambda v, w: -w.f * v).assemble(basis, **fields)
-    return _with_neumann(pde, basis, facets, piece, matrix, load, which)
+    if not pde.regions:
+        c[1:] -= _slopes(pde, x)
+    return a, c
 
 
-def _applied(present: frozenset[str], u: Any, v: Any, w: Any) -> Any:
-    """int A grad u . grad v - (c . grad u + e u) v, of the coefficients that are present."""
+def _form(u: Any, v: Any, w: Any) -> Any:
+    """A grad u . grad v - (c . grad u + e u) v, for elements whose functions differ from cell to cell."""
     (ux, uy), (vx, vy) = u.grad, v.grad
-    out = w.a * (ux * vx) + w.b * (uy * vy)
-    if "h" in present:
-        out = out + w.h * (ux * vy + uy * vx)
-    lower = [w[name] * d for name, d in (("cx", ux), ("cy", uy), ("e", u)) if name in present]
-    return out - sum(lower[1:], lower[0]) * v if lower else out
+    flux = w.a * (ux * vx) + w.b * (uy * vy) + w.h * (ux * vy + uy * vx)
+    return flux - (w.cx * ux + w.cy * uy + w.e * u) * v
 
 
 def _at(pde: Statement, x: Array, which: Ids | None) -> tuple[Array, Array]:
@@ -190,8 +210,9 @@ def _slopes(pde: Statement, x: Array) -> Array:
 
 
 def _with_neumann(
-    pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids, matrix: Any, load: Array, which: Ids | None
+    pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids, matrix: Any, load: Array
 ) -> tuple[Any, Array]:
+    which = _regions(pde, basis)
     for rows in dict.fromkeys(side.rows for side in pde.sides):
         if not any(row.kind in (NEUMANN, ROBIN) for row in rows):
             continue

@@ -30,6 +30,7 @@ __all__ = ["HyPINO"]
 KIND, FOLDER = "hypino", Path(__file__).parent / "weights"
 #: rounds after which no refinement has anything left to do
 MOST_ROUNDS = 10_000
+MOST_SWEEPS = 1_000  #: the gradients of all are kept
 
 
 class HyPINO(Network):
@@ -40,7 +41,7 @@ class HyPINO(Network):
         """The network that writes the knots of projection; it ships beside the weights of this one."""
         return Space.from_pretrained()
 
-    def emit(self, problems: Statement | Iterable[Statement]) -> Emitted:
+    def emit(self, problems: Statement | Iterable[Statement], sweeps: int | None = None) -> Emitted:
         """Networks that solve one problem (no axis of a batch) or several, in double precision.
 
         Called, they take points x of the problems' own coordinates, as a `Solution` does; their `jets` and `features`
@@ -50,13 +51,23 @@ class HyPINO(Network):
         ----------
         problems
             One or several `LinearPDE`; where coefficients vary the network sees their means.
+        sweeps
+            Of conjugate gradients for the rough solutions that the network corrects, by default as many as in training:
+            with more of them answers are better and slower.
+
+        Raises
+        ------
+        ProblemError
+            No problems, or a number of sweeps that is not from 1 to 1,000.
         """
+        if sweeps is not None:
+            count(sweeps, "sweeps >= 1", low=1, high=MOST_SWEEPS, error=ProblemError)
         several: list[Statement] = [problems] if isinstance(problems, Statement) else list(several_of(problems))
         if not several:
             raise ProblemError("Expected at least one problem (got an empty list)")
         n = self.settings.raster
         units = [problem.unit for problem in several]
-        emitted = self.write([unit.means for unit in units], [unit.raster(n) for unit in units])
+        emitted = self.write([unit.means for unit in units], [unit.raster(n) for unit in units], sweeps)
         frame = torch.as_tensor(np.array([(unit.center, unit.half) for unit in units])).to(emitted.lattice)
         emitted = replace(emitted, frame=frame)
         return emitted.select(0) if isinstance(problems, Statement) else emitted

@@ -53,7 +53,13 @@ class Network(nn.Module):
         self.fields = FieldHead(self.encoder.width, condition, s.fields, s.detail)
         self.weights = WeightHead(self.encoder.coarse_width, condition, s.hidden, s.rank)
 
-    def forward(self, coefficients: Tensor, raster: Tensor, precision: torch.dtype | None = None) -> Emitted:
+    def forward(
+        self,
+        coefficients: Tensor,
+        raster: Tensor,
+        precision: torch.dtype | None = None,
+        sweeps: int | None = None,
+    ) -> Emitted:
         """The solutions of B problems on [-1, 1]².
 
         Parameters
@@ -65,9 +71,11 @@ class Network(nn.Module):
             `UnitProblem.raster` draws them.
         precision
             Of the encoder's matrix products, single by default.
+        sweeps
+            Of conjugate gradients for the rough solution; by default as many as in training.
         """
         turn = Turn.of(coefficients)
-        inputs = prepare(turn.coefficients(coefficients), turn.raster(raster), self.settings.sweeps)
+        inputs = prepare(turn.coefficients(coefficients), turn.raster(raster), sweeps or self.settings.sweeps)
         present = (inputs.coefficients.abs() > 1e-6).to(raster.dtype)
         condition = self.condition(torch.cat([fourier(inputs.coefficients), present], 1))
         # only the encoder bears half precision
@@ -80,8 +88,10 @@ class Network(nn.Module):
         return (emitted * inputs.scale).turned_back(turn)
 
     @torch.no_grad()
-    def write(self, coefficients: ArrayLike, rasters: ArrayLike) -> Emitted:
+    def write(self, coefficients: ArrayLike, rasters: ArrayLike, sweeps: int | None = None) -> Emitted:
         """Solutions of problems given as arrays of any amplitude, (B, 5) and (B, 6, n, n): no graph, evaluation mode.
+
+        `sweeps`: see `forward`.
 
         Raises
         ------
@@ -104,7 +114,7 @@ class Network(nn.Module):
         tensors = (torch.as_tensor(a, dtype=torch.float32, device=device) for a in (c / size[:, None], pictures))
         was, _ = self.training, self.eval()
         try:
-            emitted = self(*tensors)
+            emitted = self(*tensors, sweeps=sweeps)
         finally:
             self.train(was)
         return emitted.to(dtype=torch.float64) * torch.as_tensor(amplitude, device=device)

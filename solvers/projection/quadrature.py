@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,11 @@ class Quadrature:
     def transpose(self, r: Array) -> Array:
         """A'r, (size,)."""
         R = self.spread(r)
-        return self.flat(sum(y.T @ (along.T @ (c * R).T).T for y, along, c in self.terms))
+        return self.flat(sum(y @ (along @ (c * R).T).T for y, along, c in self._transposed))
+
+    @cached_property
+    def _transposed(self) -> list[tuple[Any, Any, Array]]:
+        return [(y.T, along.T, c) for y, along, c in self.terms]
 
     def add_gram(self, band: Array) -> None:
         """Adds the lower band of A'A to `band` (splines.band, size)."""

@@ -19,8 +19,9 @@ from .trust import told
 __all__ = ["SCOUT", "Run", "size_of", "told_of"]
 
 SCOUT = 20_000  #: scattered points at which sources are looked for that all grids miss
-#: told of by a grid after which one that takes such a share of the work is not tried, without patience
-_HOPELESS, _DEAR = 0.5, 0.15
+#: told of by a grid after which one that takes such a share of the work is not tried, without patience; the share after
+#: two of which the finer tells of more than so much of what the coarser did
+_HOPELESS, _DEAR, _STUCK, _CHEAP = 0.5, 0.15, 0.8, 0.02
 
 
 @dataclass
@@ -97,7 +98,9 @@ class Run:
 
     def hopeless(self, now: Projection, cells: tuple[int, int]) -> bool:
         """Whether a grid is not worth its cost after this one."""
-        hopeless = not self.patient and told_of(now) > _HOPELESS and self._work(cells) > _DEAR * self.work
+        told = [level.interior + level.missed for level in now.levels[-2:]]
+        dear = _CHEAP if len(told) == 2 and told[1] > _STUCK * told[0] else _DEAR
+        hopeless = not self.patient and told[-1] > _HOPELESS and self._work(cells) > dear * self.work
         self.stopped = self.stopped or hopeless
         return hopeless
 

@@ -22,7 +22,7 @@ from meshmove.solvers.pde.unit import InteriorRows
 from .field import Field
 from .quadrature import Quadrature
 
-__all__ = ["misplaced", "unseen_by"]
+__all__ = ["misplaced", "misplaced_of", "unseen_by"]
 
 _FAR = 3.0  #: times the largest source at the grid points around: a source that the grid does not see
 _STEP = 0.2  #: change of a coefficient between points of the grid, over its range, that is not resolved
@@ -66,6 +66,19 @@ def misplaced(grid: Array, inside: NDArray[np.bool_]) -> float:
         leaps[~large | (size < _ALONE * beside)] = 0.0
         squares += float((leaps.sum(axis=0) ** 2).sum())
     return 4 / inside.size * float(np.sqrt(squares / 12))
+
+
+def misplaced_of(sources: Array, inside: NDArray[np.bool_]) -> Array:
+    """The same (k,) of sources (k, n) at the points inside: few jump anywhere, and only these are looked at closely."""
+    grids, steepest = np.zeros((len(sources), *inside.shape)), np.zeros(len(sources))
+    grids[:, inside] = sources
+    for f, here in ((grids, inside), (grids.transpose(0, 2, 1), inside.T)):
+        leaps = np.abs(np.diff(f, axis=2)) * (here[:, 1:] & here[:, :-1])
+        steepest = np.maximum(steepest, leaps.max(axis=(1, 2), initial=0.0))
+    out = np.zeros(len(sources))
+    for i in np.flatnonzero(steepest >= _JUMP * np.ptp(sources, axis=1)):
+        out[i] = misplaced(grids[i], inside)
+    return out
 
 
 def _unseen(fresh: Quadrature, scout: InteriorRows) -> float:

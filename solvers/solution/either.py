@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from meshmove.geometry.errors import DomainError
-from meshmove.solvers.fem.refined import Solved, solve_refined
+from meshmove.solvers.fem.refining import Solved, solve_refined
 from meshmove.solvers.pde import Statement
 from meshmove.solvers.projection.grids import Feature, Projection
 from meshmove.solvers.projection.refinement import WORK, refined

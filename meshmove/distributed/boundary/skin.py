@@ -8,14 +8,16 @@ mesh in one piece; then it keeps what concerns its own nodes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, identity, vstack
 
 from meshmove.geometry import CellMesh, Facets, Slide
 from meshmove.geometry.arrays import Array, Ids
+from meshmove.geometry.curved import MidNodes
 from meshmove.geometry.facets import labels_of
 from meshmove.geometry.sliding.constraints import Constraints
 from meshmove.geometry.sliding.middles import edge_index
@@ -52,8 +54,10 @@ class Skin:
     held: NDArray[np.bool_]
 
 
-def skin_of(mesh: DistributedMesh, ranks: Ranks, across: PieceFacets, points: Array, fixed: NDArray[np.bool_]) -> Skin:
-    """`points` (n, dim) of the vertices of the piece; `fixed` (n,): those that stay."""
+def skin_of(
+    mesh: DistributedMesh, ranks: Ranks, across: PieceFacets, points: Array, fixed: NDArray[np.bool_], scale: float
+) -> Skin:
+    """`points` (n, dim) of the vertices of the piece, 1 / scale of the mesh's; `fixed` (n,): those that stay."""
     keep = np.flatnonzero(across.constrained)
     sides = across.facets.cells[keep]
     ids = np.unique(sides[sides >= 0])
@@ -69,8 +73,28 @@ def skin_of(mesh: DistributedMesh, ranks: Ranks, across: PieceFacets, points: Ar
         "facets": np.where(across.facets.nodes[keep] >= 0, mesh.global_ids[across.facets.nodes[keep]], -1),
         "sides": np.where(sides >= 0, np.searchsorted(ids, sides), -1),
         "names": across.names[keep],
+        **_curved(mesh, used, scale),
     }
     return _merged(mesh, ranks.gather(mine))
+
+
+def _curved(mesh: DistributedMesh, used: Ids, scale: float) -> dict[str, NDArray]:
+    """Edges (k, 2) between vertices of `used` that are curved, in global numbers, and their bulges (k, dim)."""
+    if mesh.second is None:
+        return {}
+    middle = MidNodes(mesh.second.cells)
+    on = np.isin(middle.ends, used).all(axis=1) & middle.bulge.any(axis=1)
+    return {"edges": mesh.global_ids[middle.ends[on]], "bulges": middle.bulge[on] / scale}
+
+
+def _bent(whole: CellMesh, ends: Ids, bulges: Array) -> CellMesh:
+    """The mesh with mid-side nodes so far from the middles of edges (k, 2), of which some are there twice."""
+    _, one = np.unique(np.sort(ends, axis=1), axis=0, return_index=True)
+    ends, n = ends[one], whole.n_points
+    means = csr_matrix((np.full(ends.size, 0.5), ends.ravel(), np.arange(0, ends.size + 1, 2)), (len(ends), n))
+    lift = vstack([identity(n), means])
+    nodes = np.concatenate([whole.points, whole.points[ends].mean(axis=1) + bulges[one]])
+    return replace(whole, lift=lift.tocsr(), nodes=nodes)
 
 
 def _merged(mesh: DistributedMesh, parts: list[dict[str, Any]]) -> Skin:
@@ -82,6 +106,8 @@ def _merged(mesh: DistributedMesh, parts: list[dict[str, Any]]) -> Skin:
     cells = np.searchsorted(ids, every["cells"])
     regions = None if mesh.regions is None else every["region"]
     whole = CellMesh.single(every["points"][row], cells, mesh.kind, regions=regions)
+    if mesh.second is not None:
+        whole = _bent(whole, np.searchsorted(ids, every["edges"]), every["bulges"])
     nodes = np.where(every["facets"] >= 0, np.searchsorted(ids, every["facets"]), -1)
     # a facet between two processes came from both, with a cell each
     _, one, which = np.unique(np.sort(nodes, axis=1), axis=0, return_index=True, return_inverse=True)

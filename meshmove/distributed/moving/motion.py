@@ -11,7 +11,7 @@ import numpy as np
 
 from meshmove.adaptation.adapt import read_options
 from meshmove.adaptation.unit_mesh import lost_shape
-from meshmove.geometry import corner_volumes
+from meshmove.geometry import UnsupportedMeshError, corner_volumes
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Monitor
 from meshmove.motion.following.course import Place
@@ -114,6 +114,11 @@ class DistributedMotion:
                 options = read_options(monitor, mover, effort, None, None, objective)
                 tau = None if tau is None else number(tau, "a positive time constant, or None")
                 mesh.check(ranks.rank)
+                if mesh.second is not None:
+                    raise UnsupportedMeshError(
+                        "Expected straight edges where a distributed mesh moves through time (got curved cells of "
+                        "second order). Move it on one process, or the mesh of the same vertices with straight edges"
+                    )
                 stays = mask_of(fixed, len(mesh.points))
             agree(ranks, mesh, options, boundary, None, inverses)
             same_everywhere(ranks, {"tau": str(tau), "objective": objective})

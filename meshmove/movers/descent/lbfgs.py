@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,12 @@ __all__ = ["Minimum", "Pair", "minimise"]
 
 #: steps shorter than this lead nowhere
 SHORTEST = 1e-5
+#: share of its volume that is left to each cell by a step that was cut, lest it be inverted
+KEPT = 0.1
+
+
+class Reach(Protocol):
+    def __call__(self, points: Array, step: Array, left: tuple[float, ...]) -> Array: ...
 
 
 @dataclass
@@ -40,7 +46,7 @@ def minimise(
     tolerance: float = 1e-5,
     memory: int = 8,
     scaled: bool = True,
-    reach: Callable[[Array, Array], float] | None = None,
+    reach: Reach | None = None,
     short: float = 0.0,
     opening: float = 0.3,
     absolute: bool = False,
@@ -53,7 +59,8 @@ def minimise(
 
     `scaled`: rescale the initial inverse Hessian by the last step; not needed where the lift is a model of the Hessian
     in size, too.
-    `reach`: how far a step (points, step) may go before a cell is (nearly) inverted, instead of halvings.
+    `reach`: how far a step (points, step) may go before a cell keeps no more than some shares of its volume, instead of
+    halvings.
     `longer`: after a first step along which the energy curves downwards the next is tried so many times longer.
     `opening`: length at which the first step is tried. `short`: stop after a step of less than this length.
     Descent ends where a step lowers the energy by less than the share `tolerance` of it, or, with `absolute`, by less
@@ -74,7 +81,7 @@ def minimise(
     made: Any = TwoLoops if across.serial else partial(InProducts, across)
     recursion: Recursion = made(slide, [] if pairs is None else pairs, memory, scaled)
     recursion.begin(gradient, lift(gradient))
-    k = 0
+    k, wary = 0, False
     for k in range(1, steps + 1):  # noqa: B007
         direction, slope = _downhill(recursion)
         if not slope > 0:
@@ -82,7 +89,9 @@ def minimise(
         if k > 1 and slope < 2 * close * value:
             return Minimum(points, value, k - 1, evaluations)
         length = opening if recursion.empty else 1.0
-        found = _searched(energy, slide, points, direction, value, slope, length, reach)
+        found = _searched(energy, slide, points, direction, value, slope, length, reach, wary)
+        # one process ends an evaluation at the first cell that is lost; several would go through it in vain
+        wary = found.cut and not across.alone
         evaluations += found.evaluations
         if found.length < SHORTEST:
             if recursion.empty:
@@ -115,13 +124,17 @@ def _downhill(recursion: Recursion) -> tuple[Array, float]:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Where a line search has ended, with the energy there and its gradient; nowhere if `length` is below SHORTEST."""
+    """Where a line search has ended, with the energy there and its gradient; nowhere if `length` is below SHORTEST.
+
+    `cut`: a cell was in the way.
+    """
 
     points: Array
     value: float
     force: Any
     length: float
     evaluations: int
+    cut: bool
 
 
 def _searched(
@@ -132,10 +145,18 @@ def _searched(
     value: float,
     slope: float,
     length: float,
-    reach: Callable[[Array, Array], float] | None,
+    reach: Reach | None,
+    wary: bool,
 ) -> _Found:
-    """Shorter and shorter steps against `direction` until the energy has fallen enough (Armijo)."""
+    """Shorter and shorter steps against `direction` until the energy has fallen enough (Armijo).
+
+    `wary`: ask how far a step may go before it is tried, since it is likely to be too far.
+    """
     top: float | None = None
+    if wary and reach is not None:
+        lost, most = reach(points, -direction, (0.0, KEPT))
+        if length >= lost:
+            top, length = most, min(0.5 * length, most)
     evaluations = 0
     while True:
         trial = slide.retract(points - length * direction)
@@ -146,10 +167,10 @@ def _searched(
         if np.isfinite(new):  # minimum of the parabola through both values and the slope
             length *= min(0.5, max(0.1, slope * length / (2 * (new - value + slope * length))))
         elif reach is not None and top is None:
-            top = reach(points, -direction)
+            (top,) = reach(points, -direction, (KEPT,))
             length = min(0.5 * length, top)
         else:
             length *= 0.5
         if length < SHORTEST:
             break
-    return _Found(trial, new, force, length, evaluations)
+    return _Found(trial, new, force, length, evaluations, top is not None)

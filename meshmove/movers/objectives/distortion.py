@@ -118,24 +118,26 @@ class Distortion:
         """Of the edges (s,): positive or negative as the reference's."""
         return np.einsum("cs,cs->s", e[:, 0], cof[:, 1])
 
-    def reach(self, points: Array, step: Array, left: float = 0.1) -> float:
-        """The largest t at which every triangle at points + t step keeps the share `left` of its area; may be inf.
+    def reach(self, points: Array, step: Array, left: tuple[float, ...] = (0.1,)) -> Array:
+        """The largest t at which every triangle at points + t step keeps the shares `left` of its area; may be inf.
 
         In three dimensions inf: there the line search has to find out.
         """
         if self.dim == 3:
-            return np.inf
+            return np.full(len(left), np.inf)
         (ax, bx), (ay, by) = self._edges(points)
         (ux, vx), (uy, vy) = self._edges(step)
         area = ax * by - ay * bx
         turn = np.sign(area)
-        # (1 - left) |area| + b t + c t^2 = 0
-        a = (1 - left) * np.abs(area)
         b, c = turn * (ax * vy - ay * vx + ux * by - uy * bx), turn * (ux * vy - uy * vx)
-        square = b * b - 4 * a * c
-        root = np.sqrt(np.maximum(square, 0)) - b
-        found = (square >= 0) & (root > 0)
-        return float(self.across.minimum((2 * a[found] / root[found]).min(initial=np.inf)))
+        out = []
+        for share in left:  # (1 - share) |area| + b t + c t^2 = 0
+            a = (1 - share) * np.abs(area)
+            square = b * b - 4 * a * c
+            root = np.sqrt(np.maximum(square, 0)) - b
+            found = (square >= 0) & (root > 0)
+            out.append((2 * a[found] / root[found]).min(initial=np.inf))
+        return self.across.minimum(np.array(out))
 
     # -- the terms --------------------------------------------------------------------------------------------------
 

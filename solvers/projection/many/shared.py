@@ -21,7 +21,7 @@ from ..field import Expansion
 from ..grids import SINGULAR, Projection, fit
 from ..middles import Middles
 from ..trust import largest_term, weakest_of
-from ..unseen import misplaced
+from ..unseen import misplaced_of
 from .duals import Duals
 from .products import Products
 
@@ -57,7 +57,7 @@ def alike(one: Statement, other: Statement) -> bool:
         and one.terms == other.terms
         and all(_same(a, b) for a, b in zip(one.coefficients, other.coefficients, strict=True))
         and len(one.sides) == len(other.sides)
-        and all(_same_rows(a.rows, b.rows) for a, b in zip(one.sides, other.sides, strict=True))
+        and all(a.rows == b.rows or _same_rows(a.rows, b.rows) for a, b in zip(one.sides, other.sides, strict=True))
     )
 
 
@@ -113,6 +113,7 @@ class _Shared:
         dense = system.dense.toarray()
         self.fit, self.dense = Products(now.equation, dense[:n]), dense[n:]
         self.middles = Middles(now)
+        self.along_middles = [a.toarray() for a in self.middles.along]
         self.duals = Duals(unit, now, int(_FINER * now.equation.splines.cells[0]), seed)
         X = now.equation.points, self.duals.points, unit.interior(_SCOUT, seed=seed + 7919).points
         self.points = unit.to_physical(np.concatenate(X, axis=1))
@@ -164,23 +165,14 @@ class _Shared:
     def _told(self, sources: Array, w: Array) -> Array:
         """Estimated relative errors."""
         _, finer, scout = np.split(sources, self.splits, axis=1)
-        told = self.told * self.duals.told(finer, w) + self._misplaced(finer) / self.weakest
+        told = self.told * self.duals.told(finer, w) + misplaced_of(finer, self.duals.inside) / self.weakest
         told /= np.maximum(self._norms(w), 1e-300)
         seen = np.abs(scout).max(axis=1) <= _FAR * np.abs(finer).max(axis=1)
         return np.where(seen & (told < 1), told / np.maximum(1 - told, 1e-300), np.inf)
 
-    def _misplaced(self, finer: Array) -> Array:
-        """Uncertain masses (k,) of sources that jump between points."""
-        grid, inside = np.zeros(self.duals.inside.shape), self.duals.inside
-        out = np.empty(len(finer))
-        for i, source in enumerate(finer):
-            grid[inside] = source
-            out[i] = misplaced(grid, inside)
-        return out
-
     def _norms(self, w: Array) -> Array:
         """L2 norms (k,) over the unit domain."""
         middles, size = self.middles, self.now.system.size
-        along_x, along_y = (a.toarray() for a in middles.along)
+        along_x, along_y = self.along_middles
         u = along_y @ (self.fit.tables(w[:, :size]) @ along_x.T)
         return np.sqrt(middles.area) * np.linalg.norm(u[:, middles.inside] + w[:, size:] @ middles.dense.T, axis=1)

@@ -26,7 +26,7 @@ def functional(mesh, rule="interior", m=constant):
 def test_reach_is_where_the_first_corner_has_lost_its_share(kind, seed):
     mesh = box(kind, 4, jitter=0.2)
     step = np.random.default_rng(seed).normal(size=mesh.points.shape)
-    t = functional(mesh).reach(mesh.points, step, left=0.1)
+    t = functional(mesh).reach(mesh.points, step, (0.1,))
     simplices, _ = mesh.corners
     before = simplex_volumes(mesh.points, simplices)
     ratio = simplex_volumes(mesh.points + t * step, simplices) / before

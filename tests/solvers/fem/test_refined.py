@@ -4,7 +4,9 @@ import numpy as np
 
 from meshmove.geometry import Disk, Rectangle
 from meshmove.solvers import Dirichlet, LinearPDE, project
-from meshmove.solvers.fem.refined import solve_refined
+from meshmove.solvers.fem.refining import solve_refined
+from meshmove.solvers.projection.refinement import WORK, refined
+from meshmove.solvers.projection.run import SCOUT, Run
 
 SQUARE = Rectangle((0, 0), (1, 1), name="all")
 
@@ -40,6 +42,24 @@ def test_a_smooth_problem_is_left_to_splines():
     pde, u = front(SQUARE, 5)
     solution = project(pde, tolerance=1e-7)
     assert solution.how == "projected" and error(solution, u, SQUARE) < 1e-7
+
+
+def test_what_no_cell_of_the_first_mesh_resolves_is_refined_before_anything_is_solved():
+    """Meshes that only see that they see nothing are not solved on; a smooth source begins with the first mesh."""
+    steep, _ = front(SQUARE, 300)
+    smooth, _ = front(SQUARE, 3)
+    coarse, fine = (solve_refined(pde, tolerance=1e-9, effort=0.2).levels for pde in (smooth, steep))
+    assert coarse[0].triangles == SQUARE.mesh(0.125).blocks[0].nodes.shape[0]
+    assert fine[0].triangles > 2 * coarse[0].triangles and 4 <= len(fine) <= 6
+    assert fine[0].unseen < 1 and fine[-1].triangles < 0.2 * 60_000 / 4.5
+
+
+def test_splines_that_are_stuck_are_not_made_finer():
+    """Where finer grids tell of as much error as coarse ones, that is of all of u, elements are asked first."""
+    pde, _ = front(SQUARE, 1000)
+    runs = [Run(pde.unit, (), 3e-5, 0.2 * WORK, 0, SCOUT, patient=patient) for patient in (True, False)]
+    finest = [max(level.cells[0] for level in refined(run).levels) for run in runs]
+    assert runs[1].stopped and not runs[0].stopped and finest[1] < 0.8 * finest[0]
 
 
 def test_cells_along_a_curved_boundary_follow_it():

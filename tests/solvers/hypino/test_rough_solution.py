@@ -7,8 +7,9 @@ import torch
 
 from meshmove.geometry import Disk, Rectangle
 from meshmove.solvers.fem.published_problems import BENCHMARKS
+from meshmove.solvers.hypino import HyPINO
 from meshmove.solvers.hypino.rough_solution import sweep, waves_on
-from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
+from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann, ProblemError
 
 N = 64
 S = torch.linspace(-1 + 1 / N, 1 - 1 / N, N)
@@ -39,6 +40,20 @@ def test_benchmarks_with_formulas(name):
     exact = torch.tensor(benchmark.exact(benchmark.pde.unit.to_physical(X)), dtype=torch.float32).view(N, N)
     errors = [relative(sweep(*picture(benchmark.pde), k).values[0], exact) for k in (6, 24, 60)]
     assert errors[1] < 0.15 and errors[2] < 0.08 and errors[0] > errors[1] > errors[2]
+
+
+def test_more_sweeps_are_asked_for_and_make_the_answer_better():
+    benchmark, model = BENCHMARKS["HT"], HyPINO.from_pretrained()
+    x = benchmark.pde.domain.sample_interior(2000, seed=4)
+    exact = torch.tensor(benchmark.exact(x))
+    default, same, more = (model.emit(benchmark.pde, sweeps=n)(x) for n in (None, 60, 240))
+    assert torch.equal(default, same) and relative(more, exact) < 0.7 * relative(default, exact)
+
+
+@pytest.mark.parametrize("sweeps", [0, -1, 2.5, 10**6])
+def test_sweeps_that_cannot_be_are_refused(sweeps):
+    with pytest.raises(ProblemError, match="sweeps"):
+        HyPINO.from_pretrained().emit(BENCHMARKS["HT"].pde, sweeps=sweeps)
 
 
 def test_holes_and_derivatives_at_sides():

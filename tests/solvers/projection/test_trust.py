@@ -14,6 +14,7 @@ from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
 from meshmove.solvers.projection import Level
 from meshmove.solvers.projection.grids import estimated
 from meshmove.solvers.projection.refinement import project_unit
+from meshmove.solvers.projection.unseen import misplaced, misplaced_of
 
 UNIT = Rectangle((0, 0), (1, 1), "all")
 SIDES = Rectangle((0, 0), (1, 1), names=("bottom", "right", "top", "left"))
@@ -173,6 +174,16 @@ def test_a_source_that_jumps_between_points_is_misplaced_by_a_share_of_a_cell(pl
     x = square.sample_interior(500)
     assert np.linalg.norm(found(x) - exact(x)) < found.error_estimate * np.linalg.norm(exact(x))
     assert found.error_estimate < 0.1
+
+
+def test_of_many_sources_those_that_jump_are_found_by_each_alone():
+    """In a disk: one smooth, one that jumps along X, one along Y, one constant."""
+    x, y = np.meshgrid(*[np.linspace(-1, 1, 40)] * 2)
+    inside = np.hypot(x, y) < 0.9
+    tables = np.stack([np.sin(3 * x + y), 1.0 * (x > 0.1), 5.0 * (y > 0.31), 1 + 0 * x])
+    found = misplaced_of(tables[:, inside], inside)
+    assert np.array_equal(found, [misplaced(np.where(inside, t, 0), inside) for t in tables])
+    assert found[0] == found[3] == 0 and found[2] > 4 * found[1] > 0
 
 
 @pytest.mark.parametrize("off", [1e-2, 1e-3])

@@ -19,28 +19,30 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import skfem
 
 from meshmove.geometry.arrays import Array, Ids
+from meshmove.solvers.fem.evaluation import Finder, PiecewisePolynomial
+from meshmove.solvers.fem.fitted import curved, fitted_mesh, on_curves, sound
+from meshmove.solvers.fem.linear import system_by
+from meshmove.solvers.fem.tables import Table
 from meshmove.solvers.pde.statement import Statement
 from meshmove.solvers.pde.unit import InteriorRows
 
-from .evaluation import Finder, PiecewisePolynomial
-from .fitted import conductivity, curved, fitted_mesh, on_curves, regions_of_cells, sound
-from .linear import source_load, system_of
-from .meshes import mapping_of
+from .indicators import bulk, indicators, rough, source_on
 
 __all__ = ["MeshLevel", "Solved", "solve_refined"]
 
 _FINE = 1e-2  #: estimates up to this need no explanation
 _START = 0.25  #: size of the first cells, relative to half the longer side of the box
-_BULK = 0.6  #: share of the squared indicators in the cells that are refined
-_UNKNOWNS = 60_000  #: of the last solve at effort 1
+_UNKNOWNS, _PER_CELL = 60_000, 4.5  #: of the last solve at effort 1, and of a cell
+#: share of the source that varies within cells, above which it is not resolved at all; of the cells of the last mesh,
+#: those of the first at most, which leaves as many meshes as are to be compared
+_VARIES, _BEGUN = 0.5, 0.2
+_ROOM = 0.4  #: for new cells, relative to those there, below which changes would say nothing of the error
 _LEVELS = 80
-_SMALLEST = 1e-12  #: relative to the extent: smaller cells have no shape in double precision
 _SCOUT = 20_000  #: scattered points at which sources are looked for that no cell sees
 _FAR = 3.0  #: times the largest source that a cell sees: one that it does not see
 _SLOWEST, _FASTEST = 0.97, 0.01  #: factors by which changes fall from mesh to mesh that are believed
@@ -48,7 +50,6 @@ _SLOWEST, _FASTEST = 0.97, 0.01  #: factors by which changes fall from mesh to m
 #: chosen on the seed `CALIBRATION` of `benchmarks.hypino.jumps`, which shows for others how many errors lie below
 _CHANGES, _JUMPS, _ENERGY = 2.0, 0.15, 1.0
 _RULES = 8, 10  #: degrees of quadrature, of the solution and of what it is compared with
-_SOURCE = 0.3  #: of what the source varies in cells, beside the jumps of the flux
 _FEW = 4  #: meshes below this many say nothing of how changes fall
 
 
@@ -132,89 +133,80 @@ def solve_refined(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.
     """
     start = time.perf_counter()
     scout = pde.unit.interior(_SCOUT, seed=seed + 7919)
-    mesh = fitted_mesh(pde, _START)
+    most = _UNKNOWNS * effort / _PER_CELL
+    mesh = _begun(pde, scout, _BEGUN * most)
     levels: list[MeshLevel] = []
     before: PiecewisePolynomial | None = None
     while True:
-        basis = skfem.Basis(curved(pde, mesh), skfem.ElementTriP3(), intorder=_RULES[0])
-        system, load = system_of(pde, basis)
+        basis = skfem.Basis(curved(pde, mesh), skfem.ElementTriP3(), intorder=1)
+        table, other = (Table(basis, degree) for degree in _RULES)
+        f = source_on(pde, table.points)
+        system, load = system_by(pde, table, f)
         dofs = system.solve(load)
         now = PiecewisePolynomial(pde.unit, basis, dofs)
-        squares, energy, residual = _indicators(pde, basis, dofs)
-        size = _norm(basis, np.asarray(basis.interpolate(dofs)))
+        told, size = indicators(pde, table, dofs, f), table.norm(dofs)
         change = float("nan")
         if before is not None:
             coarser = before(np.asarray(basis.doflocs))  # on halved cells it is one of the functions of this basis
-            change = _norm(basis, np.asarray(basis.interpolate(coarser - dofs))) / size
-        blind, unseen = _unseen(pde, basis, now.finder, scout)
-        again = source_load(pde, skfem.Basis(basis.mesh, basis.elem, intorder=_RULES[1])) - source_load(pde, basis)
-        unseen += _norm(basis, np.asarray(basis.interpolate(system.solve(load + again) - dofs))) / size
+            change = table.norm(coarser - dofs) / size
+        blind, unseen = _unseen(pde, f, now.finder, scout)
+        again = table.load(f) - other.load(source_on(pde, other.points))
+        unseen += table.norm(system.solve(load + again) - dofs) / size
         levels.append(
-            MeshLevel(mesh.nelements, basis.N, residual / size, energy, change, unseen, time.perf_counter() - start)
+            MeshLevel(
+                mesh.nelements, basis.N, told.residual / size, told.energy, change, unseen, time.perf_counter() - start
+            )
         )
         solved = Solved(now, tuple(levels))
-        marked = np.union1d(_bulk(squares, mesh), blind)
-        finer = sound(pde, on_curves(pde, mesh.refined(marked)))
-        enough = solved.error < tolerance and solved.comparable
-        if enough or len(levels) == _LEVELS or 4.5 * finer.nelements > _UNKNOWNS * effort:
+        if (solved.error < tolerance and solved.comparable) or len(levels) == _LEVELS:
+            return solved
+        finer = _within(pde, mesh, _all(blind, bulk(told.squares, mesh)), most)
+        if finer is None:
             return solved
         mesh, before = finer, now
 
 
-def _norm(basis: skfem.CellBasis, values: Any) -> float:
-    return max(float(np.sqrt((np.asarray(values) ** 2 * basis.dx).sum())), 1e-300)
+def _begun(pde: Statement, scout: InteriorRows, most: float) -> skfem.MeshTri:
+    """The first mesh: halved, before anything is solved, where the source is not resolved at all, up to some cells."""
+    mesh, unseen = fitted_mesh(pde, _START), 1.0
+    blind = np.empty(0, int)
+    while True:
+        basis = skfem.Basis(curved(pde, mesh), skfem.ElementTriP0(), intorder=_RULES[0])
+        f, dx = source_on(pde, np.asarray(basis.global_coordinates())), np.asarray(basis.dx)
+        varies, whole = rough(f, dx), float((dx.sum(axis=1) * (f**2 * dx).sum(axis=1)).sum())
+        if unseen > 0:  # what finer cells do not see, solves will tell
+            blind, unseen = _unseen(pde, f, Finder(basis), scout)
+        if varies.sum() <= _VARIES * whole and unseen <= _VARIES:
+            return mesh
+        finer = _finer(pde, mesh, _all(blind, bulk(varies, mesh)))
+        if finer.nelements > most:
+            return mesh
+        mesh = finer
 
 
-def _bulk(squares: Array, mesh: skfem.MeshTri) -> Ids:
-    """The cells with most of what is to be refined: as few as have `_BULK` of it, none that is all but a point."""
-    extent = float(np.linalg.norm(np.ptp(mesh.p, axis=1)))
-    corners = mesh.p[:, mesh.t]
-    large = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=0).max(axis=0) > _SMALLEST * extent
-    squares = np.where(large, squares, 0.0)
-    order = np.argsort(squares)[::-1]
-    share = np.cumsum(squares[order])
-    return order[: int(np.searchsorted(share, _BULK * share[-1])) + 1]
+def _finer(pde: Statement, mesh: skfem.MeshTri, marked: Ids) -> skfem.MeshTri:
+    return sound(pde, on_curves(pde, mesh.refined(marked)))
 
 
-def _indicators(pde: Statement, basis: skfem.CellBasis, dofs: Array) -> tuple[Array, float, float]:
-    """Squares (cells,) of what is to be refined, in the scale of the energy; those of the jumps of the flux together,
-    relative to the energy of u; the root of their sum in the scale of u.
-    """
-    which = regions_of_cells(pde, basis.mesh)
-    mapping = mapping_of(basis.mesh)
-    sides = [skfem.InteriorFacetBasis(basis.mesh, basis.elem, mapping, side=s, intorder=8) for s in (0, 1)]
-    x, n = np.asarray(sides[0].global_coordinates()), np.asarray(sides[0].normals)
-    flux, most = np.zeros(x.shape[1:]), np.zeros(x.shape[1:])
-    for sign, side in zip((1, -1), sides, strict=True):
-        k = conductivity(pde, which[side.tind], x)
-        flux += sign * np.einsum("ijfq,jfq,ifq->fq", k, np.asarray(side.interpolate(dofs).grad), n)
-        most = np.maximum(most, np.einsum("iifq->fq", k))
-    length = sides[0].dx.sum(axis=1)
-    energy = length * (flux**2 / most * sides[0].dx).sum(axis=1)
-    value = length**3 * ((flux / most) ** 2 * sides[0].dx).sum(axis=1)
-    cells = sum(np.bincount(side.tind, energy, minlength=basis.mesh.nelements) for side in sides)
-    grad = np.asarray(basis.interpolate(dofs).grad)
-    k = conductivity(pde, which, np.asarray(basis.global_coordinates()))
-    cells = cells + _SOURCE * _rough(pde, basis) / np.einsum("iicq->cq", k).mean(axis=1)
-    whole = float((np.einsum("icq,ijcq,jcq->cq", grad, k, grad) * basis.dx).sum())
-    return np.asarray(cells), float(energy.sum()) / max(whole, 1e-300), float(np.sqrt(value.sum()))
+def _within(pde: Statement, mesh: skfem.MeshTri, marked: Ids, most: float) -> skfem.MeshTri | None:
+    """Cells halved, the first of those that are marked where all would be too many; None where that leaves too few."""
+    room = (most - mesh.nelements) / mesh.nelements
+    if room <= 0:
+        return None
+    finer = _finer(pde, mesh, marked)
+    if finer.nelements > most and room > _ROOM:
+        share = 0.9 * (most - mesh.nelements) / (finer.nelements - mesh.nelements)
+        finer = _finer(pde, mesh, marked[: int(share * len(marked))])
+    return finer if finer.nelements <= most else None
 
 
-def _rough(pde: Statement, basis: skfem.CellBasis) -> Array:
-    """h^2 |f - mean f|^2 (cells,)."""
-    f, area = _source(pde, basis), basis.dx.sum(axis=1)
-    mean = (f * basis.dx).sum(axis=1) / area
-    return area * ((f - mean[:, None]) ** 2 * basis.dx).sum(axis=1)
+def _all(first: Ids, second: Ids) -> Ids:
+    return np.concatenate([first, second[~np.isin(second, first)]])
 
 
-def _source(pde: Statement, basis: skfem.CellBasis) -> Array:
-    x = np.asarray(basis.global_coordinates())
-    return pde.source_at(x.reshape(2, -1)).reshape(x.shape[1:])
-
-
-def _unseen(pde: Statement, basis: skfem.CellBasis, finder: Finder, scout: InteriorRows) -> tuple[Ids, float]:
+def _unseen(pde: Statement, f: Array, finder: Finder, scout: InteriorRows) -> tuple[Ids, float]:
     """Cells in which the source is far larger at scattered points than where it is integrated; the share of these."""
-    seen = np.abs(_source(pde, basis)).max(axis=1)
+    seen = np.abs(f).max(axis=1)
     cells, size = finder.cells(pde.unit.to_physical(scout.points)), np.abs(scout.source)
     missed = size > _FAR * seen[cells] + 1e-9 * size.max(initial=0.0)
     whole = max(float((scout.weights * size).sum()), 1e-300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,35 +13,49 @@ from meshmove.geometry.arrays import Array
 from meshmove.movers.imbalance import size
 from meshmove.outcomes import Outcome
 
-from .mesh import DistributedMesh
-from .moves import SharedResult
-from .unit import SharedMesh
+from ..mesh import DistributedMesh
+from ..moves import SharedResult
+from ..unit import SharedMesh
+from .second import SecondNodes
 
-__all__ = ["finish"]
+__all__ = ["Finished", "finish"]
 
 
 #: shares of a step that are tried where rounding of the mesh's own coordinates folds a cell
 SHARES = (1.0, 0.99, 0.9, 0.5, 0.0)
 
 
-def finish(
-    unit: SharedMesh, mesh: DistributedMesh, result: SharedResult, mover: str, began: float
-) -> tuple[Array, Report]:
-    """Positions (n, dim) in the mesh's coordinates, and what there is to say of the whole mesh."""
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """Positions (n, dim) of vertices and (k, dim) of nodes of second order, in the mesh's coordinates, and a report."""
+
+    points: Array
+    nodes: Array | None
+    report: Report
+
+
+def finish(unit: SharedMesh, mesh: DistributedMesh, result: SharedResult, mover: str, began: float) -> Finished:
+    """Positions in the mesh's coordinates, and what there is to say of the whole mesh."""
     layout, move = unit.layout, result.move
-    points, settled = _settled(unit, mesh, move.points)
+    second = None if mesh.second is None else SecondNodes(unit, mesh.second)
+    points, nodes, settled = _settled(unit, mesh, second, move.points)
     found = (points - unit.centre) / unit.scale if settled < 1 else move.points
     problem = unit.problem(result.density, unit.start, 1.0)
     before, after = (size(problem.balance(x), problem.volume, layout) for x in (unit.start, found))
     error = None if result.predict is None else result.predict(found)
     told = list(move.warnings)
     if settled < 1:
-        told.append(Outcome.STEP_SHORTENED.told(f"cells would have folded by rounding: {settled:.0%} of the step left"))
+        why = "by rounding" if second is None else "by rounding, or by the curves of their edges"
+        told.append(Outcome.STEP_SHORTENED.told(f"cells would have folded {why}: {settled:.0%} of the step left"))
+    if second is not None and second.straightened:
+        bent = f"second-order cells would have folded: {second.straightened} of their edges inside were straightened"
+        told.append(Outcome.STEP_SHORTENED.told(bent))
     rest = result.error_before
     worse = after > before * (1 + 1e-9) + 1e-12 if rest is None or error is None else error > rest * (1 + 1e-9)
     if worse:
         told.append(Outcome.STAYED.told("what was left of the step would have made the mesh worse: it stays as it is"))
         points, after, error = mesh.points.copy(), before, rest
+        nodes = None if mesh.second is None else mesh.second.cells.nodes
     told += _complaints(result, before, after) if not worse else []
     local = mesh.local()
     step = points - mesh.points
@@ -61,17 +76,21 @@ def finish(
         objective=result.objective,
         warnings=tuple(dict.fromkeys(told)),
     )
-    return points, report
+    return Finished(points, nodes, report)
 
 
-def _settled(unit: SharedMesh, mesh: DistributedMesh, found: Array) -> tuple[Array, float]:
+def _settled(
+    unit: SharedMesh, mesh: DistributedMesh, second: SecondNodes | None, found: Array
+) -> tuple[Array, Array | None, float]:
     """Positions in the mesh's coordinates in which no cell is inverted, and the share of the step that they are."""
     validity, step = Validity(mesh.local()), (found - unit.start) * unit.scale
     for share in SHARES:
         points = unit.layout.update(mesh.points + share * step)  # ghosts to the last bit where their owners are
         if unit.layout.every(not len(validity.lost(points))):
-            return points, share
-    return mesh.points.copy(), 0.0
+            nodes = None if second is None else second.at(points)
+            if second is None or nodes is not None:
+                return points, nodes, share
+    return mesh.points.copy(), None if mesh.second is None else mesh.second.cells.nodes, 0.0
 
 
 def _complaints(result: SharedResult, rest: float, reached: float) -> list[str]:
