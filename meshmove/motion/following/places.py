@@ -178,8 +178,8 @@ class Target:
             pairs=pairs,
             across=self._across,
         )
-        steps = place.steps[0], out.iterations
-        return replace(place, target=out.points, aligning=tuple(pairs), steps=steps, error=out.energy)
+        taken = place.steps[0], out.iterations
+        return replace(place, target=out.points, aligning=tuple(pairs), steps=taken, error=out.energy)
 
     def _beginning(
         self, energy: Callable[[Array], tuple[float, Array | None]], place: Place, away: Array

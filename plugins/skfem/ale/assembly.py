@@ -7,7 +7,8 @@ meshes of a time loop the pattern is always the same one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Quadrature:
     def diffusion(self, weight: Any) -> Array:
         """(N, N, cells): integrals of the products of their slopes."""
         parts = zip(*self._slopes, strict=True)
-        return sum(self.products(list(part), list(part), weight) for part in parts)
+        return reduce(add, (self.products(list(part), list(part), weight) for part in parts))
 
     @cached_property
     def mass(self) -> csr_matrix:
@@ -68,7 +69,7 @@ class Quadrature:
         """Integrals (n,) of a source with each shape function."""
         dx, n = self.basis.dx * source, self.basis.N
         parts = [(dofs, (v * dx).sum(axis=1)) for dofs, v in zip(self.basis.element_dofs, self.values, strict=True)]
-        return sum(_counted(dofs, part, n) for dofs, part in parts)
+        return reduce(add, (_counted(dofs, part, n) for dofs, part in parts))
 
 
 def at_points(basis: skfem.CellBasis, dofs: NDArray, rows: Array) -> Array:
@@ -110,7 +111,7 @@ def _pattern(dofs: NDArray, n: int) -> _Pattern:
     return _last[0]
 
 
-def _counted(slot: NDArray, values: Array, n: int) -> Array:
+def _counted(slot: NDArray, values: Array, n: int) -> NDArray:
     """Sums (n,) of values by where they go."""
     if not np.iscomplexobj(values):
         return np.bincount(slot, values, n)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import skfem
+from numpy.typing import NDArray
 from scipy.sparse import csc_matrix, csr_matrix
 from scipy.sparse.linalg import splu
 
@@ -55,7 +56,7 @@ class Matrices:
         return x + _solved(_held(self.left, ids), right.astype(x.dtype))
 
 
-def _held(matrix: csr_matrix, ids: Array) -> csr_matrix:
+def _held(matrix: csr_matrix, ids: NDArray[np.int64]) -> csr_matrix:
     """The matrix with rows and columns of the identity at some dofs."""
     n = matrix.shape[0]
     free = np.ones(n, bool)
