@@ -135,12 +135,13 @@ def stepped(problem: Problem, step: Any, u: Array, t: float) -> Array:
     """Crank-Nicolson; where the speed depends on the solution, rounds of fixed point iteration."""
     ids, new, middle = step.mesh.boundary_nodes(), u, t + step.dt / 2
     values = problem.exact(step.mesh.p[:, ids], t + step.dt)
-    basis = skfem.Basis(step.middle, P1, intorder=2)
-    x = np.asarray(basis.global_coordinates())
-    source = problem.source(x, middle)
-    for _ in range(problem.rounds):
-        speed = problem.speed(x, np.asarray(basis.interpolate((u + new) / 2)))
-        matrices = convective(step, P1, speed=speed, diffusion=problem.diffusion, source=source)
+    rounds, given = problem.rounds, {"diffusion": problem.diffusion, "source": lambda x: problem.source(x, middle)}
+    basis = skfem.Basis(step.middle, P1, intorder=2) if rounds > 1 else None
+    still = problem.speed(step.mesh.p, u) is None
+    for _ in range(rounds):
+        mean = None if basis is None else np.asarray(basis.interpolate((u + new) / 2))
+        speed = None if still else lambda x, u=mean: problem.speed(x, u)
+        matrices = convective(step, P1, speed=speed, **given)
         new = matrices.solve(u, fixed=ids, values=values)
     return new
 

@@ -100,7 +100,11 @@ class UnitMesh:
     @property
     def locator(self) -> PointLocator:
         """Of the mesh where it is now, in simplices."""
-        return self._kept("locator", lambda: PointLocator(self.current.simplicial()))
+        if self.current is not self.base:
+            return self._kept("locator", lambda: PointLocator(self.current.simplicial()))
+        if "locator" not in self.workspace:  # movers have it from there
+            self.workspace["locator"] = PointLocator(self.base.simplicial())
+        return self.workspace["locator"]
 
     @property
     def smoother(self) -> csr_matrix:

@@ -142,10 +142,9 @@ class NodalDensity:
         """Values (m, q) in cells with vertices (m, v, dim), at the points of which these are the shape functions
         (v, q): some cells at a time, since points are many more."""
         out = np.empty((len(vertices), shape.shape[1]))
-        own = len(vertices) == self._locator.mesh.n_cells  # then rows are the locator's own cells
         for chunk in chunks(len(vertices)):
             x = np.einsum("mvd,vq->dmq", vertices[chunk], shape)
-            near = self._locator.find(x.mean(axis=2), np.arange(len(vertices))[chunk] if own else None).cells
+            near = self._locator.find(x.mean(axis=2)).cells  # from where cells were the way may be long
             where = self._locator.follow(x.reshape(len(x), -1), np.repeat(near, x.shape[2]))
             out[chunk] = where.interpolate(self._values).reshape(x.shape[1:])
         return out

@@ -30,7 +30,7 @@ from meshmove.movers.lift import Lift
 from meshmove.options import as_numbers, called
 from meshmove.outcomes import Outcome, Told
 
-from .follower import State
+from .following.state import State
 from .setting import Setting
 
 __all__ = ["Base", "Deformed", "Home", "deformed", "goals_of", "told", "with_boundary"]

@@ -24,7 +24,8 @@ from meshmove.monitors import Monitor, NodalDensity, Recovery
 from meshmove.monitors.monitor import smoother
 from meshmove.movers import Mover, Problem, moved_by
 
-from .places import STEPS, Place, Target
+from .following.course import Place
+from .following.places import STEPS, Target
 
 __all__ = ["Following", "MONITOR", "Moving", "mover_of"]
 

@@ -19,9 +19,9 @@ from meshmove.meshes.source import Source, fixed_vertices
 from meshmove.options import check_names, number
 
 from .boundary_motion import Base, Home, goals_of, told, with_boundary
-from .follower import State, Went
+from .following.course import Place
+from .following.state import State, Went
 from .keeping import Keeping
-from .places import Place
 from .setting import OPTIONS, Setting
 from .step import Step
 from .unknowns import Unknowns
@@ -125,11 +125,13 @@ class MovingMesh(Keeping):
         """
         began, source, before = time.perf_counter(), self._source, self._state
         unknowns = self._read(field)
-        state = self._follower.start(before, unknowns.values, unknowns.linear)
+        state = self._follower.start(replace(before, place=None), unknowns.values, unknowns.linear)
         again = any(f.function is not None for f in unknowns.read.values())
         for _ in range(ROUNDS - 1 if again else 0):
             there = replace(source, cells=self._moved(source, state.points))
             state = self._follower.start(state, Unknowns.of(there, field).values, unknowns.linear)
+        if not again:
+            state = self._follower.start(state, unknowns.values, unknowns.linear, before.points)
         place = state.place or Place(state.points, state.points)
         went = Went(np.inf, None, 1.0, place.steps, place.warnings)
         return self._taken(state, went, unknowns, 0.0, began)

@@ -23,9 +23,9 @@ from meshmove.movers import Align, MongeAmpere, Smooth
 from meshmove.whole_files import whole
 
 from .boundary_motion import Base
-from .follower import State
-from .pace import Seen
-from .places import Course, Place
+from .following.course import Course, Place
+from .following.pace import Seen
+from .following.state import State
 
 __all__ = ["read_state", "write_state"]
 

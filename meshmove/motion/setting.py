@@ -14,7 +14,7 @@ from meshmove.monitors import Monitor
 from meshmove.movers import Mover
 from meshmove.options import number, shown
 
-from .follower import Follower
+from .following.follower import Follower
 
 __all__ = ["OPTIONS", "Setting"]
 

@@ -16,7 +16,7 @@ from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.outcomes import Outcome, Told
 
-from .follower import Went
+from .following.state import Went
 
 __all__ = ["Step", "StepReport", "report_of"]
 
@@ -178,7 +178,8 @@ class Step:
     def __getstate__(self) -> dict[str, Any]:
         """What was to be carried is carried first: a function of the user's need not be one that can be pickled."""
         _ = self._carried
-        return {**self.__dict__, "_carry": None}
+        kept = {k: v for k, v in self.__dict__.items() if k != "_assembled"}  # made again by `plugins.skfem.ale`
+        return {**kept, "_carry": None}
 
     def __iter__(self) -> Iterator[Any]:
         warnings.warn(

@@ -15,7 +15,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Source
 from meshmove.transfer.carrier import Carrier
 
-from .follower import Went
+from .following.state import Went
 from .step import Step, report_of
 from .unknowns import Unknowns
 

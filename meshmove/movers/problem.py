@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.communicator import SERIAL, Communicator
-from meshmove.geometry import CellMesh, Validity
+from meshmove.geometry import CellMesh, PointLocator, Validity
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.quality import cell_volumes
 from meshmove.geometry.sliding import Facets, Slide
@@ -91,6 +91,11 @@ class Problem:
     @property
     def validity(self) -> Validity:
         return self.kept("validity", lambda: Validity(self.mesh))
+
+    @property
+    def locator(self) -> PointLocator:
+        """Of the mesh at rest, in simplices."""
+        return self.kept("locator", lambda: PointLocator(self.mesh.simplicial()))
 
     @property
     def rule(self) -> str:

@@ -21,7 +21,7 @@ from meshmove.movers import Problem
 from .batch import MeshBatch
 from .dmm import DMM
 
-__all__ = ["coarse_start", "coarsened"]
+__all__ = ["coarse_of", "coarse_start", "coarsened"]
 
 
 #: nodes of a mesh from which on a coarse level pays, and about how many that has
@@ -40,22 +40,10 @@ def coarse_start(model: DMM, problem: Problem) -> tuple[Array, float, int] | Non
     None where there is no such way: small meshes, three dimensions, meshes that have moved already, or that have
     interfaces, periodic images or fixed nodes inside.
     """
-    mesh, slide, facets = problem.mesh, problem.slide, problem.facets
-    exterior = np.unique(facets.nodes[facets.exterior][:, :2])
-    if (
-        mesh.dim != 2
-        or mesh.n_points < LARGE
-        or not np.array_equal(problem.start, mesh.points)
-        or problem.component.max() > 0
-        or (facets.constrained & ~facets.exterior).any()
-        or mesh.periodic is not None
-        or np.setdiff1d(np.flatnonzero(slide.fixed), exterior).size
-    ):
-        return None
-    made = coarsened(mesh, facets.nodes[facets.exterior][:, :2], slide.fixed)
+    made = coarse_of(problem, COARSE) if problem.mesh.n_points >= LARGE else None
     if made is None:
         return None
-    coarse, fixed = made
+    mesh, slide, (coarse, fixed) = problem.mesh, problem.slide, made
     batch = MeshBatch.of([coarse], [Slide(coarse, facets_of(coarse), fixed=fixed)], [np.zeros(coarse.n_cells, int)])
     volume = batch.volume.numpy()
     target = _gathered(problem, coarse)
@@ -66,19 +54,38 @@ def coarse_start(model: DMM, problem: Problem) -> tuple[Array, float, int] | Non
     return slide.retract(home.interpolate(coarse.points)), share, rounds
 
 
-def coarsened(mesh: CellMesh, outline: NDArray[np.int64], keep: NDArray[np.bool_]) -> tuple[CellMesh, Array] | None:
-    """About COARSE nodes and triangles of the domain of `mesh`, and which of its nodes are fixed.
+def coarse_of(problem: Problem, count: int) -> tuple[CellMesh, Array] | None:
+    """`coarsened` of a problem's mesh; None where it moves in space, or has moved already, or has interfaces, periodic
+    images or fixed nodes inside."""
+    mesh, slide, facets = problem.mesh, problem.slide, problem.facets
+    exterior = np.unique(facets.nodes[facets.exterior][:, :2])
+    if (
+        mesh.dim != 2
+        or not np.array_equal(problem.start, mesh.points)
+        or problem.component.max() > 0
+        or (facets.constrained & ~facets.exterior).any()
+        or mesh.periodic is not None
+        or np.setdiff1d(np.flatnonzero(slide.fixed), exterior).size
+    ):
+        return None
+    return coarsened(mesh, facets.nodes[facets.exterior][:, :2], slide.fixed, count, problem.locator)
 
-    `outline` (e, 2): boundary edges; `keep` (n,): nodes that stay where they are, and remain. None if it fails.
+
+def coarsened(
+    mesh: CellMesh, outline: NDArray[np.int64], keep: NDArray[np.bool_], count: int, fine: PointLocator
+) -> tuple[CellMesh, Array] | None:
+    """About `count` nodes and triangles of the domain of `mesh`, and which of its nodes are fixed.
+
+    `outline` (e, 2): boundary edges; `keep` (n,): nodes that stay where they are, and remain; `fine`: finds points in
+    the mesh. None if it fails.
     """
     p = mesh.points
     volume = np.abs(cell_volumes(mesh)).sum()
-    size = np.sqrt(2 / np.sqrt(3) * volume / COARSE)
+    size = np.sqrt(2 / np.sqrt(3) * volume / count)
     boundary = np.concatenate([_thinned(p, loop, keep, size) for loop in _loops(outline, len(p))])
     low, high = p.min(axis=0), p.max(axis=0)
     i, j = np.meshgrid(*(np.arange(k) for k in np.ceil((high - low) / size * (1, 2 / np.sqrt(3))).astype(int) + 1))
     lattice = low + size * np.stack([(i + 0.5 * (j % 2)).ravel(), np.sqrt(3) / 2 * j.ravel()], axis=1)
-    fine = PointLocator(mesh)
     lattice = lattice[cKDTree(p[np.unique(outline)]).query(lattice)[0] > APART * size]
     lattice = lattice[~fine.find(lattice.T).outside]
     points = np.concatenate([p[boundary], lattice])

@@ -34,8 +34,8 @@ def speed_at(basis: skfem.CellBasis, speed: Any) -> Any:
         return np.zeros(shape)
     if callable(speed):
         return _vectors(speed(np.asarray(basis.global_coordinates())), shape)
-    vector = basis.with_element(skfem.ElementVector(basis.elem))
-    if np.shape(speed) == (vector.N,):
+    if np.shape(speed) == (basis.N * shape[0],):
+        vector = basis.with_element(skfem.ElementVector(basis.elem))
         return np.asarray(vector.interpolate(speed))
     return _vectors(speed, shape)
 

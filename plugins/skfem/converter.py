@@ -41,6 +41,9 @@ _KINDS = {
     "Hexahedral": "hexahedron",
     "Wedge": "wedge",
 }
+#: what a mesh knows of itself that does not hang on where its nodes are, once it was asked for: it goes on to the moved
+#: one, which would sort its facets anew
+TOPOLOGY = ("_facets", "_t2f", "_f2t", "_f2e", "_edges", "_t2e")
 
 
 class SkfemConverter:
@@ -89,6 +92,9 @@ class SkfemConverter:
             _boundaries=_copied(mesh.boundaries),
             _subdomains=_copied(mesh.subdomains),
         )
+        for name in TOPOLOGY:
+            if hasattr(mesh, name):
+                setattr(moved, name, getattr(mesh, name))
         if hasattr(mesh, "_orig"):  # `replace` drops what a periodic mesh knows of the mesh that it was made from
             original = np.zeros_like(mesh._orig.p.T)
             original[mesh._orig.t] = d[mesh.dofs.element_dofs]

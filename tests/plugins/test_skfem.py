@@ -256,6 +256,19 @@ def test_values_inside_of_cells_are_those_of_the_function():
     np.testing.assert_allclose(found, [at[0] * at[1] - 3j * at[1] ** 2])
 
 
+@pytest.mark.parametrize("cls", [skfem.MeshTri, skfem.MeshTet, skfem.MeshTri2])
+def test_a_moved_mesh_need_not_find_its_facets_again(cls):
+    mesh = cls().refined(2)
+    step = 1e-3 * np.sin(3 * mesh.p.T)
+    names = ["facets", "t2f", "f2t", *(["edges", "t2e", "f2e"] if mesh.dim() == 3 else [])]
+    anew = converter.write(mesh, step)
+    known = [getattr(mesh, name) for name in names]
+    moved = converter.write(mesh, step)
+    for name, own in zip(names, known, strict=True):
+        assert getattr(moved, name) is own
+        np.testing.assert_array_equal(getattr(anew, name), own)
+
+
 def test_there_is_no_point_data():
     mesh = skfem.MeshTri()
     assert converter.fields(mesh) == {}

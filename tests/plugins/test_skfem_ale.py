@@ -1,11 +1,13 @@
 """ALE steps of scikit-fem: laws of conservation on any moving mesh, orders in time, and the loop that they are for."""
 
+import pickle
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import skfem
+from skfem.helpers import dot, grad
 
 import meshmove
 from meshmove.plugins.skfem.ale import BDF2, conservative, convective
@@ -71,6 +73,59 @@ def test_mass_is_kept(name):
         speed = wind if mesh.dim() == 2 else None
         u = conservative(step, element, speed=speed, diffusion=0.01).solve(u)
     assert mass(step.mesh, u) == pytest.approx(first, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", MESHES)
+def test_matrices_are_those_of_scikit_fems_forms(name):
+    mesh, element = MESHES[name]
+    step = list(steps(mesh, 10))[3][1]
+    basis = skfem.Basis(step.middle, element, intorder=2 * element.maxdeg)
+    x = np.asarray(basis.global_coordinates())
+    w = skfem.Basis(step.middle, skfem.ElementVector(mesh.elem()), quadrature=basis.quadrature)
+    nodes = (step.mesh.doflocs - step.old.doflocs) / step.dt
+    dofs = np.zeros(w.N)
+    for c, row in enumerate(nodes):
+        dofs[w.element_dofs[c :: len(nodes)]] = row[mesh.dofs.element_dofs]
+    speed = np.cos(x) + x[::-1]
+    own = {"a": speed - np.asarray(w.interpolate(dofs)), "k": 1 + x[0] ** 2, "r": x[1] - 1}
+
+    def form(u, v, w):
+        return w["k"] * dot(grad(u), grad(v)) + dot(w["a"], grad(u)) * v + w["r"] * u * v
+
+    mass = skfem.BilinearForm(lambda u, v, w: u * v).assemble(basis)
+    operator = skfem.BilinearForm(form).assemble(basis, **own)
+    load = skfem.LinearForm(lambda v, w: w["f"] * v).assemble(basis, f=x[0] * x[1])
+    given = {"speed": speed, "diffusion": own["k"], "reaction": own["r"], "source": lambda x: x[0] * x[1]}
+    got = convective(step, element, **given)
+    for mine, theirs in ((got.left, mass + step.dt / 2 * operator), (got.right, mass - step.dt / 2 * operator)):
+        assert abs(mine - theirs).max() < 1e-13 * abs(theirs).max()
+    np.testing.assert_allclose(got.load, step.dt * load, atol=1e-15)
+    u = np.sin(np.arange(basis.N))
+    fixed = basis.get_dofs().flatten()
+    x = np.where(np.isin(np.arange(basis.N), fixed), 0.3, 0.0)
+    theirs = skfem.solve(*skfem.condense(got.left, got.right @ u + got.load, x=x, D=fixed))
+    np.testing.assert_allclose(got.solve(u, fixed=fixed, values=0.3), theirs, atol=1e-12)
+
+
+def test_elements_with_several_components_are_refused():
+    _, step = next(iter(steps(grid(2), 10)))
+    for element in (skfem.ElementVector(P1), skfem.ElementTriP2() * P1):
+        with pytest.raises(ValueError, match="element with one component"):
+            convective(step, element)
+
+
+def test_a_step_keeps_what_its_rounds_and_equations_share():
+    moving = meshmove.MovingMesh(grid(4))
+    step = moving.step(moving.mesh.p[0] ** 2, 0.1)
+    assert step.middle is step.middle
+    size = len(pickle.dumps(step))
+    first, second = convective(step, P1), convective(step, skfem.ElementTriP1(), diffusion=0.1)
+    assert first.basis is second.basis is not convective(step, P1, intorder=4).basis
+    assert first.basis is not convective(step, skfem.ElementTriP2()).basis
+    packed = pickle.dumps(step)
+    assert len(packed) < 2 * size  # it would be ten times
+    again = pickle.loads(packed)
+    assert np.array_equal(convective(again, P1).left.toarray(), first.left.toarray())
 
 
 def test_many_steps_keep_constant_and_mass():

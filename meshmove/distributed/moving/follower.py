@@ -1,4 +1,4 @@
-"""Nodes of all pieces follow a field: what `motion.follower` does, with derivatives and monitors across processes."""
+"""Nodes of all pieces follow a field: what `motion.following` does, with derivatives and monitors across processes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from meshmove.geometry import Sides
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Averaging, smoother
-from meshmove.motion.follower import Follower
-from meshmove.motion.places import Place
+from meshmove.motion.following.course import Place
+from meshmove.motion.following.follower import Follower
 from meshmove.movers import Mover
 
 from ..background import Background, PatchDensity, PatchHessians

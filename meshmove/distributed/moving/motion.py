@@ -14,8 +14,8 @@ from meshmove.adaptation.unit_mesh import lost_shape
 from meshmove.geometry import UnsupportedMeshError, corner_volumes
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Monitor
-from meshmove.motion.follower import State, Went
-from meshmove.motion.places import Place
+from meshmove.motion.following.course import Place
+from meshmove.motion.following.state import State, Went
 from meshmove.motion.step import StepReport
 from meshmove.movers.laplacian import Inverses
 from meshmove.options import called, number
@@ -142,10 +142,13 @@ class DistributedMotion:
         """
         began = time.perf_counter()
         with or_end(self._ranks):
-            state = self._follower.start(self._state, self._read(field, self.points), linear)
+            before, values = self._state, self._read(field, self.points)
+            state = self._follower.start(replace(before, place=None), values, linear)
             for _ in range(ROUNDS - 1 if callable(field) else 0):
                 values = self._read(field, self._unit.to_space(state.points))
                 state = self._follower.start(state, values, linear)
+            if not callable(field):
+                state = self._follower.start(state, values, linear, before.points)
             place = state.place or Place(state.points, state.points)
             return self._taken(state, Went(np.inf, None, 1.0, place.steps, place.warnings), 0.0, began)
 

@@ -132,8 +132,8 @@ def _evened_of_one(mesh: OneMesh, x: Array, step: Array, floor: Array) -> tuple[
         if not len(low):
             return step, low
         for _ in range(k // WIDER):
-            low = mesh.cells_around(np.unique(mesh.cells[low]))
-        hit = np.unique(mesh.cells[low])
+            low = mesh.cells_around(mesh.nodes_of(low))
+        hit = mesh.nodes_of(low)
         seen = mesh.cells_around(hit)
         step[hit] = mesh.projected(mesh.mean_around(step, hit, seen), hit)
     return step, seen[~(mesh.ratio(x + step, seen) >= floor[seen])]
@@ -151,12 +151,13 @@ def _shares_of_one(mesh: OneMesh, x: Array, step: Array, floor: Array) -> Array:
         if not len(low):
             return share
         last = share.copy()
-        share[np.unique(mesh.cells[low])] *= SHORTER
+        share[mesh.nodes_of(low)] *= SHORTER
         for _ in range(FAR):
-            before = share.copy()
-            np.minimum.at(share, j, before[i] + rise)
-            if np.array_equal(before, share):
+            most = share[i] + rise
+            less = np.flatnonzero(most < share[j])
+            if not len(less):
                 break
+            np.minimum.at(share, j[less], most[less])
         if k >= PATIENCE:
             share *= ALL
         seen = mesh.cells_around(np.flatnonzero(share != last))

@@ -16,6 +16,7 @@ from meshmove.movers.align import descended
 from .features import Cells, predicted_sum
 from .guard import KEEP, let_through_one
 from .lift import sparse_lift
+from .meshes.coarse import Sampled, carried_over, coarse_problem
 from .meshes.one_mesh import OneMesh
 from .meshes.tensors import root_of_squares
 from .network import Aligner
@@ -30,10 +31,14 @@ __all__ = ["aligned", "pretrained"]
 WEAK = {2: 0.015, 3: 0.02}
 #: rounds beyond those of training, where they still help
 MORE = 1
+#: rounds after a start from the coarse level; of these the first only settles what was carried over, and ends nothing
+AFTER, SETTLING = 3, 1
 #: parts of a round that are tried where it raises the error, and of the first one where none lowers it
 PARTS = 0.5, 0.25
-#: halvings of a round whose nodes, back on a curved boundary, would invert cells
-HALVINGS = 6
+#: tries of a round whose nodes, back on a curved boundary, would invert cells, and what of it is left in each. Such
+#: rounds turn much of a round domain and are too long as a whole: of eight meshes five gained less with other steps
+#: beside these cells only
+TRIES, SHORTER = 9, 0.6
 
 
 @lru_cache(maxsize=2)
@@ -54,7 +59,7 @@ def aligned(model: Aligner, problem: Problem, steps: int, rounds: int | None = N
         raise ValueError("Expected a problem with an objective: the predicted error of a field")
     place = _Place(problem, objective)
     budget = (model.settings.rounds + MORE if rounds is None else rounds) if problem.slide.moves else 0
-    best, first, cut, done = _run(model, place, place.start(), budget)
+    best, first, cut, done = _runs(model, place, budget)
     points, rest = problem.start, problem.merit(problem.start)
     points, least = _better(problem, best.points, points, rest)
     if points is problem.start and done:  # what a round goes too far for, a part of it may reach
@@ -73,17 +78,37 @@ def aligned(model: Aligner, problem: Problem, steps: int, rounds: int | None = N
     return Move(points, done + spent, step_cut=cut, polish=spent, judged=True)
 
 
-def _run(model: Aligner, place: _Place, start: _Seen, budget: int) -> tuple[_Seen, _Seen, float, int]:
+def _runs(model: Aligner, place: _Place, budget: int) -> tuple[_Seen, _Seen, float, int]:
+    """As `_run`, from the best start: the problem's, or where the field is steep that to which transport leads, on the
+    coarse level of a large mesh with rounds there."""
+    problem, here = place.problem, place.seen(place.problem.start)
+    if not budget or not steep(problem):
+        return _run(model, place, here, budget)
+    level = coarse_problem(problem)
+    if level is not None and isinstance(place.objective, Alignment):
+        coarse = _Place(level, Sampled(place.objective, problem.locator, level.mesh))
+        found, _, cut, done = _run(model, coarse, coarse.better(coarse.seen(level.start), carried(level)), budget)
+        over = carried_over(problem, level.mesh, found.points, place.mesh.project)
+        there = here if over is None else place.better(here, over)
+        if there is not here:
+            best, first, share, more = _run(model, place, there, min(budget, AFTER), SETTLING)
+            return best, first, min(cut, share), done + more
+    return _run(model, place, place.better(here, carried(problem)), budget)
+
+
+def _run(
+    model: Aligner, place: _Place, start: _Seen, budget: int, settling: int = 0
+) -> tuple[_Seen, _Seen, float, int]:
     """The best of some rounds and the first of them, the least share let through of a step that led to the best,
-    or of any where none did, and how many they were."""
+    or of any where none did, and how many they were. `settling`: so many are taken whatever they gain."""
     best = here = first = start
     least, cut, done, weak = 1.0, 1.0, 0, False
     enough = 1 - WEAK[start.points.shape[1]]
     while done < budget and not weak:
         there, share = place.round(model, here)
-        here = there if there.error < here.error else place.shortened(here, there)
         done, least = done + 1, min(least, share)
-        weak = not here.error < enough * best.error
+        here = there if there.error < here.error or done <= settling else place.shortened(here, there)
+        weak = done > settling and not here.error < enough * best.error
         if here.error < best.error:
             best, cut = here, least
         first = here if done == 1 else first
@@ -116,7 +141,7 @@ class _Seen:
 class _Place:
     """The mesh and the field's Hessians as the network sees them."""
 
-    def __init__(self, problem: Problem, objective: Alignment) -> None:
+    def __init__(self, problem: Problem, objective: Alignment | Sampled) -> None:
         self.problem, self.objective = problem, objective
         workspace, mesh, slide = problem.workspace, problem.mesh, problem.slide
         self._curved = bool(len(slide.curved_edges))
@@ -130,12 +155,9 @@ class _Place:
             workspace["one mesh"] = OneMesh.of(mesh, _projector(slide, problem.start), lift)
         self.mesh: OneMesh = workspace["one mesh"]
 
-    def start(self) -> _Seen:
-        """That of the problem; where the field is steep that to which transport leads, if it is better."""
-        problem, here = self.problem, self._seen(self.problem.start)
-        if not problem.slide.moves or not steep(problem):
-            return here
-        there = self._seen(carried(problem))
+    def better(self, here: _Seen, points: Array) -> _Seen:
+        """Whichever has less error."""
+        there = self.seen(points)
         return there if there.error < here.error else here
 
     def shortened(self, here: _Seen, there: _Seen) -> _Seen:
@@ -145,7 +167,7 @@ class _Place:
             return there
         for share in PARTS:
             part = self.problem.slide.retract(here.points + share * (there.points - here.points))
-            seen = self._seen(part) if self.problem.valid(part) else here
+            seen = self.seen(part) if self.problem.valid(part) else here
             if seen.error < here.error:
                 return seen
         return there
@@ -159,12 +181,12 @@ class _Place:
             step = model.proposed(self.mesh, points, here.hessian)
         out, part = self._let_through(points, step)
         if not self._curved:
-            return self._seen(slide.retract(out)), part
-        for _ in range(HALVINGS):
+            return self.seen(slide.retract(out)), part
+        for _ in range(TRIES):
             back = slide.retract(out)
             if self.problem.valid(back):
-                return self._seen(back), part
-            out, part = 0.5 * (out + points), 0.5 * part
+                return self.seen(back), part
+            out, part = points + SHORTER * (out - points), SHORTER * part
         return here, 0.0
 
     def _let_through(self, points: Array, step: Array) -> tuple[Array, float]:
@@ -174,12 +196,12 @@ class _Place:
             return there, 1.0
         return let_through_one(self.mesh, points, step)
 
-    def _seen(self, points: Array) -> _Seen:
+    def seen(self, points: Array) -> _Seen:
         """Hessians at the vertices of every cell, and what they predict; of several fields the root of the sum of their
         squares."""
         h = self.objective.relative_hessians(points)
         corners = h.take(self._corners, axis=2)
-        if self.mesh.boxes:
+        if self.mesh.boxes and isinstance(self.objective, Alignment):
             error = self.objective.error(points)
         else:
             cells = Cells.of(self.mesh, points)

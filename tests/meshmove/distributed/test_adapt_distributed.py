@@ -269,8 +269,9 @@ def test_a_round_outline_keeps_its_shape(parts):
     assert outs[0].report.predicted_error_after == pytest.approx(alone.predicted_error_after, rel=0.05)
 
 
-def test_a_kink_at_an_interface_is_no_curvature():
-    mesh = box("triangle", 16)
+@pytest.mark.parametrize(("kind", "n"), [("triangle", 16), ("quad", 16), ("hexahedron", 4)])
+def test_a_kink_at_an_interface_is_no_curvature(kind, n):
+    mesh = box(kind, n)
     right = mesh.points[mesh.blocks[0].nodes].mean(axis=1)[:, 0] > 0.5
     regions = CellMesh(mesh.points, mesh.blocks, regions=right.astype(int))
     kinked = lambda x: np.abs(x[0] - 0.5) + 0.2 * x[1]  # noqa: E731

@@ -9,7 +9,7 @@ import skfem
 
 from meshmove import FieldError, MovingMesh, Outcome
 from meshmove.geometry import corner_volumes
-from meshmove.motion.follower import Follower
+from meshmove.motion.following.follower import Follower
 from meshmove.plugins.skfem.ale import conservative, convective
 
 

@@ -5,7 +5,7 @@ import pytest
 import skfem
 
 from meshmove import MovingMesh
-from meshmove.motion import follower, places
+from meshmove.motion.following import course, follower
 
 DT = 0.01
 
@@ -59,14 +59,14 @@ def test_a_place_is_found_now_and_then_while_a_field_changes_steadily():
     taken, _, steps = loop(straight)
     assert (taken[4:] == 0).mean() >= 0.6
     away = np.flatnonzero(taken)
-    assert np.diff(away).max() <= places.EVERY
+    assert np.diff(away).max() <= course.EVERY
     assert all(s.report.inverted_cells == 0 and s.report.share == 1 for s in steps)
 
 
 @pytest.mark.parametrize("field", [straight, back, corner, from_nothing, growing])
 def test_errors_are_those_of_a_place_in_every_step(field, monkeypatch):
     _, now_and_then, _ = loop(field)
-    monkeypatch.setattr(places, "EVERY", 0)
+    monkeypatch.setattr(course, "EVERY", 0)
     taken, always, _ = loop(field)
     assert (taken > 0).all()
     ratio = now_and_then / always
@@ -88,7 +88,7 @@ def test_the_velocity_has_no_jumps_where_a_place_is_found():
 
 def test_a_place_is_sooner_found_from_where_the_meshes_come_to_by_themselves(monkeypatch):
     taken, errors, _ = loop(straight)
-    monkeypatch.setattr(places, "LITTLE", 0.0)
+    monkeypatch.setattr(course, "LITTLE", 0.0)
     longer, others, _ = loop(straight)
     assert taken.sum() < 0.9 * longer.sum()
     assert (errors / others).max() < 1.2

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import meshmove
-from meshmove.geometry import CellMesh, Disk, Rectangle, Slide, cell_volumes, facets_of
+from meshmove.geometry import CellMesh, Disk, PointLocator, Rectangle, Slide, cell_volumes, facets_of
 from meshmove.monitors import CallableDensity
 from meshmove.movers import Problem
 from meshmove.neural import Neural
@@ -37,11 +37,10 @@ def outline(mesh):
 
 
 @pytest.mark.parametrize("domain", [SQUARE, HOLED, SQUARE - Rectangle((0.5, 0.5), (1, 1))])
-def test_the_coarse_mesh_covers_the_domain(domain, monkeypatch):
-    monkeypatch.setattr(module, "COARSE", 300)
+def test_the_coarse_mesh_covers_the_domain(domain):
     mesh = domain.mesh(0.025)
     slide = Slide(mesh, facets_of(mesh))
-    coarse, fixed = module.coarsened(mesh, outline(mesh), slide.fixed)
+    coarse, fixed = module.coarsened(mesh, outline(mesh), slide.fixed, 300, PointLocator(mesh))
     assert 150 < coarse.n_points < 600 < mesh.n_points
     assert np.abs(cell_volumes(coarse)).sum() == pytest.approx(domain.area, rel=0.01)
     kept = {tuple(p) for p in coarse.points[fixed]}

@@ -43,22 +43,28 @@ def coefficients(model: Aligner, near: Neighbours, of_node: Floats, of_edge: Flo
 
 
 def _heard(layer: nn.Module, near: Neighbours, h: Floats, of_edge: Floats, room: Floats) -> None:
-    """Add to h what a layer of messages adds to it."""
-    first, last = layer.mix[0], layer.mix[2]
+    """Add to h what a layer of messages adds to it. Of others' h it needs what they send, so that parts of the nodes
+    may be done with one after the other."""
+    first, last, width = layer.mix[0], layer.mix[2], h.shape[1]
     own, others = np.split(_matrix(first), 2)
-    both = h @ np.concatenate([_matrix(layer.receive), own], axis=1)
-    both += np.concatenate([_array(layer.receive.bias), _array(first.bias)])
-    receive, mixed = np.ascontiguousarray(both[:, : h.shape[1]]), both[:, h.shape[1] :]
-    send, edge, heard = h @ _matrix(layer.send), _matrix(layer.edge), np.empty_like(h)
+    both = np.concatenate([_matrix(layer.receive), own], axis=1)
+    bias = np.concatenate([_array(layer.receive.bias), _array(first.bias)])
+    send, edge = h @ _matrix(layer.send), _matrix(layer.edge)
+    out, more_bias = _matrix(last), _array(last.bias)
     for nodes, edges, total in near.parts:
         said, more = room[:, : edges.stop - edges.start]
+        here = h[nodes] @ both
+        here += bias
         np.matmul(of_edge[edges], edge, out=said)
         said += send.take(near.sends[edges], axis=0, out=more, mode="clip")
-        said += receive.take(near.hears[edges], axis=0, out=more, mode="clip")
-        heard[nodes] = total @ _silu(said)
-    heard /= near.degree
-    mixed = heard @ others + mixed
-    h += _linear(last, _silu(mixed))
+        said += here[:, :width].take(near.hears[edges] - nodes.start, axis=0, out=more, mode="clip")
+        heard = total @ _silu(said)
+        heard /= near.degree[nodes]
+        mixed = heard @ others
+        mixed += here[:, width:]
+        heard = np.matmul(_silu(mixed), out, out=heard)
+        heard += more_bias
+        h[nodes] += heard
 
 
 def _layers(layers: nn.Sequential, x: Floats) -> Floats:

@@ -95,6 +95,12 @@ class OneMesh:
         hit[around.indices[first + np.arange(len(first))]] = True
         return np.flatnonzero(hit)
 
+    def nodes_of(self, cells: Ids) -> Ids:
+        """Nodes (k,) of some cells, each once."""
+        hit = np.zeros(len(self.points), bool)
+        hit[self.cells[cells]] = True
+        return np.flatnonzero(hit)
+
     def by_corner(self, x: Array) -> Array:
         """Positions (n, dim) of the vertices of every cell, (dim+1, dim, c)."""
         return _by_corner(x, self.cells)

@@ -12,7 +12,7 @@ mesh in use does to its derivatives, and a mesh that follows a field which stand
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -27,10 +27,12 @@ from meshmove.movers import Mover, Problem
 from meshmove.outcomes import Outcome, Told
 from meshmove.transfer.at_rest import AtRest
 
+from .course import Course, Place
 from .pace import Pace, Seen, dragged, pace
-from .places import Course, Place, Target
+from .places import Target
+from .state import State, Went
 
-__all__ = ["Follower", "State", "Went"]
+__all__ = ["Follower"]
 
 
 #: the monitor where none is asked for: what `adapt` finds best on fronts, chosen once, so that it does not flip
@@ -46,36 +48,6 @@ AHEAD, LEAD, FARTHEST = 1.0, 0.3, 10.0
 ROUNDING = 1e-11
 #: halvings of a step that would invert cells, and parts that it is taken in at most
 HALVINGS, PARTS = 8, 8
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """All that a follower knows from one step to the next, in unit coordinates.
-
-    `points` (n, dim): the nodes. `place`: where they should be, None before the first field. `seen`: the field before.
-    `rate`: with which they followed, and the one that it fades with, `fading`. `dt`: the last step. `drag`: the rate at
-    which a moving boundary took nodes along in it, against the field. `course`: on which the place goes on.
-    """
-
-    points: Array
-    place: Place | None = None
-    seen: Seen | None = None
-    rate: float = 0.0
-    fading: float = 0.0
-    dt: float = 1.0
-    drag: float = 0.0
-    course: Course = field(default_factory=Course)
-
-
-@dataclass(frozen=True)
-class Went:
-    """How a step went: time constant, pace of the field, share of the step that was taken, steps of descent."""
-
-    tau: float
-    pace: Pace | None
-    share: float
-    steps: tuple[int, int]
-    warnings: tuple[str, ...] = ()
 
 
 class Follower:
@@ -121,9 +93,13 @@ class Follower:
     def first(self) -> State:
         return State(self.unit.start)
 
-    def start(self, state: State, values: Array | None, align: bool = True) -> State:
-        """Nodes where they should be for a field (n, k) at once: before time begins."""
-        place = self._placed(values, state.points, None, align)
+    def start(self, state: State, values: Array | None, align: bool = True, at: Array | None = None) -> State:
+        """Nodes where they should be for a field (n, k) at once, before time begins; better with each round.
+
+        `at`: where its values are known, if not where nodes are now.
+        """
+        before = None if state.place is None else replace(state.place, settled=False)
+        place = self._placed(values, state.points if at is None else at, before, align)
         return State(place.target, place)
 
     def step(

@@ -1,0 +1,1 @@
+"""How nodes follow a field: how fast, where to, and on what course between."""
