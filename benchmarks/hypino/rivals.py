@@ -88,7 +88,7 @@ def finite_elements(bench: Bench) -> Rows:
 
 
 def batch(bench: Bench) -> Rows:
-    """Elliptic problems of different shapes, 64 or `--problems`, 4 if quick: seconds a problem, from statement to end.
+    """Elliptic problems of different shapes, 64 or `--problems`, 2 if quick: seconds a problem, from statement to end.
 
     Ahead is who needs less time at the median error; meshes are no coarser than the coarsest that is tried.
     """
