@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from os.path import commonprefix
 from pathlib import Path
 
 import typer
@@ -14,7 +15,33 @@ from meshmove.whole_files import unwritable
 
 from .expressions import Expression
 
-__all__ = ["boundary_modes", "check_folder", "check_output", "check_picture", "check_replaced", "formula_or", "one_of"]
+__all__ = [
+    "boundary_modes",
+    "check_folder",
+    "check_output",
+    "check_picture",
+    "check_replaced",
+    "formula_or",
+    "one_file",
+    "one_of",
+]
+
+
+def one_file(names: Sequence[str]) -> Path:
+    """The one that was given.
+
+    Raises
+    ------
+    ValueError
+        There are several, as a shell makes of a pattern without quotation marks.
+    """
+    if len(names) == 1:
+        return Path(names[0])
+    first, last = commonprefix(list(names)), commonprefix([n[::-1] for n in names])[::-1]
+    raise ValueError(
+        f"Expected one file, or for a time series a pattern in quotation marks (got {len(names)} files, which a shell "
+        f"puts in the place of a pattern without them). Write '{first}*{last}', with the quotation marks"
+    )
 
 
 def one_of(names: Sequence[str]) -> Callable[[str], str]:

@@ -17,7 +17,7 @@ from meshmove.whole_files import whole
 
 from . import benchmarks, examples, parallel, series, train
 from . import options as option
-from .arguments import boundary_modes, check_folder, check_output, check_picture, one_of
+from .arguments import boundary_modes, check_folder, check_output, check_picture, one_file, one_of
 from .console import errors, say, set_talk, table, tell, warn, working
 from .expressions import Expression
 from .fields import chosen, monitor_of
@@ -65,7 +65,7 @@ def common(
 
 @app.command()
 def adapt(
-    mesh: option.Mesh,
+    given: option.Mesh,
     out: option.Out,
     field: option.Field = None,
     field_from: option.FieldFrom = None,
@@ -88,6 +88,7 @@ def adapt(
     import meshmove
 
     with errors():
+        mesh = one_file(given)
         names = None if regions == ["none"] else regions or "auto"
         carried = None if transfer == "none" else transfer
         how: dict[str, Any] = {"mover": mover, "effort": effort, "regions": names}
@@ -121,7 +122,7 @@ def adapt(
 
 @app.command()
 def info(
-    mesh: Annotated[Path | None, typer.Argument(metavar="FILE", help="Mesh file, or time series.")] = None,
+    given: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Mesh file, or time series.")] = None,
     formats: Annotated[bool, typer.Option("--formats", help="Which files are read and written.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
@@ -129,6 +130,7 @@ def info(
     from meshmove.meshes.describe import describe
 
     with errors():
+        mesh = one_file(given) if given else None
         if mesh is None and not formats:
             raise ValueError("Expected a mesh file, or --formats (got neither)")
         if mesh is None:

@@ -26,7 +26,13 @@ __all__ = [
     "Transfer",
 ]
 
-Mesh = Annotated[Path, typer.Argument(metavar="IN", help="Mesh file of any format that meshio or PyVista reads.")]
+Mesh = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IN",
+        help='One mesh file of any format that meshio or PyVista reads, or a time series: .pvd, .xdmf, "run_*.vtu".',
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Where to write the moved mesh.")]
 Field = Annotated[
     str | None,

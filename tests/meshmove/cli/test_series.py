@@ -119,6 +119,12 @@ def test_what_cannot_be_followed_leaves_nothing(run, tmp_path, frames, field, ou
     assert {p.name for p in tmp_path.iterdir()} == {"run.xdmf", "run.h5"}
 
 
+@pytest.mark.parametrize("command", [["adapt", "-o", "moved.pvd", "--field", "u"], ["info"]])
+def test_files_in_the_place_of_a_pattern_are_told_from_it(run, tmp_path, command):
+    found = run(command[0], *(tmp_path / f"run_{k}.vtu" for k in range(3)), *command[1:], code=1)
+    assert f"'{tmp_path / 'run_*.vtu'}', with the quotation marks" in " ".join(found.split())
+
+
 def test_a_film_of_another_kind_is_refused_first(run, tmp_path):
     path = written(tmp_path, ".xdmf")
     said = run("adapt", path, "--field", "u", "-o", tmp_path / "a.pvd", "--plot", tmp_path / "a.png", code=1)
