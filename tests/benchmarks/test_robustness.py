@@ -23,13 +23,13 @@ def failures(first: int, last: int) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("first", range(0, 250, CHUNK))
+@pytest.mark.parametrize("first", range(0, 100, CHUNK))
 def test_no_law_is_broken(first):
     assert failures(first, first + CHUNK) == []
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("first", range(250, 10_000, 250))
+@pytest.mark.parametrize("first", range(100, 10_100, 250))
 def test_no_law_is_broken_in_the_long_run(first):
     assert failures(first, first + 250) == []
 
