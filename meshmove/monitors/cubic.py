@@ -67,7 +67,8 @@ class CubicError:
 
     def squares(self, x: Array, moments: Array) -> Array:
         """J_K (m,) of cells with vertices x (dim, dim+1, m)."""
-        return np.concatenate([_Cells(self, x[..., c], moments[..., c]).squares for c in self._chunks(x.shape[2])])
+        chunks = self._chunks(x.shape[2])
+        return np.concatenate([np.zeros(0), *(_Cells(self, x[..., c], moments[..., c]).squares for c in chunks)])
 
     def slopes(self, x: Array, moments: Array) -> tuple[Array, Array, Array]:
         """J_K (m,), and its slopes by x (dim, dim+1, m) and by the moments (p, p, m)."""

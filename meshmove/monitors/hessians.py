@@ -81,7 +81,8 @@ class NodalHessians:
             by_value = np.zeros(values.shape)
             for by, at in zip(by_moments, nodes, strict=True):
                 pull = np.einsum("f,prm,frvm->fpvm", 2 * weight / len(at), by, values[:, :, at])
-                add_at_vertices(by_value.reshape(-1, values.shape[2]), pull.reshape(-1, *at.shape), at)
+                rows = values.shape[0] * values.shape[1]
+                add_at_vertices(by_value.reshape(rows, values.shape[2]), pull.reshape(rows, *at.shape), at)
             return np.einsum("fps,fpcs->cs", by_value, slopes)
 
         return [second_moments(values[:, :, at], weight) for at in nodes], pulled

@@ -61,7 +61,7 @@ def adapt(
     ValueError
         An option is not one of its choices.
     """
-    mesh = _tagged(domain, facet_tags, cell_tags)
+    mesh = _tagged(domain, facet_tags, cell_tags, inplace)
     options = _named(options)
     move = _one if domain.comm.size == 1 else _several
     if not inplace:
@@ -112,7 +112,7 @@ def adapt_loop(
     options
         Those of `meshmove.adapt_loop`.
     """
-    tagged = _tagged(domain, facet_tags, cell_tags)
+    tagged = _tagged(domain, facet_tags, cell_tags, inplace)
     options = _named(options)
     result: Any
     if domain.comm.size > 1:
@@ -170,13 +170,13 @@ def velocity_function(step: Any, mesh: Any = None) -> Any:
     return out
 
 
-def _tagged(domain: Any, facet_tags: Any, cell_tags: Any) -> Any:
-    if facet_tags is None and cell_tags is None:
-        return domain
+def _tagged(domain: Any, facet_tags: Any, cell_tags: Any, inplace: bool = False) -> Any:
     if domain.comm.size > 1:
         from .parallel import tagged_together
 
-        return tagged_together(domain, facet_tags, cell_tags)
+        return tagged_together(domain, facet_tags, cell_tags, inplace)
+    if facet_tags is None and cell_tags is None:
+        return domain
     return with_tags(domain, facet_tags, cell_tags)
 
 

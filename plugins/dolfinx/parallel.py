@@ -105,7 +105,7 @@ def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> Para
     with together(ranks):
         options = checked_options(options, OPTIONS, "adapt on a distributed mesh")
         transfer = checked_transfer(options.pop("transfer", "interpolate"))
-    alike(ranks, f"transfer={transfer}, a field of {type(given).__name__}")
+    alike(ranks, f"transfer={transfer}, a field of {_kind_of(given)}")
     piece = Piece(mesh, ranks)
     fixed = options.pop("fixed", None)
     with together(ranks):
@@ -119,6 +119,13 @@ def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> Para
         out.report, warnings=tuple(dict.fromkeys((*out.report.warnings, *_notes(given, transfer, middles is not None))))
     )
     return ParallelAdaptation(carrying.moved, mesh, carrying.displacement, fields, report, carrying.carried)
+
+
+def _kind_of(given: Any) -> str:
+    """What a field is, in words: processes that have different ones would wait for each other."""
+    if not is_function(given):
+        return type(given).__name__
+    return f"{element_of(given)[0]}, of shape {given.ufl_shape}"
 
 
 def _notes(given: Any, transfer: str | None, quadratic: bool) -> tuple[str, ...]:
@@ -165,8 +172,12 @@ def ranks_of(mesh: Any) -> Any:
     return MPIRanks(mesh.comm)
 
 
-def tagged_together(domain: Any, facet_tags: Any, cell_tags: Any) -> Any:
-    """`with_tags`, on all processes or on none."""
+def tagged_together(domain: Any, facet_tags: Any, cell_tags: Any, inplace: bool) -> Any:
+    """`with_tags`, on all processes or on none; an error on all unless all of them ask for the same."""
+    given = {"facet_tags": facet_tags is not None, "cell_tags": cell_tags is not None, "inplace": bool(inplace)}
+    alike(ranks_of(domain), ", ".join(f"{name}: {value}" for name, value in given.items()))
+    if facet_tags is None and cell_tags is None:
+        return domain
     domain.topology.create_entities(domain.topology.dim - 1)
     with together(ranks_of(domain)):
         return with_tags(domain, facet_tags, cell_tags)

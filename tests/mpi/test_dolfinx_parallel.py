@@ -260,7 +260,7 @@ def test_errors_of_one_process_are_raised_on_all():
         adapt(domain, function(square(4), step))
     tags = tagged(domain, 2, {1: lambda x: x[0] < 2})
     with pytest.raises(ValueError, match="facet_tags of entities"):
-        adapt(domain, step, facet_tags=tags if COMM.rank == 0 else None, cell_tags=tags)
+        adapt(domain, step, facet_tags=tags, cell_tags=tags)
     with pytest.raises(ValueError, match="the same on all processes"):
         adapt(domain, step, cell_tags=tags if COMM.rank == 0 else tags, facet_tags=None, transfer=_own_choice())
 
@@ -271,6 +271,13 @@ def _own_choice():
 
 def test_different_options_are_an_error_on_all():
     domain = square(4)
+    tags = tagged(domain, 2, {1: lambda x: x[0] < 2})
+    with pytest.raises(ValueError, match="the same on all processes.*cell_tags: True"):
+        adapt(domain, step, cell_tags=tags if COMM.rank == 0 else None)
+    with pytest.raises(ValueError, match="the same on all processes.*inplace: True"):
+        adapt(domain, step, inplace=COMM.rank == 0)
+    with pytest.raises(ValueError, match="the same on all processes.*P2 elements"):
+        adapt(domain, function(domain, step, 2 if COMM.rank == 0 else 1))
     with pytest.raises(MeshmoveError, match="same"):
         adapt(domain, step, effort=1.0 + COMM.rank)
     for name in ("reference", "regions", "energy", "goal", "boundary_motion"):

@@ -48,6 +48,17 @@ def test_the_move_is_that_of_one_piece_on_any_partition(kind, n):
     assert several.imbalance_after == pytest.approx(one.imbalance_after, rel=0.01)
 
 
+@pytest.mark.parametrize(("kind", "n"), [("triangle", 6), ("tetra", 3)])
+def test_a_process_without_cells_takes_part(kind, n):
+    mesh = box(kind, n)
+    pieces = pieces_of(mesh, 2 * scattered(mesh, 2))
+    assert [len(p.cells) > 0 for p in pieces] == [True, False, True]
+    run = lambda r, p: adapt_distributed(p, r, front(p.points.T), middles=in_the_middles(p), effort=0.3)  # noqa: E731
+    outs = on_ranks(3, run, pieces)
+    reports = [out.report for out in outs]
+    assert reports[0].predicted_error_after == reports[1].predicted_error_after < reports[0].predicted_error_before
+
+
 def test_a_quadratic_field_moves_nothing():
     mesh = box("triangle", 5)
     pieces = pieces_of(mesh, scattered(mesh, 2))
