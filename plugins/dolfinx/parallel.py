@@ -208,8 +208,18 @@ def checked_transfer(transfer: Any) -> str | None:
 
 def stays(piece: Piece, fixed: Any) -> NDArray[np.bool_]:
     """Mask of vertices that must not move, from numbers or a mask of the geometry nodes of this process."""
-    mask = np.zeros(len(piece.number), bool)
-    mask[np.asarray(fixed)] = True
+    n, ids = len(piece.number), np.atleast_1d(np.asarray(fixed))
+    mask = np.zeros(n, bool)
+    if ids.dtype == bool:
+        right = ids.shape == (n,)
+    else:
+        right = not ids.size or (ids.dtype.kind in "iu" and -1 < ids.min() and ids.max() < n)
+    if not right:
+        raise ValueError(
+            f"Expected numbers of geometry nodes of this process, 0 to {n - 1}, or a mask of {n} (got {fixed!r:.80})"
+        )
+    if ids.size:
+        mask[ids] = True
     return mask[piece.vertices]
 
 

@@ -170,6 +170,7 @@ class Piece:
             bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
             if len(bad):
                 raise FieldError(f"Expected finite values (NaN or infinity at {len(bad)} vertices)")
+        alike(self.ranks, f"a field of {values.shape[1]} components")
         return self.layout.update(values)
 
     def _of_points(self, field: Any) -> Array:

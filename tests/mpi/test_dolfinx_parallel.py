@@ -276,8 +276,13 @@ def test_different_options_are_an_error_on_all():
         adapt(domain, step, cell_tags=tags if COMM.rank == 0 else None)
     with pytest.raises(ValueError, match="the same on all processes.*inplace: True"):
         adapt(domain, step, inplace=COMM.rank == 0)
+    both = [function(domain, step, degree) for degree in (1, 2)]
     with pytest.raises(ValueError, match="the same on all processes.*P2 elements"):
-        adapt(domain, function(domain, step, 2 if COMM.rank == 0 else 1))
+        adapt(domain, both[COMM.rank == 0])
+    with pytest.raises(ValueError, match="the same on all processes.*2 components"):
+        adapt(domain, lambda x: np.stack([x[0], x[1]]) if COMM.rank == 0 else x[0])
+    with pytest.raises(ValueError, match="numbers of geometry nodes"):
+        adapt(domain, step, fixed=[10**6] if COMM.rank == 0 else [])
     with pytest.raises(MeshmoveError, match="same"):
         adapt(domain, step, effort=1.0 + COMM.rank)
     for name in ("reference", "regions", "energy", "goal", "boundary_motion"):
