@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meshmove.adaptation.loops.loop import WORTH
 from meshmove.adaptation.result import Report
@@ -35,7 +34,6 @@ __all__ = [
     "linear_function",
     "loop_parallel",
     "ranks_of",
-    "stays",
     "still_of",
     "tagged_together",
 ]
@@ -109,7 +107,7 @@ def _adapted(mesh: Any, ranks: Any, given: Any, options: dict[str, Any]) -> Para
     piece = Piece(mesh, ranks)
     fixed = options.pop("fixed", None)
     with together(ranks):
-        held = None if fixed is None else stays(piece, fixed)
+        held = None if fixed is None else piece.held(fixed)
         options.setdefault("inverses", default_inverses())
     values, middles = piece.values(given), piece.middles(given)
     out = adapt_distributed(piece.distributed(), ranks, values, middles=middles, fixed=held, **options)
@@ -204,23 +202,6 @@ def checked_transfer(transfer: Any) -> str | None:
             f"Expected transfer 'interpolate', 'conservative', 'swept' or None on a distributed mesh (got {transfer!r})"
         )
     return transfer
-
-
-def stays(piece: Piece, fixed: Any) -> NDArray[np.bool_]:
-    """Mask of vertices that must not move, from numbers or a mask of the geometry nodes of this process."""
-    n, ids = len(piece.number), np.atleast_1d(np.asarray(fixed))
-    mask = np.zeros(n, bool)
-    if ids.dtype == bool:
-        right = ids.shape == (n,)
-    else:
-        right = not ids.size or (ids.dtype.kind in "iu" and -1 < ids.min() and ids.max() < n)
-    if not right:
-        raise ValueError(
-            f"Expected numbers of geometry nodes of this process, 0 to {n - 1}, or a mask of {n} (got {fixed!r:.80})"
-        )
-    if ids.size:
-        mask[ids] = True
-    return mask[piece.vertices]
 
 
 class Carrying:

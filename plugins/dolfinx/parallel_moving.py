@@ -21,7 +21,7 @@ from meshmove.options import called
 from .carried import with_same_dofs
 from .files import Series, check_writable
 from .functions import element_of, is_function, owns
-from .parallel import Carrying, checked_options, checked_transfer, default_inverses, linear_function, ranks_of, stays
+from .parallel import Carrying, checked_options, checked_transfer, default_inverses, linear_function, ranks_of
 from .pieces import Piece, alike
 from .tags import attached, tags_of
 from .versions import with_geometry
@@ -107,7 +107,7 @@ class ParallelMovingMesh:
             self._transfer, self._piece = transfer, Piece(mesh, ranks)
             fixed = options.pop("fixed", None)
             with together(ranks):
-                held = None if fixed is None else stays(self._piece, fixed)
+                held = None if fixed is None else self._piece.held(fixed)
                 options.setdefault("inverses", default_inverses())
         self._motion = DistributedMotion(self._piece.distributed(), ranks, fixed=held, **options)
         self.reference = self.mesh = mesh

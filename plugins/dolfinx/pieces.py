@@ -217,6 +217,22 @@ class Piece:
         values = _real(np.moveaxis(cell_values(self.mesh, field, corner[kind.edges].mean(axis=1).T)[:, :own], 0, -1))
         return values.reshape(own, len(kind.edges), values.shape[-1])
 
+    def held(self, fixed: Any) -> NDArray[np.bool_]:
+        """Mask (n,) of vertices that must not move, from numbers or a mask of the geometry nodes of this process."""
+        n, ids = len(self.number), np.atleast_1d(np.asarray(fixed))
+        mask = np.zeros(n, bool)
+        if ids.dtype == bool:
+            right = ids.shape == (n,)
+        else:
+            right = not ids.size or (ids.dtype.kind in "iu" and -1 < ids.min() and ids.max() < n)
+        if not right:
+            raise ValueError(
+                f"Expected numbers of geometry nodes here, 0 to {n - 1}, or a mask of {n} (got {fixed!r:.60})"
+            )
+        if ids.size:
+            mask[ids] = True
+        return mask[self.vertices]
+
     def of_mesh(self, field: Any) -> bool:
         """Whether a function is on this mesh."""
         return is_function(field) and native(field.function_space.mesh) is native(self.mesh)
