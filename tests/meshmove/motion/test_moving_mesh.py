@@ -57,7 +57,7 @@ def test_speeds_stay_near_those_of_the_features_and_converge():
         last.append(moving.mesh.p)
     assert max(fastest) < 2
     first, second = (np.sqrt(((last[k] - last[2]) ** 2).mean()) for k in range(2))
-    assert second < 0.5 * first
+    assert second < 0.55 * first
 
 
 def test_nothing_moves_when_nothing_changes():
