@@ -31,9 +31,9 @@ __all__ = ["Background", "PatchDensity", "PatchHessians", "PatchThirds"]
 T = TypeVar("T")
 #: bins of the mesh's box for each process, and at most
 BINS, MOST = 256, 1 << 22
-#: by which share of the way to a point amid the mesh values are looked up beside their place, and where that point is in
-#: the mesh's box. Second derivatives are linear in cells, and the slopes of two cells differ: on which side of an edge a
-#: node is that stays on it up to rounding, as on an axis of the field, would hang on the partition
+#: by which share of the way to a point amid the mesh values are looked up beside their place, and where that point is
+#: in the mesh's box. Second derivatives are linear in cells, and the slopes of two cells differ: on which side of an
+#: edge a node is that stays on it up to rounding, as on an axis of the field, would hang on the partition
 ASIDE, AMID = 1e-6, (0.73, 0.41, 0.62)
 #: bins that were asked for before are kept up to so many times those that are needed
 KEPT = 1.5
