@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh, FieldError, InvalidMeshError
+from meshmove.geometry import CellMesh, FieldError, InvalidMeshError, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import first_ids
 from meshmove.geometry.quality import vertex_means
@@ -63,6 +63,11 @@ class Source:
         """Values (n, ...) of a function f(x) at points (n, dim); it gets a copy, in the mesh's own coordinates."""
         values = called(function, self.columns(points), what)
         return values.T if values.ndim == 2 and values.shape[1] == len(points) else values
+
+    @cached_property
+    def locator(self) -> PointLocator:
+        """Of the cells where they are."""
+        return PointLocator(self.cells)
 
     @cached_property
     def numbers(self) -> NDArray[np.int64] | None:

@@ -49,13 +49,13 @@ class Carrier:
         made = {k for k, v in vars(type(self)).items() if isinstance(v, cached_property)}
         return {k: v for k, v in self.__dict__.items() if k not in made}  # the rest is made again where it is needed
 
-    @cached_property
+    @property
     def _locator(self) -> PointLocator:
-        return PointLocator(self._source.cells)
+        return self._source.locator
 
     @cached_property
     def _where(self) -> Location:
-        return self._locator.find(self._moved.points.T)
+        return self._locator.find(self._moved.points.T, guess=self._locator.home)
 
     @cached_property
     def _second(self) -> SecondOrder | None:
