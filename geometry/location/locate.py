@@ -144,16 +144,6 @@ class PointLocator:
         return Location(table.order.take(cells), weights, table.nodes.take(cells, axis=0), outside)
 
     @cached_property
-    def home(self) -> Ids:
-        """A cell (n_points,) around each vertex, to begin a search from where vertices have moved little."""
-        out = np.zeros(self.mesh.n_points, np.int64)
-        first = 0
-        for block in self.mesh.blocks:
-            out[block.nodes] = np.arange(first, first + len(block))[:, None]
-            first += len(block)
-        return out
-
-    @cached_property
     def _exposed(self) -> tuple[Ids, Ids]:
         """Facets behind which there is no cell: the cell of each, and which of its facets it is."""
         cell, side = np.nonzero(self._table.neighbours < 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from meshmove.geometry.quality import vertex_means
 from meshmove.geometry.refine import edge_numbers
 from meshmove.options import as_numbers, called
 
+from .plain import Plain
 from .regions import AUTO, check_choice, select
 from .registry import Converter, converter_for
 
@@ -45,7 +46,7 @@ class Source:
 
             mesh = load(mesh)
         if isinstance(mesh, CellMesh):
-            return cls(mesh, _Plain(), select(mesh, choice), choice)
+            return cls(mesh, Plain(), select(mesh, choice), choice)
         converter = converter_for(mesh)
         cells = converter.read(mesh)  # converters choose as "auto" says
         return cls(mesh, converter, cells if choice == AUTO else select(cells, choice), choice)
@@ -276,29 +277,3 @@ def same_topology(cells: CellMesh, reference: CellMesh) -> None:
                 "Expected a reference in the plane of the mesh (got one in another plane). "
                 "Pass the mesh from which this one was moved."
             )
-
-
-class _Plain:
-    """Converter of `CellMesh` itself."""
-
-    def read(self, mesh: CellMesh) -> CellMesh:
-        return mesh
-
-    def write(self, mesh: CellMesh, displacement: Array) -> CellMesh:
-        vertices = mesh.vertex_nodes
-        nodes = None if mesh.nodes is None else mesh.nodes + displacement
-        return replace(mesh, points=mesh.points + displacement[vertices], nodes=nodes)
-
-    def fields(self, mesh: CellMesh) -> dict[str, NDArray]:
-        return {}
-
-    def with_fields(self, mesh: CellMesh, fields: Mapping[str, NDArray]) -> CellMesh:
-        return mesh
-
-    def dtype(self, mesh: CellMesh) -> np.dtype:
-        return np.dtype(float)
-
-    def to_meshio(self, mesh: CellMesh) -> Any:
-        import meshio
-
-        return meshio.Mesh(mesh.points, [(b.kind.name, b.nodes) for b in mesh.blocks])

@@ -55,7 +55,10 @@ class Carrier:
 
     @cached_property
     def _where(self) -> Location:
-        return self._locator.find(self._moved.points.T, guess=self._locator.home)
+        simplices, owner = self._source.cells.corners
+        near = np.zeros(len(self._moved.points), np.int64)
+        near[simplices] = owner[:, None]  # where nodes were: most go no further than a few cells
+        return self._locator.find(self._moved.points.T, guess=near)
 
     @cached_property
     def _second(self) -> SecondOrder | None:

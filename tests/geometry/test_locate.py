@@ -278,13 +278,6 @@ def test_guess_gives_the_same_places():
     assert np.abs(place(locator.find(moved.T, cold.cells), mesh) - moved).max() < 1e-14
 
 
-def test_a_cell_around_each_vertex_to_begin_from():
-    mesh = mixed_mesh()
-    cell = PointLocator(mesh).home
-    nodes = [set(row) for b in mesh.blocks for row in b.nodes.tolist()]
-    assert all(k in nodes[c] for k, c in enumerate(cell))
-
-
 @pytest.mark.parametrize("kind", ["triangle", "tetra"])
 def test_law_a_locator_that_moves_along_finds_what_a_new_one_does(kind):
     """Points that left a mesh with a hole are followed on its outline as it is now."""
