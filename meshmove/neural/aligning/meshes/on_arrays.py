@@ -89,8 +89,8 @@ def coefficients(model: Aligner, near: Neighbours, of_node: Floats, of_edge: Flo
     h = _applied(second, _silu(_applied(first, of_node)))
     most = max((edges.stop - edges.start for _, edges, _ in near.parts), default=0)
     room = np.empty((2, most, h.shape[1]), h.dtype)
-    for layer in weights.messages:
-        _heard(layer, near, h, of_edge, room)
+    for messages in weights.messages:
+        _heard(messages, near, h, of_edge, room)
     at, out = h @ weights.around, []
     at /= len(near.cells)
     for part in (slice(k, k + neighbours.TOGETHER) for k in range(0, len(of_cell), neighbours.TOGETHER)):
