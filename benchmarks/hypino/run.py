@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.harness import CPU, Rows, machine, record, table
 from benchmarks.hypino.cases import Bench
+from benchmarks.hypino.equal import equal_error
 from benchmarks.hypino.fine_tuning import fine_tuning
 from benchmarks.hypino.move import move
 from benchmarks.hypino.projected import calibration, held_out, projection
@@ -35,6 +36,7 @@ PARTS: dict[str, Callable[[Bench], Rows]] = {
     "fine-tuning": fine_tuning,
     "finite-elements": finite_elements,
     "batch": batch,
+    "equal-error": equal_error,
     "gradient": gradient,
     "gpu": gpu,
     "move": move,

@@ -23,7 +23,10 @@ Array = NDArray[np.float64]
 
 
 def zero_shot(bench: Bench) -> Rows:
-    """Relative L2 error, MSE and SMAPE: the seven on the published grid, the held-out set by kind, and training's."""
+    """Relative L2 error, MSE and SMAPE: the seven on the published grid, the held-out set by kind, and training's.
+
+    `above_1`: the share of problems whose error is as large as the solution.
+    """
     rows: Rows = []
     for name in SEVEN[2:5] if bench.quick else SEVEN:
         relative, square, percent = _measured(bench, published_grid(name))
@@ -45,6 +48,7 @@ def zero_shot(bench: Bench) -> Rows:
                 relative <= 0.25 if judged else None,
                 mse=square,
                 smape=percent,
+                above_1=float(np.mean([r > 1 for r, *_ in all_found])),
             )
         )
     return [*rows, _like_training(bench)]

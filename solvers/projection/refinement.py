@@ -76,6 +76,8 @@ def refined(run: Run, start: tuple[Knots, Knots] | None = None, graded: bool = T
     best = run.look(Splines((_COARSEST, _COARSEST), DEGREE), ())
     other = None
     if graded and best.error >= tolerance and told_of(best) > _STEEP:
+        if run.instead is not None and run.instead(best):
+            return best
         knots = _sought(run)
         first = run.look(Splines.graded(knots, DEGREE), ())
         if told_of(first) * run.size(first) < _BETTER * told_of(best) * run.size(best):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from meshmove.solvers.pde import UnitProblem
@@ -38,6 +38,8 @@ class Run:
     weakest: float = float("inf")  #: the least of all grids: on finer ones it can only rise by rounding
     patient: bool = True  #: whether the dearest grids are tried after others that tell of an error of the size of u
     stopped: bool = False  #: whether some were not
+    #: whether something else meets the tolerance, asked where the first grid tells of a large error
+    instead: Callable[[Projection], bool] | None = None
     begun: float = field(default_factory=time.perf_counter)
     samples: dict[int, InteriorRows] = field(default_factory=dict, repr=False)
 

@@ -39,7 +39,7 @@ from .unseen import unseen_by
 if TYPE_CHECKING:
     from .grids import Projection
 
-__all__ = ["Told", "largest_term", "longest_column", "told", "weakest_of"]
+__all__ = ["Told", "along_weakest", "largest_term", "longest_column", "told", "weakest_of"]
 
 
 _FRESH = 4  #: fresh points over the edge of a cell
@@ -47,6 +47,7 @@ _ITERATIONS = 4  #: of the inverse iteration for the smallest singular value
 #: of missed boundary values and of missed normal derivatives
 _VALUES, _SLOPES = 1.5, 0.15
 _ROUNDING = 2 * np.finfo(float).eps
+_UNSEEN = 2.0  #: of |L phi| at fresh points over that at those of the fit: phi is not what it seems
 _NOISES = 8  #: right-hand sides of white noise
 _BOUNDARY = 3  #: fresh points on the boundary for each row there
 
@@ -91,7 +92,7 @@ def told(
     fresh, r, scale, applied = _residual(unit, now, z)
     interior, worst = _inverted(fresh, r, weakest)
     rounding = _rounded(unit, fresh) * size / max(weakest, 1e-300)
-    interior = float(np.sqrt(interior**2 + _along(fresh, r, applied, weakest) ** 2 + rounding**2))
+    interior = float(np.sqrt(interior**2 + along_weakest(fresh, r, applied, weakest) ** 2 + rounding**2))
     missed, on = _missed(unit, now, z, weakest)
     step = system.precondition(system.transpose(system.residual))
     shares = shares_of(fresh.splines, fresh.inside)
@@ -176,11 +177,16 @@ def _residual(unit: UnitProblem, now: Projection, z: Array) -> tuple[Quadrature,
     return fresh, found[0] - fresh.source, size, found[1]
 
 
-def _along(fresh: Quadrature, r: Array, applied: Array, weakest: float) -> float:
-    """What r is of L phi, phi (of norm 1) the function that the operator makes least of: no cosine near a resonance."""
-    shares, area = shares_of(fresh.splines, fresh.inside), 4 / fresh.inside.size
-    products = applied * r
-    return abs(float((products if shares is None else shares * products).sum())) * area / max(weakest**2, 1e-300)
+def along_weakest(fresh: Quadrature, r: Array, applied: Array, weakest: float) -> float:
+    """What r is of L phi, phi (of norm 1) the function that the operator makes least of: no cosine near a resonance.
+
+    Where L phi is far more at fresh points than at those of the fit, phi is no such function, but one that the fit does
+    not see, in cells that a hole cuts: then it counts as what it is.
+    """
+    shares = shares_of(fresh.splines, fresh.inside)
+    weights = 4 / fresh.inside.size * (np.ones(len(r)) if shares is None else shares)
+    seen = max(weakest**2, float((weights * applied**2).sum()) / _UNSEEN**2)
+    return abs(float((weights * applied * r).sum())) / max(seen, 1e-300)
 
 
 def _rounded(unit: UnitProblem, fresh: Quadrature) -> float:

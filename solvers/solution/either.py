@@ -1,7 +1,8 @@
 """The projection of a linear problem, or finite elements on refined meshes where no splines resolve its solution.
 
 Splines are smooth and their knots lie along the axes, so a front along a curve is beyond them. Cubic elements on
-triangles that are halved where the flux jumps follow any curve, to fewer digits. Which it is the estimates say.
+triangles that are halved where the flux jumps follow any curve, to fewer digits. Which it is the estimates say. A few
+digits cost them less than splines need to see corners, holes and sources: there they come first.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from meshmove.geometry.errors import DomainError
 from meshmove.solvers.fem.refining import Solved, solve_refined
@@ -23,6 +26,9 @@ from .solution import Solution
 __all__ = ["meshed", "solved"]
 
 _DOUBTED = 1e-2  #: estimates of projections from which finite elements are tried
+#: tolerances from which elements come first, with this share of the effort, unless the operator itself makes layers:
+#: its terms of lower order, over half the box, are more than so many times its diffusion
+_ROUGH, _SHARE, _LAYERED = 5e-4, 0.5, 50.0
 _STABLE = 1e-3  #: least singular value, relative to the operator's terms, up to which elements' estimates know nothing
 
 
@@ -35,7 +41,18 @@ def solved(pde: Statement, extra: Sequence[Feature], start: Any, **options: Any)
     may = not extra and not pde.timed and pde.kind == "elliptic" and all(term.weak for term in pde.table)
     work = WORK * options["effort"]
     run = Run(pde.unit, extra, options["tolerance"], work, options["seed"], SCOUT, patient=not may)
+    first: Solved | None = None
+
+    def met(now: Projection) -> bool:
+        nonlocal first
+        first = _elements(pde, now, options | {"effort": _SHARE * options["effort"]})
+        return first is not None and first.error < run.tolerance
+
+    if may and run.tolerance >= _ROUGH and not _layered(pde):
+        run.instead = met
     found = refined(run, start)
+    if first is not None and first.error < min(run.tolerance, found.error):
+        return _of(pde, first)
     if may and found.error >= _DOUBTED:
         other = _elements(pde, found, options)
         if run.stopped and (other is None or other.error >= _DOUBTED):
@@ -45,6 +62,12 @@ def solved(pde: Statement, extra: Sequence[Feature], start: Any, **options: Any)
     return Solution(
         pde, found.field, history=found.levels, estimate=found.error, doubts=doubts(pde.unit, found), how="projected"
     )
+
+
+def _layered(pde: Statement) -> bool:
+    """Whether terms of lower order outweigh diffusion, so that layers are to be looked for along the sides."""
+    means = np.abs(pde.unit.means)
+    return bool(means[:3].sum() > _LAYERED * means[3:5].min())
 
 
 def _elements(pde: Statement, found: Projection, options: dict[str, Any]) -> Solved | None:

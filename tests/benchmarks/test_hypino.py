@@ -12,6 +12,7 @@ from benchmarks.hypino import heldout as hypino_heldout
 from benchmarks.hypino import run as hypino
 from benchmarks.hypino.cases import Bench, Sample, at_level, mse, relative_l2, smape, values
 from benchmarks.hypino.converged import converged
+from benchmarks.hypino.equal import Curve, halved
 from benchmarks.hypino.move import stated
 from benchmarks.hypino.rivals import bumps, differences
 from benchmarks.hypino.zero_shot import least_squares
@@ -44,7 +45,7 @@ def bench(tmp_path_factory, sample):
     path = HyPINO(TINY).save_pretrained(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
     bench = Bench(True, str(path))
     projected = [{"error": 1e-4, "estimate": 3e-4, "seconds": 0.5, "doubt": 0.0}] * 8
-    vars(bench).update(held_out=[sample, sample], seven=[sample], projected=projected)
+    vars(bench).update(held_out=[sample, sample], shapes=[sample], seven=[sample], projected=projected)
     return bench
 
 
@@ -60,6 +61,20 @@ def test_a_level_between_measurements():
     assert at_level(1.0, [2.0, 4.0], [10.0, 20.0]) == pytest.approx(10)
     assert at_level(4.0, [2.0, 8.0], [1.0, 4.0]) == pytest.approx(2)
     assert np.isnan(at_level(9.0, [2.0, 8.0], [1.0, 4.0]))
+
+
+def test_when_elements_reach_an_error_is_told_between_meshes_and_beyond_by_their_order():
+    curve = Curve([1.0, 1.0, 3.0], [8e-1, 1e-1, 1.25e-2], [np.nan, 7e-1, 9e-2])
+    assert curve.until(1e-1) == (pytest.approx(1.0), False)
+    assert curve.until(1.25e-2) == (pytest.approx(3.0), False)
+    assert curve.until(1.25e-2 / 8**2) == (pytest.approx(3.0 * 3**2), True)  # two meshes more, each three times as dear
+    assert curve.agreed(1e-1) == (pytest.approx(5.0), False)
+    assert curve.agreed(9e-2 / 60) == (pytest.approx(5.0 + 9 + 27), True)
+
+
+def test_elements_on_halved_meshes_agree_as_they_come_near(sample):
+    curve = halved(sample, 0.0)
+    assert len(curve.seconds) == 1 and np.isnan(curve.changes[0]) and curve.errors[0] < 1e-2
 
 
 def test_held_out_problems_are_fixed_and_hyperbolic_ones_have_no_holes():
@@ -105,7 +120,9 @@ def test_problems_for_the_mover_are_stated_with_the_right_sign():
     assert relative_l2(project(stated(problem))(x), problem.exact(x)) < 1e-3
 
 
-@pytest.mark.parametrize("part", ["gpu", "sweeps", "refinement", "features", "fine-tuning", "calibration", "held-out"])
+@pytest.mark.parametrize(
+    "part", ["gpu", "sweeps", "refinement", "features", "fine-tuning", "calibration", "held-out", "equal-error"]
+)
 def test_parts_give_rows(bench, part):
     rows = hypino.PARTS[part](bench)
     assert rows and all(set(r) >= {"name", "measured", "target", "met"} for r in rows)

@@ -13,17 +13,22 @@ the terms of lower order. Negative powers and the logarithm at the middle of a h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry.arrays import Array
+from meshmove.geometry.arrays import Array, Ids
 
 __all__ = ["Analytic"]
 
 Complex = NDArray[np.complex128]
+#: h conj(z - a)^q, its derivatives along z, and along conj(z) where there are some
+Parts = tuple[Complex, Complex, Complex, Complex | None, Complex | None]
+
+_ROUNDING = 1e-15
 
 
 @dataclass(frozen=True)
@@ -65,37 +70,77 @@ class Analytic:
 
     def jets(self, X: Array) -> Array:
         """Value, dX, dY, dXX, dYY of all columns at points (2, n), shape (5, size, n)."""
-        sX, sY = self.scale[:, :, None]
-        # columns that share a point share the logarithm, those that differ in phase only the power
-        keys = np.stack([self.scale[0], self.scale[1], self.a, self.c, self.cut, self.power, self.conjugate], axis=1)
-        _, first, which = np.unique(np.nan_to_num(keys, nan=9e9), axis=0, return_index=True, return_inverse=True)
-        turn, which = np.exp(1j * self.phase)[:, None], which.ravel()
-        f, fz, fzz, fb, fzb = ((turn * part[which]) for part in self._powers(X, first))
-        jets = np.stack([f, sX * (fz + fb), sY * 1j * (fz - fb), sX**2 * (fzz + 2 * fzb), sY**2 * (2 * fzb - fzz)])
-        return jets.real
+        out = np.empty((5, self.size, X.shape[1]))
+        # columns that share a point share logarithms, those that differ in phase only the power
+        for point in _alike(np.arange(self.size), *self.scale, self.a, self.c, self.cut):
+            powers = self._powers(X, int(point[0]))
+            for same in _alike(point, self.power, self.conjugate):
+                parts = powers(float(self.power[same[0]]), int(self.conjugate[same[0]]))
+                for column in same:
+                    self._turned(out[:, column], parts, column)
+        return out
 
-    def _powers(self, X: Array, columns: NDArray[np.int64]) -> tuple[Complex, ...]:
-        """h conj(z - a)^q with derivatives along z (two), conj(z), and both, (size, n) each."""
-        points = np.stack([*self.scale, self.a, np.nan_to_num(self.c, nan=9e9), self.cut], axis=1)
-        one = slice(0, 1) if (points == points[0]).all() else slice(None)
-        at = columns[one]
-        sX, sY = self.scale[:, at, None]
-        d = sX * X[0] + 1j * sY * X[1] - self.a[at, None]
-        d = np.where(np.abs(d) < 1e-9, 1e-9, d)
-        far = np.isnan(self.c[at, None])
-        turned = np.where(far, -self.cut[at, None].conj(), 1.0)
-        e = np.where(far, 1.0, d + (self.a[at, None] - np.where(far, 0, self.c[at, None])))
-        base = d * turned / e
-        w, plain = np.log(base), np.log(d)
-        over, over_c = 1 / d, np.where(far, 0.0, 1 / e)
-        p, dp = over - over_c, over_c**2 - over**2
-        power, q = self.power[columns, None], self.conjugate[columns, None]
-        h = np.where(power == 0, plain, np.exp(power * w))
-        dh = np.where(power == 0, over, h * power * p)
-        ddh = np.where(power == 0, -(over**2), h * ((power * p) ** 2 + power * dp))
-        if (q < 0).any():
-            h = np.where(q < 0, base * w, h)
-            dh = np.where(q < 0, base * p * (w + 1), dh)
-            ddh = np.where(q < 0, base * (p**2 + (w + 1) * (p**2 + dp)), ddh)
-        bar = np.where(q > 0, d.conj(), 1.0)
-        return h * bar, dh * bar, ddh * bar, np.where(q > 0, h, 0.0), np.where(q > 0, dh, 0.0)
+    def _turned(self, out: Array, parts: Parts, column: int) -> None:
+        """Writes the real parts (5, n) of one column into `out`."""
+        (sX, sY), phase = self.scale[:, column], self.phase[column]
+        real, imag = np.cos(phase), -np.sin(phase)
+        if abs(real) < _ROUNDING or abs(imag) < _ROUNDING:  # as of Re and Im alone, which need no product
+            real, imag = np.round(real), np.round(imag)
+
+        def part(z: Complex, real: float, imag: float) -> Array:
+            """real Re z + imag Im z."""
+            if imag == 0:
+                return real * z.real
+            return imag * z.imag if real == 0 else real * z.real + imag * z.imag
+
+        f, fz, fzz, fb, fzb = parts
+        out[0] = part(f, real, imag)
+        if fb is None or fzb is None:  # harmonic
+            out[1], out[2] = part(fz, sX * real, sX * imag), part(fz, sY * imag, -sY * real)
+            out[3] = part(fzz, real, imag)
+            out[4] = -(sY**2) * out[3]
+            out[3] *= sX**2
+            return
+        out[1], out[2] = part(fz + fb, sX * real, sX * imag), part(fz - fb, sY * imag, -sY * real)
+        out[3] = part(fzz + 2 * fzb, sX**2 * real, sX**2 * imag)
+        out[4] = part(2 * fzb - fzz, sY**2 * real, sY**2 * imag)
+
+    def _powers(self, X: Array, at: int) -> Callable[[float, int], Parts]:
+        """What gives h conj(z - a)^q with its derivatives along z (two), conj(z), and both, (n,) each, for a power and
+        a q, around the point of the column `at`.
+        """
+        (sX, sY), a, c, cut = self.scale[:, at], self.a[at], self.c[at], self.cut[at]
+        d = sX * X[0] + 1j * (sY * X[1]) - a
+        d[np.abs(d) < 1e-9] = 1e-9
+        over = 1 / d
+        if np.isnan(c):
+            base, p, dp = d * -np.conj(cut), over, -(over**2)
+        else:
+            e = d + (a - c)
+            over_c = 1 / e
+            base, p, dp = d * over_c, over - over_c, over_c**2 - over**2
+        w = np.log(base)
+
+        @lru_cache
+        def analytic(power: float, times_log: bool) -> tuple[Complex, Complex, Complex]:
+            if times_log:
+                return base * w, base * p * (w + 1), base * (p**2 + (w + 1) * (p**2 + dp))
+            if power == 0:
+                return np.log(d), over, -(over**2)
+            h, slope = np.exp(power * w), power * p
+            return h, h * slope, h * (slope**2 + power * dp)
+
+        def of(power: float, q: int) -> Parts:
+            h, dh, ddh = analytic(power, q < 0)
+            return (h * d.conj(), dh * d.conj(), ddh * d.conj(), h, dh) if q > 0 else (h, dh, ddh, None, None)
+
+        return of
+
+
+def _alike(columns: Ids, *keys: NDArray) -> list[Ids]:
+    """The columns in groups of the same keys, NaN being like NaN."""
+    if len(columns) == 0:
+        return []
+    table = np.stack([np.nan_to_num(key[columns], nan=9e9) for key in keys], axis=1)
+    which = np.unique(table, axis=0, return_inverse=True)[1].ravel()
+    return [columns[which == k] for k in range(int(which.max()) + 1)]

@@ -62,17 +62,15 @@ class Local:
         bend = (s / self.radius) ** 2 * (
             4 * _ORDER * (_ORDER - 1) * t ** (_ORDER - 2) * d**2 - 2 * _ORDER * t ** (_ORDER - 1)
         )
-        v, dX, dY, dXX, dYY = jets
-        e = t**_ORDER
-        return np.stack(
-            [
-                v * e,
-                dX * e + v * slope[0],
-                dY * e + v * slope[1],
-                dXX * e + 2 * dX * slope[0] + v * bend[0],
-                dYY * e + 2 * dY * slope[1] + v * bend[1],
-            ]
-        )
+        value, cut = jets[0], t**_ORDER
+        for first, second, falls, bends in zip(jets[1:3], jets[3:5], slope, bend, strict=True):
+            second *= cut
+            second += 2 * falls * first
+            second += bends * value
+            first *= cut
+            first += falls * value
+        value *= cut
+        return jets
 
 
 def _columns(scale: Array, a: complex, c: complex, cut: complex, entries: list[tuple[float, float, int]]) -> Analytic:
@@ -113,7 +111,7 @@ def _at(unit: UnitProblem, corner: Corner) -> Local:
         if p < highest and _broken(p):
             entries += _both(p)
     if not pure:
-        entries += [e for p in powers if p + 1 < highest and _broken(p) for e in _both(p, 1)]
+        entries += [e for p in powers if p + 1 < highest and _broken(p) for e in _both(round(p, 9), 1)]
     return Local(_columns(scale, a, c, cut, entries), radius, pure)
 
 

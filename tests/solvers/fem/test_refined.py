@@ -44,6 +44,18 @@ def test_a_smooth_problem_is_left_to_splines():
     assert solution.how == "projected" and error(solution, u, SQUARE) < 1e-7
 
 
+def test_a_few_digits_of_what_is_steep_come_from_elements_before_knots_are_looked_for():
+    """As many as meshes reach cheaply; more digits, layers of the operator and smooth problems are left to splines."""
+    pde, u = front(SQUARE, 60)
+    rough, fine = (project(pde, tolerance=tolerance, effort=0.3) for tolerance in (1e-3, 1e-4))
+    assert rough.how == "solved by finite elements" and fine.how == "projected"
+    assert error(rough, u, SQUARE) < rough.error_estimate < 1e-3
+    exact = lambda x: x[0] - np.exp((x[0] - 1) / 1e-3)  # noqa: E731
+    layer = LinearPDE(SQUARE, uxx=-1e-3, uyy=-1e-3, ux=1, source=1, conditions={"all": Dirichlet(exact)})
+    smooth, _ = front(SQUARE, 5)
+    assert [project(p, tolerance=1e-3, effort=0.3).how for p in (layer, smooth)] == ["projected"] * 2
+
+
 def test_what_no_cell_of_the_first_mesh_resolves_is_refined_before_anything_is_solved():
     """Meshes that only see that they see nothing are not solved on; a smooth source begins with the first mesh."""
     steep, _ = front(SQUARE, 300)

@@ -12,8 +12,13 @@ from meshmove.geometry import Disk, Rectangle
 from meshmove.solvers import project
 from meshmove.solvers.pde import Dirichlet, LinearPDE, Neumann
 from meshmove.solvers.projection import Level
+from meshmove.solvers.projection.features.knots import Knots
+from meshmove.solvers.projection.features.splines import Splines
 from meshmove.solvers.projection.grids import estimated
+from meshmove.solvers.projection.middles import shares_of
+from meshmove.solvers.projection.quadrature import quadrature
 from meshmove.solvers.projection.refinement import project_unit
+from meshmove.solvers.projection.trust import along_weakest
 from meshmove.solvers.projection.unseen import misplaced, misplaced_of
 
 UNIT = Rectangle((0, 0), (1, 1), "all")
@@ -210,3 +215,23 @@ def test_a_constant_that_hangs_on_a_tiny_reaction(reaction):
     x = square.sample_interior(500)
     assert np.linalg.norm(found(x) - exact(x)) < 4 * found.error_estimate * np.linalg.norm(exact(x))
     assert found.error_estimate == np.inf or reaction > 1e-4
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_what_an_error_is_of_the_weakest_function_is_no_more_than_stability_allows(graded):
+    """|<r, L phi>| / s^2 where |L phi| is s; at most twice |r| / s where the fit has not seen what L phi is."""
+    breaks = np.linspace(-1, 1, 13)
+    knots = Knots(np.sign(breaks) * np.abs(breaks) ** 1.5) if graded else Knots.even(12)
+    splines = Splines.graded((knots, knots), 5) if graded else Splines((12, 12), 5)
+    unit = LinearPDE(UNIT, uxx=-1, uyy=-1, source=1.0, conditions=ZERO).unit
+    fresh = quadrature(unit, splines)
+    rng = np.random.default_rng(0)
+    applied, r = rng.normal(size=(2, fresh.points.shape[1]))
+    shares = shares_of(splines, fresh.inside)
+    weights = 4 / fresh.inside.size * (1.0 if shares is None else shares)
+    s, size = (float(np.sqrt((weights * f**2).sum())) for f in (applied, r))
+    assert along_weakest(fresh, 0.3 * applied, applied, s) == pytest.approx(0.3)
+    part = abs(float((weights * applied * r).sum()))
+    assert along_weakest(fresh, r, applied, 0.8 * s) == pytest.approx(part / (0.8 * s) ** 2)
+    for factor in (0.5, 2.0, 10.0, 1e4):
+        assert along_weakest(fresh, applied * size / s, applied, s / factor) <= 2.01 * size * factor / s
