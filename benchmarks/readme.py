@@ -137,13 +137,13 @@ FIGURES = (
     Figure(
         '`mover="dmm"`, the network alone (`effort=0.1`), on 25 samples of a published Poisson task: mean and '
         "least cut of the L2 error",
-        "benchmarks.dmm.aligning --quick",
+        "benchmarks.dmm.aligning",
         _task,
         "41.2 and 9.0 % in 48 ms, the classical default 41.9 and 3.8 % in 118 ms (busy)",
     ),
     Figure(
-        "the same on 8 problems at 40×40: L2 and H1 error to that of the classical default, medians",
-        "benchmarks.dmm.aligning --quick",
+        "the same on 23 problems at 40×40: L2 and H1 error to that of the classical default, medians",
+        "benchmarks.dmm.aligning",
         _medians,
         "1.13 and 1.09 in 0.41 of the time; with 8 steps of alignment 1.03 and 1.06 in 0.51",
     ),

@@ -2,10 +2,13 @@
 
 Five hundred meshes, those of them that have triangles only; the fields are the logarithms of the suite's monitors. Then
 every such mesh, made smaller, with many fields through the network alone, as one batch: no judge, only the guard.
+
+    python -m benchmarks.dmm.aligning_pairs [heldout] [cuts] [invalid] [--quick]
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from benchmarks.harness import Rows, main, row
@@ -75,11 +78,16 @@ def cuts(seeds: range) -> Iterator[dict[str, object]]:
         yield row("these are", "; ".join(cut))
 
 
-def run(quick: bool = False) -> Rows:
-    """All rows; `quick`: every 60th mesh, and of cuts every sixth."""
-    seeds = range(0, CASES, 60 if quick else 1)
-    return [*heldout(seeds), *cuts(range(0, CASES, 6 if quick else 1)), *invalid(seeds)]
+#: by name, each with the step between the meshes that it looks at with `quick`
+PARTS = {"heldout": (heldout, 60), "cuts": (cuts, 6), "invalid": (invalid, 60)}
+
+
+def run(quick: bool = False, names: tuple[str, ...] = tuple(PARTS)) -> Rows:
+    """All rows, or those of the parts named; `quick`: every 60th mesh, and of cuts every sixth."""
+    return [r for part, step in map(PARTS.__getitem__, names) for r in part(range(0, CASES, step if quick else 1))]
 
 
 if __name__ == "__main__":
-    main(run)
+    chosen = tuple(a for a in sys.argv[1:] if a in PARTS)
+    sys.argv = [a for a in sys.argv if a not in PARTS]
+    main(lambda quick: run(quick, chosen or tuple(PARTS)))

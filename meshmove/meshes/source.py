@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meshmove.geometry import CellMesh, FieldError, InvalidMeshError
+from meshmove.geometry import CellMesh, FieldError, InvalidMeshError, PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.errors import first_ids
 from meshmove.geometry.quality import vertex_means
 from meshmove.geometry.refine import edge_numbers
 from meshmove.options import as_numbers, called
 
+from .plain import Plain
 from .regions import AUTO, check_choice, select
 from .registry import Converter, converter_for
 
@@ -45,7 +46,7 @@ class Source:
 
             mesh = load(mesh)
         if isinstance(mesh, CellMesh):
-            return cls(mesh, _Plain(), select(mesh, choice), choice)
+            return cls(mesh, Plain(), select(mesh, choice), choice)
         converter = converter_for(mesh)
         cells = converter.read(mesh)  # converters choose as "auto" says
         return cls(mesh, converter, cells if choice == AUTO else select(cells, choice), choice)
@@ -63,6 +64,11 @@ class Source:
         """Values (n, ...) of a function f(x) at points (n, dim); it gets a copy, in the mesh's own coordinates."""
         values = called(function, self.columns(points), what)
         return values.T if values.ndim == 2 and values.shape[1] == len(points) else values
+
+    @cached_property
+    def locator(self) -> PointLocator:
+        """Of the cells where they are."""
+        return PointLocator(self.cells)
 
     @cached_property
     def numbers(self) -> NDArray[np.int64] | None:
@@ -271,29 +277,3 @@ def same_topology(cells: CellMesh, reference: CellMesh) -> None:
                 "Expected a reference in the plane of the mesh (got one in another plane). "
                 "Pass the mesh from which this one was moved."
             )
-
-
-class _Plain:
-    """Converter of `CellMesh` itself."""
-
-    def read(self, mesh: CellMesh) -> CellMesh:
-        return mesh
-
-    def write(self, mesh: CellMesh, displacement: Array) -> CellMesh:
-        vertices = mesh.vertex_nodes
-        nodes = None if mesh.nodes is None else mesh.nodes + displacement
-        return replace(mesh, points=mesh.points + displacement[vertices], nodes=nodes)
-
-    def fields(self, mesh: CellMesh) -> dict[str, NDArray]:
-        return {}
-
-    def with_fields(self, mesh: CellMesh, fields: Mapping[str, NDArray]) -> CellMesh:
-        return mesh
-
-    def dtype(self, mesh: CellMesh) -> np.dtype:
-        return np.dtype(float)
-
-    def to_meshio(self, mesh: CellMesh) -> Any:
-        import meshio
-
-        return meshio.Mesh(mesh.points, [(b.kind.name, b.nodes) for b in mesh.blocks])

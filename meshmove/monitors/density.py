@@ -132,6 +132,8 @@ class NodalDensity:
         self._slope = np.einsum("cvs,vs->cs", barycentric(x)[0], values.take(simplices))
 
     def value(self, x: Array) -> Array:
+        if np.array_equal(x.T, self._locator.mesh.points):
+            return self._values.copy()
         return self._find(x).interpolate(self._values)
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:

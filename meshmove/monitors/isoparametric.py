@@ -18,13 +18,15 @@ K R : H / det, and
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from meshmove.geometry import CellKind
 from meshmove.geometry.arrays import Array
 
-__all__ = ["Isoparametric", "add_at_vertices", "second_moments"]
+__all__ = ["Isoparametric", "add_at_vertices", "isoparametric", "second_moments"]
 
 
 #: degree of the rule: exact for quadratic fields on simplices, parallelograms, parallelepipeds and straight prisms
@@ -144,6 +146,12 @@ class _Cells:
             by_z[b] += _half(a, b) * pull * z[a]
         by_z[:, 0] = -by_z[:, 1:].sum(axis=1)
         return by_z, by_moments
+
+
+@lru_cache(maxsize=16)
+def isoparametric(kind: CellKind) -> Isoparametric:
+    """That of a kind, made once."""
+    return Isoparametric(kind)
 
 
 def second_moments(h: Array, weight: Array | float = 1.0) -> Array:

@@ -25,7 +25,7 @@ from meshmove.geometry.arrays import Array
 from meshmove.geometry.cells.closed_form import CHUNK, closed_form
 
 from .interpolation_error import checked_hessians, interpolation_error
-from .isoparametric import Isoparametric, second_moments
+from .isoparametric import Isoparametric, isoparametric, second_moments
 
 __all__ = ["barycentric", "dual_error", "error_squares", "mixed_error", "moments_error", "solution_error", "unit_dual"]
 
@@ -93,7 +93,7 @@ def _by_quadrature(block: CellBlock, points: Array, hessian: Array) -> float:
     d = len(points)
     upper = [hessian[a, b] for a in range(d) for b in range(a, d)]
     moments = second_moments(np.stack(upper)[None, :, block.nodes.T])
-    return _dual_square(Isoparametric(block.kind), points[:, block.nodes.T], moments)
+    return _dual_square(isoparametric(block.kind), points[:, block.nodes.T], moments)
 
 
 def _dual_square(rule: Isoparametric, x: Array, moments: Array) -> float:
@@ -108,7 +108,7 @@ def moments_error(mesh: CellMesh, moments: list[Array], points: Array) -> float:
     """`solution_error` where of each block's Hessians the second moments (p, p, m) in its cells are known."""
     direct = dual = 0.0
     for block, m in zip(mesh.blocks, moments, strict=True):
-        rule, x = Isoparametric(block.kind), points.T[:, block.nodes.T]
+        rule, x = isoparametric(block.kind), points.T[:, block.nodes.T]
         direct += float(rule.plain_squares(x, m).sum())
         dual += _dual_square(rule, x, m)
     return float(np.sqrt(direct) ** (1 - DUAL) * np.sqrt(dual) ** DUAL)

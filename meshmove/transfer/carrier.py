@@ -49,13 +49,16 @@ class Carrier:
         made = {k for k, v in vars(type(self)).items() if isinstance(v, cached_property)}
         return {k: v for k, v in self.__dict__.items() if k not in made}  # the rest is made again where it is needed
 
-    @cached_property
+    @property
     def _locator(self) -> PointLocator:
-        return PointLocator(self._source.cells)
+        return self._source.locator
 
     @cached_property
     def _where(self) -> Location:
-        return self._locator.find(self._moved.points.T)
+        simplices, owner = self._source.cells.corners
+        near = np.zeros(len(self._moved.points), np.int64)
+        near[simplices] = owner[:, None]  # where nodes were: most go no further than a few cells
+        return self._locator.find(self._moved.points.T, guess=near)
 
     @cached_property
     def _second(self) -> SecondOrder | None:

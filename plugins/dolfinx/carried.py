@@ -219,7 +219,7 @@ class Old:
 
     def at(self, where: Location, beyond: Array) -> NDArray:
         """Values (m, k) at places, or so far (m, dim) beyond them, by the function of the same cell."""
-        weights, cells = self._weights(where), where.cells.astype(np.int32)
+        weights, cells = self._weights(where), where.cells
         element = self.field.function_space.element.basix_element
         # in straight simplices DOLFINx finds reference points at once; elsewhere its search may fail
         if self._straight or element.map_type.name != "identity":
@@ -256,7 +256,7 @@ class Old:
         x = np.einsum("mv,mvd->md", weights, self.nodes[cells])
         x[:, : beyond.shape[1]] += beyond
         try:
-            return np.asarray(self.field.eval(x, cells)).reshape(len(x), -1)
+            return np.asarray(self.field.eval(x, cells.astype(np.int32))).reshape(len(x), -1)
         except RuntimeError as error:
             family = self.field.function_space.element.basix_element.family.name
             text = (

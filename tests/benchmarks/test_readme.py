@@ -23,7 +23,7 @@ ROWS = {
         for way in readme.GROWTH
         for what, value in (("exponent of the time", 1.01), ("a million, seconds", 59.7), ("a million, GB", 1.62))
     ],
-    "benchmarks.dmm.aligning --quick": [
+    "benchmarks.dmm.aligning": [
         harness.row("Poisson task 15x15, alone: mean cut, least; CPU ms", "38.7, 13.1 %; 82 ms"),
         harness.row("Poisson task 15x15, classical: mean cut, least; CPU ms", "42.6, 16.5 %; 281 ms"),
         *(

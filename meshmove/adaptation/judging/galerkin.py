@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from meshmove.geometry import CellKind, Facets
 from meshmove.geometry.arrays import Array
-from meshmove.monitors.isoparametric import Isoparametric
+from meshmove.monitors.isoparametric import isoparametric
 from meshmove.movers.laplacian import assemble, inverse
 from meshmove.movers.objectives.hessians import Hessians
 
@@ -83,7 +83,7 @@ class Galerkin:
         for one, h in zip(np.eye(hessians.fields), hessians.value(points), strict=True):
             moments, _ = hessians.moments(points, one)
             direct = sum(
-                float(Isoparametric(b.kind).plain_squares(x[:, at], m).sum())
+                float(isoparametric(b.kind).plain_squares(x[:, at], m).sum())
                 for b, at, m in zip(hessians.blocks, self._sided, moments, strict=True)
             )
             out.append(max(0.0, direct + self._excess(x, h)))

@@ -7,7 +7,7 @@ import numpy as np
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.monitors import Recovery
-from meshmove.monitors.isoparametric import Isoparametric, second_moments
+from meshmove.monitors.isoparametric import isoparametric, second_moments
 from meshmove.monitors.solution_error import barycentric
 from meshmove.monitors.standard import Standard
 from meshmove.outcomes import Outcome, Told
@@ -45,7 +45,7 @@ def feature_squares(mesh: CellMesh, hessian: Array, u: Array) -> tuple[float, fl
     x = mesh.points.T
     for block in mesh.blocks:
         nodes = block.nodes.T
-        error += float(Isoparametric(block.kind).squares(x[:, nodes], second_moments(upper[None][:, :, nodes])).sum())
+        error += float(isoparametric(block.kind).squares(x[:, nodes], second_moments(upper[None][:, :, nodes])).sum())
     corners = np.concatenate([block.nodes for block in mesh.simplicial().blocks]).T
     gradients, volume = barycentric(x[:, corners])
     rise = (np.einsum("cvs,vs->cs", gradients, u[corners]) ** 2).sum(axis=0) @ volume

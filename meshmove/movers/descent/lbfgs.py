@@ -89,9 +89,7 @@ def minimise(
             break
         if k > 1 and slope < 2 * close * value:
             return Minimum(points, value, k - 1, evaluations)
-        length = opening if recursion.empty else 1.0
-        if kept and reach is not None:
-            length = min(length, *reach(points, -direction, (kept,)))
+        length = _within(opening if recursion.empty else 1.0, reach, kept, points, direction)
         found = _searched(energy, slide, points, direction, value, slope, length, reach, wary)
         # one process ends an evaluation at the first cell that is lost; several would go through it in vain
         wary = found.cut and not across.alone
@@ -123,6 +121,11 @@ def _downhill(recursion: Recursion) -> tuple[Array, float]:
         return direction, slope
     recursion.forget()
     return recursion.direction()
+
+
+def _within(length: float, reach: Reach | None, kept: float, points: Array, direction: Array) -> float:
+    """The length of a step, or the shorter one after which each cell keeps that share of its volume."""
+    return min(length, *reach(points, -direction, (kept,))) if kept and reach is not None else length
 
 
 @dataclass(frozen=True, eq=False)

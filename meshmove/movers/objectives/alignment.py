@@ -38,7 +38,7 @@ from meshmove.geometry import CellKind, CellMesh
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.cells.closed_form import CHUNK, closed_form
 from meshmove.geometry.sliding import Shells
-from meshmove.monitors.isoparametric import Isoparametric, add_at_vertices
+from meshmove.monitors.isoparametric import add_at_vertices, isoparametric
 
 from .distortion import Distortion
 from .hessians import Hessians
@@ -88,7 +88,7 @@ class Alignment(Distortion):
         self._see(hessians, rest)
 
     def _rule(self, kind: CellKind) -> Any:
-        return Isoparametric(kind)
+        return isoparametric(kind)
 
     def _see(self, hessians: Hessians, rest: Array) -> None:
         self._hessians, self._last = hessians, None

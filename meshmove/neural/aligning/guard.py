@@ -117,9 +117,9 @@ def let_through_one(mesh: OneMesh, x: Array, step: Array) -> tuple[Array, float]
     before = mesh.ratio(x)
     floor = np.minimum(KEEP * before, np.maximum(LEAST, 0.5 * before))
     floor[~(before > 0)] = -np.inf
-    taken, seen = _evened_of_one(mesh, x, step, floor)
-    if len(seen):
-        taken = _shares_of_one(mesh, x, taken, floor)[:, None] * taken
+    taken, low = _evened_of_one(mesh, x, step, floor)
+    if len(low):
+        taken = _shares_of_one(mesh, x, taken, floor, low)[:, None] * taken
     whole = float(np.linalg.norm(step))
     return x + taken, max(0.0, 1 - float(np.linalg.norm(step - taken)) / whole) if whole > 0 else 1.0
 
@@ -139,26 +139,28 @@ def _evened_of_one(mesh: OneMesh, x: Array, step: Array, floor: Array) -> tuple[
     return step, seen[~(mesh.ratio(x + step, seen) >= floor[seen])]
 
 
-def _shares_of_one(mesh: OneMesh, x: Array, step: Array, floor: Array) -> Array:
-    """As `_shares`, (n,)."""
-    share, seen = np.ones(len(x)), np.arange(len(floor))
-    i, j = np.concatenate([mesh.one_way, mesh.one_way[::-1]], axis=1)
-    length, size = np.linalg.norm(x[i] - x[j], axis=1), np.linalg.norm(step, axis=1)
-    rise = RISE * length / np.maximum(np.maximum(size[i], size[j]), 1e-12)
-    for k in range(TRIES + 1):
-        ratio = mesh.ratio(x + share[:, None] * step, seen)
-        low = seen[~(ratio >= floor[seen])]
-        if not len(low):
-            return share
-        last = share.copy()
-        share[mesh.nodes_of(low)] *= SHORTER
+def _shares_of_one(mesh: OneMesh, x: Array, step: Array, floor: Array, low: Ids) -> Array:
+    """As `_shares`, (n,), for cells `low` that are in the way of the whole step: edges are looked at again only where
+    the share of a node at one of their ends has fallen."""
+    share, size = np.ones(len(x)), np.linalg.norm(step, axis=1)
+    fallen = np.zeros(0, np.int64)
+    for k in range(TRIES):
+        last, hit = share.copy(), mesh.nodes_of(low)
+        share[hit] *= SHORTER
+        fallen = np.union1d(fallen, hit)
         for _ in range(FAR):
-            most = share[i] + rise
+            i, j = mesh.neighbours.from_nodes(fallen)
+            long = np.maximum(np.maximum(size[i], size[j]), 1e-12)
+            most = share[i] + RISE * np.linalg.norm(x[i] - x[j], axis=1) / long
             less = np.flatnonzero(most < share[j])
+            fallen = np.unique(j[less])
             if not len(less):
                 break
             np.minimum.at(share, j[less], most[less])
         if k >= PATIENCE:
             share *= ALL
         seen = mesh.cells_around(np.flatnonzero(share != last))
+        low = seen[~(mesh.ratio(x + share[:, None] * step, seen) >= floor[seen])]
+        if not len(low):
+            return share
     return np.zeros(len(x))

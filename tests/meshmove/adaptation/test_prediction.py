@@ -38,6 +38,16 @@ def test_cells_that_went_far_have_the_monitor_of_where_they_are(monkeypatch):
         assert np.allclose(density.inside(vertices, shape), 1 + x[0] + 2 * x[1], atol=1e-12)
 
 
+def test_a_monitor_at_its_own_vertices_is_to_the_bit_what_was_given():
+    mesh = box("triangle", 4, jitter=0.2)
+    given = np.exp(mesh.points[:, 0])
+    density = NodalDensity(given, PointLocator(mesh))
+    at = density.value(mesh.points.T)
+    assert np.array_equal(at, given)
+    at[:] = 0  # which is no part of the monitor
+    assert np.array_equal(density.value(mesh.points.T), given)
+
+
 @pytest.mark.parametrize("kind", ["triangle", "tetra", "quad"])
 def test_masses_are_the_same_where_the_cells_are_the_monitors_own_and_elsewhere(kind):
     mesh = box(kind, 4, jitter=0.2)

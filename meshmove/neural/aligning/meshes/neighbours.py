@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-__all__ = ["TOGETHER", "Neighbours"]
+__all__ = ["TOGETHER", "Neighbours", "rows_of"]
 
 Ids = NDArray[np.int64]
 
@@ -24,6 +24,7 @@ class Neighbours:
     ----------
     order : (e,) what the sorted edges were numbered
     hears, sends : (e,) node ids
+    ends : (n+1,) where in these those of each node begin, and end
     degree : (n, 1) edges of each node, at least 1
     parts : nodes, their edges, and the sum (nodes, edges) over these
     cells : (dim+1) x (c,) the first vertex of each cell, the second, and so on
@@ -32,9 +33,15 @@ class Neighbours:
     order: Ids
     hears: Ids
     sends: Ids
+    ends: Ids
     degree: NDArray[np.float32]
     parts: list[tuple[slice, slice, csr_matrix]]
     cells: list[Ids]
+
+    def from_nodes(self, nodes: Ids) -> tuple[Ids, Ids]:
+        """Edges out of some nodes: these (k,), and the nodes at their other ends (k,)."""
+        edge, many = rows_of(self.ends, nodes)
+        return np.repeat(nodes, many), self.sends[edge]
 
     @classmethod
     def of(cls, edges: Ids, cells: Ids, n: int) -> Neighbours:
@@ -51,4 +58,11 @@ class Neighbours:
             first = last
         columns = [np.ascontiguousarray(v) for v in cells.T]
         hears, sends = edges[:, order]
-        return cls(order, hears, sends, many.clip(1)[:, None].astype(np.float32), parts, columns)
+        return cls(order, hears, sends, ends, many.clip(1)[:, None].astype(np.float32), parts, columns)
+
+
+def rows_of(ends: Ids, rows: Ids) -> tuple[Ids, Ids]:
+    """Places of all entries of some rows of a sparse matrix with these `ends`, and how many each row has."""
+    first = ends[rows]
+    many = ends[rows + 1] - first
+    return np.repeat(first - np.cumsum(many) + many, many) + np.arange(many.sum()), many

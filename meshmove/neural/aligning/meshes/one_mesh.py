@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from meshmove.geometry import CellMesh
 from meshmove.geometry.arrays import Array
 
-from .neighbours import Neighbours
+from .neighbours import Neighbours, rows_of
 from .simplices import boxes_of
 from .tensors import PAIRS, gradients, size_of
 
@@ -89,10 +89,8 @@ class OneMesh:
     def cells_around(self, nodes: Ids) -> Ids:
         """Those (k,) that have any of the nodes, each once."""
         around = self._around
-        many = np.diff(around.indptr)[nodes]
-        first = np.repeat(around.indptr[nodes] - np.cumsum(many) + many, many)
         hit = np.zeros(len(self.cells), bool)
-        hit[around.indices[first + np.arange(len(first))]] = True
+        hit[around.indices[rows_of(around.indptr, nodes)[0]]] = True
         return np.flatnonzero(hit)
 
     def nodes_of(self, cells: Ids) -> Ids:

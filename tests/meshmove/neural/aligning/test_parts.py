@@ -1,4 +1,4 @@
-"""Edges and cells that are worked on in parts: the answer is that of all at once."""
+"""The network on arrays: edges and cells in parts give the answer of all at once, and new weights are noticed."""
 
 from __future__ import annotations
 
@@ -22,3 +22,27 @@ def test_parts_give_what_all_give_at_once(monkeypatch):
     with torch.no_grad():
         parts = model.coefficients(batch.batch, view)
     assert parts.shape == whole.shape and torch.allclose(parts, whole, atol=1e-5)
+
+
+def test_weights_that_were_written_to_or_replaced_are_noticed():
+    model, batch = Aligner.from_pretrained(), FieldBatch.of(list(make_meshes(1, (80, 120), 5)))
+    x = batch.batch.points
+    field = batch.hessians(batch.joined([np.tanh(5 * p.mesh.points[:, 0]) for p in batch.parts]))
+    view = viewed(batch.batch, x, field(x).mean(1).T)
+    bias = model.head[-1].bias
+
+    def written():
+        bias.fill_(0.3)
+
+    def replaced():
+        model.head[-1].bias = torch.nn.Parameter(torch.full_like(bias, -0.2))
+
+    last = None
+    for change in (written, replaced, lambda: model.load_state_dict(Aligner(model.settings).state_dict())):
+        with torch.no_grad():
+            before = model.coefficients(batch.batch, view)
+            change()
+            last = model.coefficients(batch.batch, view)
+        assert not torch.allclose(before, last, atol=1e-3)
+        assert torch.allclose(last, model.coefficients(batch.batch, view), atol=1e-5)  # by modules, with derivatives
+    assert last is not None and not last.any()  # as a new network, which asks for nothing
