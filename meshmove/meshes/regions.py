@@ -169,10 +169,10 @@ def _combined(cells: CellMesh, names: Iterable[str]) -> CellMesh:
 def verdicts(cells: CellMesh) -> dict[str, str]:
     """For each of a mesh's `labels` why it tells no subdomains apart; "" where it does.
 
-    Sets count always, but for what Gmsh's files say of entities' boundaries, which readers take for a set of cells (so
-    does ``skfem.Mesh.load``, which makes a subdomain of them), and so do integers under a name that says so (`means_regions`), unless they are numbers of
-    cells. Under other names integers count that change across few facets. Cell blocks count where nothing else does,
-    and so do Gmsh's geometrical entities where there are no physical groups.
+    Sets count always, but for Gmsh's numbers of entities, which ``skfem.Mesh.load`` takes for a set of cells. So do
+    integers under a name that says so (`means_regions`), unless they are numbers of cells. Under other names integers
+    count that change across few facets. Cell blocks count where nothing else does, and so do Gmsh's geometrical
+    entities where there are no physical groups.
     """
     share = _Share(cells)
     out = {name: _verdict(name, np.asarray(values), share) for name, values in cells.labels.items()}
