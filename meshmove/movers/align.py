@@ -34,6 +34,9 @@ LARGE = 40_000
 TOLERANCE = 1e-5
 #: of the lifted force, the length of the first step that is tried: F is a logarithm, whose slope does not say it
 OPENING, OPENING_GRADED = 1e-3, 1e-2
+#: share of its volume that each cell keeps in a step on meshes beyond LARGE: with a Laplacian a few cells where a front
+#: meets the boundary are pinched by the first bold steps, and all of the mesh waits for them ever after
+KEPT = 0.6
 #: largest over smallest volume of a mesh that was refined here and there
 GRADED = 10.0
 
@@ -112,6 +115,7 @@ def descended(
         memory=12,
         scaled=scaled,
         reach=objective.reach,
+        kept=KEPT if problem.n_points > LARGE else 0.0,
         opening=1.0,
         across=problem.across,
     )

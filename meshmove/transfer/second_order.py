@@ -57,13 +57,19 @@ class SecondOrder:
         if self._places is None:
             return where
         for _ in range(ROUNDS):
-            bulge = self._evaluated(where, self._places, bounded=False) - where.interpolate(self._mesh.points)
+            bulge = self.points(where) - where.interpolate(self._mesh.points)
             where = self._locator.find((points - bulge).T, guess=where.cells)
         return where
 
     def at(self, values: Array, where: Location) -> Array:
         """Nodal values (n_nodes, k) at places: (m, k), each within the range of the nodes of its cell."""
         return self._evaluated(where, values, bounded=True)
+
+    def points(self, where: Location) -> Array:
+        """Where places (m, dim) in the cells are."""
+        if self._places is None:
+            return where.interpolate(self._mesh.points)
+        return self._evaluated(where, self._places, bounded=False)
 
     @cached_property
     def _places(self) -> Array | None:

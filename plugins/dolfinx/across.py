@@ -12,6 +12,7 @@ from meshmove.distributed import Ranks, together
 from meshmove.geometry.arrays import Array
 from meshmove.geometry.location import Location, PointLocator
 from meshmove.geometry.mesh import CellMesh
+from meshmove.transfer.second_order import SecondOrder
 
 __all__ = ["Across"]
 
@@ -31,7 +32,7 @@ class Across:
     Parameters
     ----------
     cells
-        The cells that this process owns, or None where there are none.
+        The cells that this process owns, or None where there are none; with `nodes` where they are curved.
     ranks
         All processes.
     dim
@@ -41,10 +42,14 @@ class Across:
     def __init__(self, cells: CellMesh | None, ranks: Ranks, dim: int) -> None:
         self._cells, self._ranks = cells, ranks
         self._locator = None if cells is None else PointLocator(cells)
+        self._curved: SecondOrder | None = None
+        if self._locator is not None and cells is not None and cells.nodes is not None:
+            self._curved = SecondOrder(cells, cells.vertex_nodes, self._locator)
         box = np.full((2, dim), [[np.inf], [-np.inf]])
         if cells is not None:
-            used = cells.points[np.unique(cells.blocks[0].nodes)]
-            box = np.stack([used.min(axis=0), used.max(axis=0)])
+            block = cells.blocks[0]
+            used = cells.points[block.nodes] if cells.nodes is None else cells.nodes[block.second_nodes]
+            box = np.stack([used.min(axis=(0, 1)), used.max(axis=(0, 1))])
         self._boxes = ranks.gather(box)
         filled = [b for b in self._boxes if np.isfinite(b).all()]
         self._near = NEAR * float(np.ptp(np.concatenate(filled), axis=0).max())
@@ -82,8 +87,13 @@ class Across:
         """Distances (m,) from the cells of this process, and values of the nearest."""
         if self._locator is None or self._cells is None or not len(points):
             return np.full(len(points), np.inf), np.zeros((len(points), components), dtype)
-        where = self._locator.find(points.T)
-        off = np.linalg.norm(where.interpolate(self._cells.points) - points, axis=1)
+        if self._curved is None:
+            where = self._locator.find(points.T)
+            there = where.interpolate(self._cells.points)
+        else:
+            where = self._curved.find(points)
+            there = self._curved.points(where)
+        off = np.linalg.norm(there - points, axis=1)
         off[off <= self._near] = 0
         return off, np.asarray(at(where, beyond)).reshape(len(points), -1)
 

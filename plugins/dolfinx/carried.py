@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry import FieldError
 from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.location import Location
 
@@ -212,27 +214,63 @@ class Old:
     def __init__(self, mesh: Any, field: Any) -> None:
         self.mesh, self.field = mesh, field
         self.nodes = np.asarray(mesh.geometry.x, float)[node_table(mesh)]
+        self._cell, self._degree = cell_name(mesh), coordinate_degree(mesh)
+        self._straight = self._degree == 1 and self._cell in ("triangle", "tetrahedron")
 
     def at(self, where: Location, beyond: Array) -> NDArray:
         """Values (m, k) at places, or so far (m, dim) beyond them, by the function of the same cell."""
-        x = self._points(where)
-        x[:, : beyond.shape[1]] += beyond
-        values = self.field.eval(x, where.cells.astype(np.int32))
-        values = np.asarray(values).reshape(len(x), -1)
+        weights, cells = self._weights(where), where.cells.astype(np.int32)
+        element = self.field.function_space.element.basix_element
+        # in straight simplices DOLFINx finds reference points at once; elsewhere its search may fail
+        if self._straight or element.map_type.name != "identity":
+            values = self._found_by_dolfinx(weights, cells, beyond)
+        else:
+            shape = element.tabulate(0, self._reference_points(weights, cells, beyond))[0].reshape(len(cells), -1)
+            dofs = vertex_blocks(self.field)[dof_table(self.field.function_space)[cells]]
+            values = np.einsum("mv,mvk->mk", shape, dofs)
         low, high = self._range(values.shape[1])
         if low is None:
             return values
-        return np.clip(values, low[where.cells], high[where.cells])
+        return np.clip(values, low[cells], high[cells])
 
-    def _points(self, where: Location) -> Array:
-        """Points (m, 3) at places: vertices by their weights, further nodes by the shape functions of the cell."""
-        cell, degree = cell_name(self.mesh), coordinate_degree(self.mesh)
-        corners = reference_nodes(cell, 1)
-        weights = np.zeros((len(where.cells), len(corners)))
-        weights[:, vtk_vertices(kind_of_cells(cell, 1))] = where.weights[:, : len(corners)]
-        if degree > 1:
-            weights = _shape(cell, degree, weights @ corners)
-        return np.einsum("mv,mvd->md", weights, self.nodes[where.cells])
+    def _weights(self, where: Location) -> Array:
+        """Of the vertices (m, v) in DOLFINx's order."""
+        out = np.zeros((len(where.cells), len(reference_nodes(self._cell, 1))))
+        out[:, vtk_vertices(kind_of_cells(self._cell, 1))] = where.weights[:, : out.shape[1]]
+        return out
+
+    def _reference_points(self, weights: Array, cells: Ids, beyond: Array) -> Array:
+        """Reference points (m, dim) of places with weights (m, v) of vertices, or a little `beyond` (m, dim)."""
+        at = weights @ reference_nodes(self._cell, 1)
+        if not beyond.any():
+            return at
+        slopes = np.moveaxis(self._geometry.tabulate(1, at)[1:, :, :, 0], 0, -1)
+        jacobian = np.einsum("mvr,mvd->mdr", slopes, self.nodes[cells][..., : self.mesh.geometry.dim])
+        return at + np.linalg.solve(jacobian, beyond[..., None])[..., 0]
+
+    def _found_by_dolfinx(self, weights: Array, cells: Ids, beyond: Array) -> NDArray:
+        """Values at places that DOLFINx looks for in their cells itself."""
+        if self._degree > 1:
+            at = weights @ reference_nodes(self._cell, 1)
+            weights = self._geometry.tabulate(0, at)[0].reshape(len(at), -1)
+        x = np.einsum("mv,mvd->md", weights, self.nodes[cells])
+        x[:, : beyond.shape[1]] += beyond
+        try:
+            return np.asarray(self.field.eval(x, cells)).reshape(len(x), -1)
+        except RuntimeError as error:
+            family = self.field.function_space.element.basix_element.family.name
+            text = (
+                f"Expected DOLFINx to evaluate {self.field.name!r} (elements {family}) in curved cells (got: {error})"
+            )
+            raise FieldError(f"{text}. Try a field of Lagrange elements, or cells of first order") from error
+
+    @cached_property
+    def _geometry(self) -> Any:
+        """The element of the cells' own coordinates."""
+        import basix
+
+        kind, variant = getattr(basix.CellType, self._cell), basix.LagrangeVariant.gll_warped
+        return basix.create_element(basix.ElementFamily.P, kind, self._degree, variant)
 
     def _range(self, components: int) -> tuple[Any, Any]:
         """Least and largest value (cells, k) on each cell at its nodes; None for elements without values at points."""
@@ -242,12 +280,3 @@ class Old:
             return None, None
         values = vertex_blocks(self.field)[dof_table(space)]
         return values.min(axis=1), values.max(axis=1)
-
-
-def _shape(cell: str, degree: int, points: Array) -> Array:
-    """Shape functions (m, k) of the geometry at reference points (m, dim)."""
-    import basix
-
-    kind, variant = getattr(basix.CellType, cell), basix.LagrangeVariant.gll_warped
-    element = basix.create_element(basix.ElementFamily.P, kind, degree, variant)
-    return np.asarray(element.tabulate(0, points))[0].reshape(len(points), -1)

@@ -254,7 +254,8 @@ class Carrying:
         values = values.copy()
         values.x.scatter_forward()
         piece = self.piece.distributed()
-        cells: CellMesh | None = piece.local() if len(piece.cells) else None
+        whole = piece.local() if piece.second is None else piece.second.cells
+        cells: CellMesh | None = whole if len(piece.cells) else None
         across, old = Across(cells, self.piece.ranks, piece.dim), Old(self.piece.mesh, values)
         components = int(np.prod(values.ufl_shape, dtype=int))
         return interpolated(out, values, lambda points, beyond: across.values(points, beyond, old.at, components))

@@ -126,8 +126,8 @@ def sampled(solution: Solution, resolution: int = 201) -> pyvista.UnstructuredGr
     x = np.asarray(grid.points, float)[:, :2].T
     starts = range(0, x.shape[1], _CHUNK)
     with np.errstate(all="ignore"):  # at a corner derivatives may be infinite
-        grid["solution"] = np.concatenate([solution(x[:, i : i + _CHUNK]) for i in starts])
-        grid["residual"] = np.concatenate([solution.residual(x[:, i : i + _CHUNK]) for i in starts])
+        parts = [solution.with_residual(x[:, i : i + _CHUNK]) for i in starts]
+        grid["solution"], grid["residual"] = (np.concatenate(of) for of in zip(*parts, strict=True))
     return grid
 
 

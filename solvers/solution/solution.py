@@ -147,8 +147,13 @@ class Solution:
 
     def residual(self, x: ArrayLike) -> Array:
         """L u - source (n,) at points (2, n)."""
+        return self.with_residual(x)[1]
+
+    def with_residual(self, x: ArrayLike) -> tuple[Array, Array]:
+        """Values (n,) and L u - source (n,) at points (2, n): both for what one of them costs."""
         x = _points(x)
-        return (self.pde.coefficients_at(x) * self.jets(x)).sum(axis=0) - self.pde.source_at(x)
+        jets = self.jets(x)
+        return jets[0], (self.pde.coefficients_at(x) * jets).sum(axis=0) - self.pde.source_at(x)
 
     def boundary_residual(self, n: int = 1000) -> dict[str, float]:
         """Root mean square of what the conditions miss, by boundary name, at about n points of the exact boundary."""

@@ -210,6 +210,23 @@ def test_straight_cells_of_second_order_move_and_curved_ones_follow():
         MovingMesh(bent)
 
 
+@pytest.mark.parametrize(
+    ("cell", "family"), [("triangle", "DG"), ("triangle", "Lagrange"), ("quadrilateral", "Lagrange")]
+)
+def test_quadratic_functions_are_carried_exactly_in_curved_cells(cell, family):
+    """They are wavy along y alone, so that x + x^2 is quadratic in each cell; DOLFINx's own search fails in some."""
+    domain = second_order(square(10, cell), wavy)
+    out = adapt(domain, function(domain, step))
+    assert not np.allclose(out.mesh.geometry.x, domain.geometry.x)
+
+    def quadratic(x):
+        return x[0] + x[0] ** 2
+
+    carried = out.transfer(function(domain, quadratic, 2, family))
+    exact = function(out.mesh, quadratic, 2, family)
+    assert np.allclose(carried.x.array, exact.x.array, atol=1e-7)
+
+
 def test_a_process_without_cells_takes_part():
     from dolfinx.cpp.graph import AdjacencyList_int32
 

@@ -21,8 +21,9 @@ from ..ranks import Ranks
 __all__ = ["Schwarz", "shift_and_width"]
 
 
-#: accuracy of `Inverse.solve`, and steps of conjugate gradients that it may take
-ACCURATE, STEPS = 1e-2, 60
+#: accuracy of `Inverse.solve`, and steps of conjugate gradients that it may take: results of partitions are 2 % apart
+#: so, and with 1e-2, in a quarter less time, 6 %
+ACCURATE, STEPS = 1e-4, 60
 
 
 def shift_and_width(matrix: csr_matrix, mass: Array, layout: Layout) -> tuple[float, int]:

@@ -47,6 +47,7 @@ def minimise(
     memory: int = 8,
     scaled: bool = True,
     reach: Reach | None = None,
+    kept: float = 0.0,
     short: float = 0.0,
     opening: float = 0.3,
     absolute: bool = False,
@@ -60,7 +61,7 @@ def minimise(
     `scaled`: rescale the initial inverse Hessian by the last step; not needed where the lift is a model of the Hessian
     in size, too.
     `reach`: how far a step (points, step) may go before a cell keeps no more than some shares of its volume, instead of
-    halvings.
+    halvings. `kept`: share of its volume that each cell keeps in every step that is tried.
     `longer`: after a first step along which the energy curves downwards the next is tried so many times longer.
     `opening`: length at which the first step is tried. `short`: stop after a step of less than this length.
     Descent ends where a step lowers the energy by less than the share `tolerance` of it, or, with `absolute`, by less
@@ -89,6 +90,8 @@ def minimise(
         if k > 1 and slope < 2 * close * value:
             return Minimum(points, value, k - 1, evaluations)
         length = opening if recursion.empty else 1.0
+        if kept and reach is not None:
+            length = min(length, *reach(points, -direction, (kept,)))
         found = _searched(energy, slide, points, direction, value, slope, length, reach, wary)
         # one process ends an evaluation at the first cell that is lost; several would go through it in vain
         wary = found.cut and not across.alone

@@ -105,6 +105,19 @@ def test_by_exact_inverses_the_partition_does_not_matter(size, seed):
     assert several.imbalance_after == pytest.approx(one.imbalance_after, rel=0.01)
 
 
+def test_nodes_on_an_axis_of_the_field_move_alike_on_all_partitions():
+    """Those of the diagonal are on edges of the mesh as it was, up to rounding, on a side that no partition chooses."""
+    mesh = box("triangle", 40)
+    about = lambda x: np.tanh(20 * (np.hypot(x[0], x[1]) - 0.6))  # noqa: E731
+    reports = [
+        moved(mesh, size, field=about, seed=seed)[0][0].report for size, seed in ((1, 0), (3, 0), (3, 1), (4, 2))
+    ]
+    assert {report.iterations for report in reports} == {reports[0].iterations}
+    for report in reports[1:]:
+        assert report.predicted_error_after == pytest.approx(reports[0].predicted_error_after, rel=0.005)
+        assert report.imbalance_after == pytest.approx(reports[0].imbalance_after, rel=0.01)
+
+
 @pytest.mark.parametrize("inverses", [Condensed, Schwarz, Factors])
 def test_on_the_same_partition_the_same_bits_come_of_it(inverses):
     """Whichever process comes first: messages are added up in the order of processes."""

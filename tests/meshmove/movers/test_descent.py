@@ -1,5 +1,7 @@
 """How far steps may go, and how the descent uses that; coarse monitors; the choice on large meshes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,23 @@ def test_descent_goes_to_the_reach_and_stops_there_when_asked():
     assert out.energy < e(mesh.points)[0]
     assert out.evaluations <= 12
     assert e.balance(out.points)[1].min() > 0
+
+
+def test_no_step_takes_more_of_a_cell_than_is_said():
+    """Descents of 1, 2, ... steps end at the iterates of a long one."""
+    mesh = box("triangle", 6, jitter=0.3)
+    slide = Slide(mesh, facets_of(mesh))
+    e = functional(mesh, m=lambda x: 1 + 30 * np.exp(-200 * ((x[0] - 0.5) ** 2 + (x[1] - 0.5) ** 2)))
+    simplices, _ = mesh.corners
+
+    def smallest(kept):
+        options = {"scaled": False, "reach": e.reach, "opening": 1.0, "kept": kept, "tolerance": 0.0}
+        ends = [minimise(e, lambda g: 1e3 * g, slide, mesh.points, steps=k, **options).points for k in (1, 2, 3, 4)]
+        volumes = [simplex_volumes(x, simplices) for x in (mesh.points, *ends)]
+        return min((b / a).min() for a, b in pairwise(volumes))
+
+    assert smallest(0.6) > 0.599
+    assert smallest(0.0) < 0.5
 
 
 def thin(x):
