@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +141,20 @@ def has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def main(run: Callable[[bool], Rows]) -> None:
-    """Command line of a benchmark file: ``python -m benchmarks.NAME [--quick] [--json FILE] [--record]``."""
+def main(run: Callable[..., Rows], parts: Collection[str] = ()) -> None:
+    """Command line of a benchmark file: ``python -m benchmarks.NAME [--quick] [--json FILE] [--record]``.
+
+    `parts`: what ``--only PART ...`` may name, which `run` is then given after whether it is to be quick.
+    """
     doc = sys.modules[run.__module__].__doc__
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer cases")
     parser.add_argument("--json", metavar="FILE", help="write the rows to this file as well")
     parser.add_argument("--record", action="store_true", help="keep the rows in benchmarks/results, by processor")
+    if parts:
+        parser.add_argument("--only", metavar="PART", nargs="+", choices=parts, help=f"some of {', '.join(parts)}")
     args = parser.parse_args()
-    rows = run(args.quick)
+    rows = run(args.quick, args.only) if parts else run(args.quick)
     print(table(rows), flush=True)
     found = {"machine": machine(), "rows": rows}
     if args.json:

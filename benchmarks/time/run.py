@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.harness import CPU, Rows, main, row, timed
@@ -11,6 +12,7 @@ import skfem
 from skfem.models.poisson import laplace, mass, unit_load
 
 import meshmove
+from benchmarks.time.loops import loops
 from benchmarks.time.more_problems import EVERY
 from benchmarks.time.problems import P1, PROBLEMS, Fixed, error, followed, rezoned, square
 from meshmove.plugins.skfem.ale import conservative
@@ -177,32 +179,28 @@ def costs(quick: bool) -> Rows:
     return rows
 
 
-def at_equal_error(quick: bool) -> Rows:
-    """Seconds to the error that the moving mesh reaches, on it and on the fastest mesh at rest that reaches it."""
-    rows = []
-    for problem in PROBLEMS:
-        own, (mesh, u, _) = timed(lambda p=problem: followed(p, N, 24), clock=CPU)
-        goal, best = error(problem, mesh, u, problem.end), np.inf
-        for n, steps in ((48, 24), (48, 48), (96, 48), (96, 96)):
-            seconds, (fixed, values) = timed(lambda p=problem, n=n, s=steps: _fixed(p, n, s), clock=CPU)
-            if error(problem, fixed.mesh, values, problem.end) <= goal:
-                best = min(best, seconds)
-        rows.append(row(f"{problem.name}: seconds to {goal:.2g} (at rest: up to 9,409 nodes)", own, best, own <= best))
-    return rows
+#: each can be run alone: ``--only loops``
+PARTS: dict[str, Callable[[bool], Rows]] = {
+    "errors": errors,
+    "defaults": defaults,
+    "shorter-steps": shorter_steps,
+    "speeds": speeds,
+    "conservation": conservation,
+    "there-and-back": there_and_back,
+    "there-and-back-with-a-field": there_and_back_with_a_field,
+    "costs": costs,
+    "finer": finer,
+    "loops": loops,
+}
+#: not in a quick run, unless they are asked for
+LONG = ("finer", "loops")
 
 
-def _fixed(problem: Any, n: int, steps: int) -> tuple[Fixed, Any]:
-    fixed = Fixed(problem, n, steps)
-    return fixed, fixed.run()
-
-
-def run(quick: bool = False) -> Rows:
-    """All of it; beside errors those of the fixed mesh of as many nodes."""
-    parts = [errors, defaults, shorter_steps, speeds, conservation, there_and_back]
-    parts += [there_and_back_with_a_field, costs]
-    parts += [] if quick else [finer, at_equal_error]
-    return [r for part in parts for r in part(quick)]
+def run(quick: bool = False, only: Sequence[str] | None = None) -> Rows:
+    """All of it, or some parts; beside errors those of the fixed mesh of as many nodes."""
+    parts = only or [part for part in PARTS if not (quick and part in LONG)]
+    return [r for part in parts for r in PARTS[part](quick)]
 
 
 if __name__ == "__main__":
-    main(run)
+    main(run, PARTS)

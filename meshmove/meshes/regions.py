@@ -33,6 +33,8 @@ __all__ = [
 AUTO = "auto"
 #: the name under which consecutive blocks of cells of one type count (Exodus, Abaqus)
 BLOCKS = "cell blocks"
+#: what meshio calls the numbers of the entities around each of Gmsh's: a set for each block of cells, but not of cells
+BOUNDING = "gmsh:bounding_entities"
 #: data under unknown names are regions up to this share of facets across which they change; the children of one
 #: refined cell, random flags and colours reach a half
 _SHARE = 0.4
@@ -167,9 +169,10 @@ def _combined(cells: CellMesh, names: Iterable[str]) -> CellMesh:
 def verdicts(cells: CellMesh) -> dict[str, str]:
     """For each of a mesh's `labels` why it tells no subdomains apart; "" where it does.
 
-    Sets count always, and so do integers under a name that says so (`means_regions`), unless they are numbers of
-    cells. Under other names integers count that change across few facets. Cell blocks count where nothing else does,
-    and so do Gmsh's geometrical entities where there are no physical groups.
+    Sets count always, but for Gmsh's numbers of entities, which ``skfem.Mesh.load`` takes for a set of cells. So do
+    integers under a name that says so (`means_regions`), unless they are numbers of cells. Under other names integers
+    count that change across few facets. Cell blocks count where nothing else does, and so do Gmsh's geometrical
+    entities where there are no physical groups.
     """
     share = _Share(cells)
     out = {name: _verdict(name, np.asarray(values), share) for name, values in cells.labels.items()}
@@ -183,6 +186,8 @@ def verdicts(cells: CellMesh) -> dict[str, str]:
 
 def _verdict(name: str, values: NDArray, share: _Share) -> str:
     if values.dtype == bool:
+        if name == BOUNDING:
+            return "they are numbers of entities, not of cells"
         return "" if len(values) and values.min() != values.max() else "all cells are alike"
     clear = means_regions(name) or name == BLOCKS
     if values.dtype.kind == "f":

@@ -125,13 +125,13 @@ class MovingMesh(Keeping):
         """
         began, source, before = time.perf_counter(), self._source, self._state
         unknowns = self._read(field)
-        state = self._follower.start(replace(before, place=None), unknowns.values, unknowns.linear)
+        state = self._follower.start(replace(before, place=None), unknowns.values)
         again = any(f.function is not None for f in unknowns.read.values())
         for _ in range(ROUNDS - 1 if again else 0):
             there = replace(source, cells=self._moved(source, state.points))
-            state = self._follower.start(state, Unknowns.of(there, field).values, unknowns.linear)
+            state = self._follower.start(state, Unknowns.of(there, field).values)
         if not again:
-            state = self._follower.start(state, unknowns.values, unknowns.linear, before.points)
+            state = self._follower.start(state, unknowns.values, at=before.points)
         place = state.place or Place(state.points, state.points)
         went = Went(np.inf, None, 1.0, place.steps, place.warnings)
         return self._taken(state, went, unknowns, 0.0, began)
@@ -167,7 +167,7 @@ class MovingMesh(Keeping):
         dt = number(dt, "a positive time step", low=TINY)
         unknowns = self._read(field, boundary_motion is not None)
         if boundary_motion is None:
-            state, went = self._follower.step(self._state, unknowns.values, dt, unknowns.linear)
+            state, went = self._follower.step(self._state, unknowns.values, dt)
             return self._taken(state, went, unknowns, dt, began)
         kept = dict(self.__dict__)
         try:
@@ -190,7 +190,7 @@ class MovingMesh(Keeping):
         else:
             drag = self._follower.drag(before.points, unknowns.values, moved.points - before.points, dt)
             state = replace(before, place=moved.place, drag=drag)
-            state, went = self._follower.step(state, unknowns.values, dt, unknowns.linear, moved.points)
+            state, went = self._follower.step(state, unknowns.values, dt, taken=moved.points)
         went = replace(went, warnings=(*went.warnings, *told(out, self.time + dt)))
         return self._taken(state, went, unknowns, dt, began, out.share)
 

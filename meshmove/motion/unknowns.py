@@ -37,11 +37,6 @@ class Unknowns:
         return np.hstack(parts) if parts else None
 
     @property
-    def linear(self) -> bool:
-        """Whether all are of linear elements."""
-        return all(f.degree == 1 for f in self.read.values())
-
-    @property
     def warnings(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(w for f in self.read.values() for w in f.warnings))
 

@@ -1,10 +1,12 @@
 """The benchmark of meshes in time: its problems solve what they say, and its parts give rows, in small."""
 
+import json
 import sys
 
 import numpy as np
 import pytest
 
+from benchmarks.time import loops as whole
 from benchmarks.time import run as bench
 from benchmarks.time.more_problems import EVERY
 from benchmarks.time.problems import PROBLEMS, Fixed, error, followed, rezoned
@@ -70,3 +72,28 @@ def test_rows_of_a_quick_run(monkeypatch, capsys, tmp_path):
     for word in words:
         assert word in out
     assert out.count("node speed / feature's") == 5 and (tmp_path / "rows.json").is_file()
+
+
+def test_a_loop_is_held_against_the_best_at_rest_that_takes_no_longer():
+    rest = [whole.Loop(0.3, 1.0, "few"), whole.Loop(0.2, 2.0, "some"), whole.Loop(0.05, 8.0, "many")]
+    ahead = whole.compared(PROBLEMS[2], whole.Loop(0.1, 4.0, "own"), rest)
+    assert ahead["met"] and (ahead["target"], ahead["at_rest"], ahead["factor"]) == (0.2, "some", 0.5)
+    behind = whole.compared(PROBLEMS[2], whole.Loop(0.25, 4.0, "own"), rest)
+    assert not behind["met"] and behind["factor"] == 2.0
+    assert whole.compared(PROBLEMS[2], whole.Loop(0.01, 0.5, "own"), rest)["at_rest"] == "none"
+
+
+def test_whole_loops_in_small(monkeypatch, capsys, tmp_path):
+    """The part alone, by its name: a row for each problem, with the errors that the loops have."""
+    for name, value in {"MOVING": ((6, 4),), "ONCE": (6, 8), "EACH": (6,), "STEPS": (4,), "REPEATS": 1}.items():
+        monkeypatch.setattr(whole, name, value)
+    file = tmp_path / "rows.json"
+    monkeypatch.setattr(sys, "argv", ["time", "--quick", "--only", "loops", "--json", str(file)])
+    bench.main(bench.run, bench.PARTS)
+    rows = json.loads(file.read_text())["rows"]
+    assert [r["name"].split(",")[0] for r in rows] == [p.name for p in PROBLEMS]
+    assert all("49 nodes, 4 steps" in r["name"] and r["seconds"] > 0 for r in rows)
+    for problem, r in zip(PROBLEMS, rows, strict=True):
+        mesh, u, _ = followed(problem, 6, 4)
+        assert r["measured"] == pytest.approx(error(problem, mesh, u, problem.end), rel=1e-6)
+    assert "at_rest" in capsys.readouterr().out

@@ -28,7 +28,7 @@ class SharedFollower(Follower):
     """Moves the nodes of a mesh in pieces after a field; see `Follower`.
 
     Derivatives are taken on layers of cells around what a process owns. Second derivatives at an interface between
-    regions are the mean of those of its sides, as for `adapt_distributed`.
+    regions are the mean of those of its sides, as for `adapt_distributed`. Cells that are no simplices are not aligned.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ class SharedFollower(Follower):
         tau: float | None = None,
     ) -> None:
         self._shared, self._piece, self._ranks = unit, mesh, ranks
+        align = align and all(b.kind.is_simplex for b in unit.base.blocks)
         super().__init__(unit, monitor, mover, align, effort, tau)  # type: ignore[arg-type]
 
     def _prepare(self) -> None:

@@ -18,7 +18,7 @@ from meshmove.geometry.arrays import Array, Ids
 from meshmove.geometry.sides import Places
 from meshmove.movers.descent import Pair
 
-__all__ = ["Course", "Place"]
+__all__ = ["LITTLE", "Course", "Place"]
 
 
 #: time scales of the field that a place is good for. On `meshmove bench time` errors are then those of a place that is
@@ -39,8 +39,8 @@ class Place:
     """Both meshes (n, dim), and the quasi-Newton pairs of their descents; `steps`: of both, this time.
 
     `energy`: that of equidistribution at the first mesh, or a little more than the least of those before.
-    `error`: the logarithm that alignment has come to at the second.
-    `settled`: nodes are in their place, not only near it.
+    `error`: the logarithm that alignment has come to at the second, `least`: at the best of those before.
+    `settled`: nodes are in their place, not only near it. `calm`: the field changes by little in a step.
     `warnings`: what a mover that takes their place did that had to be put right. `cells` (n,), `sides`: where in the
     mesh at rest the nodes of the first and the sides of those of the second were found, to look there first, and
     `home`: where in the mesh in use those of the mesh at rest were.
@@ -54,7 +54,9 @@ class Place:
     warnings: tuple[str, ...] = ()
     energy: float = np.inf
     error: float = -np.inf
+    least: float = np.inf
     settled: bool = True
+    calm: bool = False
     cells: Ids | None = None
     sides: Places | None = None
     home: Places | None = None

@@ -27,7 +27,7 @@ from meshmove.movers import Mover, Problem
 from meshmove.outcomes import Outcome, Told
 from meshmove.transfer.at_rest import AtRest
 
-from .course import Course, Place
+from .course import LITTLE, Course, Place
 from .pace import Pace, Seen, dragged, pace
 from .places import Target
 from .state import State, Went
@@ -62,7 +62,8 @@ class Follower:
     mover
         In the place of transport and alignment, or None.
     align
-        Whether the target is aligned: for linear elements on triangles and tetrahedra.
+        Whether the target is aligned, to the error of linear elements whatever the field's: transport alone leaves long
+        cells behind where features pass holes.
     effort
         Share of the default number of steps.
     tau
@@ -79,7 +80,7 @@ class Follower:
         tau: float | None = None,
     ) -> None:
         self.unit, self.monitor, self.tau = unit, settled(monitor), tau
-        self.align = align and mover is None and all(b.kind.is_simplex for b in unit.base.blocks)
+        self.align = align and mover is None
         self._prepare()
         self.target = Target(unit, "vertices" if isinstance(monitor, Monitor) else "interior", mover, effort)
 
@@ -117,8 +118,8 @@ class Follower:
             if seen is not None and seen.values.shape == now.values.shape:
                 went = pace(derivatives, seen, now, state.dt)
                 now = replace(now, rise=went.rise)
-                ahead = now.ahead(seen, _ahead(went.rate * dt) * dt / state.dt)
-                at, there = (self._own(part) for part in ahead)
+                later = now.ahead(seen, _ahead(went.rate * dt) * dt / state.dt)
+                at, there = (self._own(part) for part in later)
                 if not self._problem.valid(there):
                     at, there = values, points
         tau, rate, fading = self._tau(state, now, went, dt)
@@ -127,7 +128,9 @@ class Follower:
         if place is not None and self.target.mover is None and course.holds(steady, dt):
             place = replace(place, steps=(0, 0), warnings=())
         else:
-            place = self._placed(at, there, self.target.ahead(course, place, steady, dt), align)
+            calm = went is not None and went.rate * dt <= LITTLE
+            ahead = self.target.ahead(course, place, steady, dt)
+            place = self._placed(at, there, None if ahead is None else replace(ahead, calm=calm), align)
             course = course.found(state.place, place, steady, dt)
         start = points if taken is None else taken
         going = min(1.0, dt / tau) if np.isfinite(tau) else 0.0

@@ -46,6 +46,10 @@ CATCHING_UP, BEHIND, HARDER = 48, 1.1, 1.01
 #: alignment begins where it has led to before, seen from the equidistributed mesh, unless it is worse there by so much
 #: (a logarithm); then at the best of these shares of the way, and is given more steps
 WORSE, SHARES, AGAIN = 0.05, (1.0, 0.8, 0.5, 0.0), 10
+#: equidistribution counts cells, and does not mind a few long ones across a feature, as those that are left behind when
+#: it passes a hole. Where a field changes by little in a step, and alignment comes to half as much error again as it
+#: has come to (a logarithm), the place is found anew
+ASTRAY = 0.4
 #: alignment ends where a step gains less (a logarithm)
 ENOUGH = 2e-3
 #: shares of E: for nodal values descent ends where by its model no more is left to gain (one step may gain little far
@@ -136,7 +140,17 @@ class Target:
             return carried
         steps = max(1, round(aligning * self.effort))
         carried = replace(carried, error=place.error)
-        return self._aligned(carried, place.aligning, hessians, points, steps, place.target - place.carried)
+        found = self._aligned(carried, place.aligning, hessians, points, steps, place.target - place.carried)
+        least = min(place.least, found.error) if place.settled else found.error
+        if found.error < least + ASTRAY or not place.calm:
+            return replace(found, least=least)
+        return self._anew(found, density, hessians, points)
+
+    def _anew(self, found: Place, density: Any, hessians: Any, points: Array) -> Place:
+        """A place that was led to, or one that is found all the way where that errs much less."""
+        anew = self.far(density, hessians, points)
+        better = anew.error < found.error - 0.5 * ASTRAY
+        return replace(anew, least=anew.error) if better else replace(found, least=found.error)
 
     def ahead(self, course: Course, place: Place | None, rate: float, dt: float) -> Place | None:
         """A place from which the next one is found sooner: with both meshes gone on, where that leaves cells valid."""

@@ -78,6 +78,13 @@ def test_scikit_fem_subdomains_count():
     assert shift(mesh, regions=None)[0] > 0.01
 
 
+def test_a_subdomain_of_the_numbers_of_gmshs_entities_is_none():
+    """`skfem.Mesh.load` makes one for every file of Gmsh: a few cells, whose borders are no interface."""
+    mesh = GRID.with_subdomains({_regions.BOUNDING: np.array([4, 1, 9, -3])})
+    assert taken(mesh) == () and "not of cells" in _regions.verdicts(Source.of(mesh, None).cells)[_regions.BOUNDING]
+    assert taken(mesh.with_subdomains({"steel": np.flatnonzero(LEFT)})) == ("steel",)
+
+
 def test_consecutive_blocks_of_one_type_count_where_nothing_else_does():
     blocks = [("triangle", GRID.t.T[LEFT == k].copy()) for k in (0, 1)]
     mesh = meshio.Mesh(GRID.p.T.copy(), blocks)

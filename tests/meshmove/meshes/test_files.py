@@ -15,6 +15,7 @@ from meshmove.meshes.files import cell_sets as sets_of
 from meshmove.meshes.files import writing as _writing
 from meshmove.meshes.files.io import MeshFileError, load, save
 from meshmove.meshes.registry import converter_for
+from meshmove.meshes.source import Source
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,15 @@ def channels(tmp_path_factory):
                 gmsh.write(str(paths[order, version, binary]))
     gmsh.finalize()
     return paths
+
+
+def test_numbers_of_entities_in_gmsh_files_are_no_region_of_the_cells_of_scikit_fem(channels):
+    """`skfem.Mesh.load` makes a subdomain of them: a few cells, whose borders would be held as interfaces."""
+    skfem = pytest.importorskip("skfem")
+    mesh = skfem.Mesh.load(channels[1, 4.1, 0])
+    assert "gmsh:bounding_entities" in mesh.subdomains
+    names = Source.of(mesh).cells.region_names
+    assert len(names) == 1 and set(names) < {"disk", "rest"}  # either tells both apart
 
 
 def test_gmsh_files_of_periodic_meshes_give_pairs(tmp_path):
