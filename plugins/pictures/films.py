@@ -245,7 +245,10 @@ def _as_mesh(still: Still) -> tuple[float, meshio.Mesh]:
     if cells.nodes is not None:
         points, fields, vertices = cells.nodes, still.at_nodes, cells.vertex_nodes
         blocks = [
-            (b.kind.name, vertices[b.nodes]) if b.second is None else (b.second, b.second_nodes) for b in cells.blocks
+            (b.kind.name, vertices[b.nodes])
+            if b.second is None or b.second_nodes is None
+            else (b.second, b.second_nodes)
+            for b in cells.blocks
         ]
     data = {k: v[:, 0] if v.shape[1] == 1 else _in_space(v) for k, v in fields.items()}
     return still.time, meshio.Mesh(cells.in_space(points), blocks, data)
