@@ -97,7 +97,7 @@ def adapt(
             refused = {"--field-from": field_from, "--plot": plot, "--transfer": transfer == "conservative"}
             parallel.adapt_together(mesh, out, field, carried, as_json, refused, **how)
             return
-        if series.is_series(mesh):
+        if series.is_series(mesh, out):
             series.check(mesh, out, field, field_from, as_json, force)
             series.adapt_series(mesh, out, str(field), plot, carried, **how)
             return

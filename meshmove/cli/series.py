@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshmove.meshes.series.files import KINDS, is_series, read_series, write_series
+from meshmove.meshes.series import files
+from meshmove.meshes.series.files import KINDS, read_series, write_series
 from meshmove.meshes.source import Source
 
 from .arguments import check_folder, check_replaced
@@ -23,6 +24,12 @@ __all__ = ["adapt_series", "check", "describe_series", "is_series"]
 
 #: films that may be drawn of a series
 FILMS = (".gif", ".mp4", ".html")
+
+
+def is_series(path: Path, out: Path | None = None) -> bool:
+    """Whether a path stands for several frames, or has to, as a collection of them is to be written."""
+    collection = out is not None and out.suffix.lower() == ".pvd"
+    return files.is_series(path) or (collection and path.suffix.lower() in KINDS)
 
 
 def check(path: Path, out: Path, field: str | None, field_from: str | None, as_json: bool, force: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Fields, Source, is_pair, read_fields
 from meshmove.transfer.carrier import Carrier
 
@@ -17,8 +18,9 @@ __all__ = ["Unknowns"]
 
 @dataclass(frozen=True, eq=False)
 class Unknowns:
-    """Fields by their key in what the user gave: None for a single one, numbers of a list, keys of a dict."""
+    """Fields of a mesh by their key in what the user gave: None for a single one, numbers of a list, keys of a dict."""
 
+    source: Source
     given: Any
     read: dict[Any, Fields]
 
@@ -27,8 +29,8 @@ class Unknowns:
         """Raises what `read_fields` raises, with the key of the field where there are several."""
         keys = _keys(source, given)
         if keys is None:
-            return cls(given, {None: read_fields(source, given)})
-        return cls(given, {k: read_fields(source, given[k]) for k in keys})
+            return cls(source, given, {None: read_fields(source, given)})
+        return cls(source, given, {k: read_fields(source, given[k]) for k in keys})
 
     @property
     def values(self) -> NDArray[np.float64] | None:
@@ -40,9 +42,31 @@ class Unknowns:
     def warnings(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(w for f in self.read.values() for w in f.warnings))
 
-    def material(self, source: Source, moved: Any) -> Any:
+    def at_nodes(self, key: Any) -> Array:
+        """Values (n_nodes, k) of a field at all nodes of the mesh; where it is known at vertices alone, linear between.
+
+        Columns are those of `values`.
+        """
+        source, cells, fields = self.source, self.source.cells, self.read[key]
+        out = cells.lifted(np.asarray(fields.values, float))
+        if cells.nodes is None:
+            return out
+        if fields.pair is not None:
+            converter: Any = source.converter
+            found = converter.node_values(source.mesh, fields.pair)
+        elif fields.function is not None:
+            found = source.called(fields.function, cells.nodes, "the field function f(x)")
+        else:
+            found = np.asarray(self._own(fields, key, source.mesh))
+        if len(found) != len(out):
+            return out
+        found = found.reshape(len(found), -1)
+        found = np.concatenate([found.real, found.imag], axis=1) if np.iscomplexobj(found) else found
+        return np.where(np.isfinite(found), found, out)  # nodes that no cell has may lie anywhere
+
+    def material(self, moved: Any) -> Any:
         """The values as they are at the nodes, in the form given; functions that know their mesh are on `moved`."""
-        return self._formed({k: self._own(source, f, k, moved) for k, f in self.read.items()})
+        return self._formed({k: self._own(f, k, moved) for k, f in self.read.items()})
 
     def carried(self, carrier: Carrier) -> tuple[Any, dict[str, NDArray]]:
         """The fields on the moved mesh in the form given, and by name, with what else the mesh carries."""
@@ -58,8 +82,8 @@ class Unknowns:
                 named[str(key)] = out[key]
         return self._formed(out), named
 
-    def _own(self, source: Source, fields: Fields, key: Any, moved: Any) -> Any:
-        given = self.given if key is None else self.given[key]
+    def _own(self, fields: Fields, key: Any, moved: Any) -> Any:
+        source, given = self.source, self.given if key is None else self.given[key]
         if given is None:
             return None
         if fields.pair is not None:

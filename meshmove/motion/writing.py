@@ -56,7 +56,7 @@ def step_of(
         report=report,
         cells=source.cells,
         moved=moved,
-        _given=unknowns.material(source, mesh),
+        _given=unknowns.material(mesh),
         _carry=_Carrying(unknowns, carrier, transfer),
         _one=carrier.asked,
         _halfway=_Halfway(source, displacement),

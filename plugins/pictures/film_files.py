@@ -23,6 +23,8 @@ __all__ = ["PICTURES", "check_path", "whole_film", "write_film"]
 
 #: kinds of files that are made of pictures
 PICTURES = (".gif", ".mp4", ".html")
+#: packages of the extra "pyvista" that draw, and of "video", which brings those too, that write .mp4
+_DRAWING, _WRITING = ("pyvista", "PIL.Image", "matplotlib"), ("imageio.v2", "imageio_ffmpeg")
 #: of the 256 colours of a GIF, those of colour maps; the others are greys
 _OF_MAPS = 224
 
@@ -39,7 +41,7 @@ def check_path(path: str | os.PathLike[str], kinds: Sequence[str] = PICTURES) ->
     MeshFileError
         The folder cannot be made or written to, or the path is a folder. It is an `OSError`.
     MissingPackageError
-        Of a film or a GIF, its writer is not installed.
+        Of pictures, what draws or writes them is not installed.
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -47,11 +49,9 @@ def check_path(path: str | os.PathLike[str], kinds: Sequence[str] = PICTURES) ->
         raise ValueError(
             f"Expected a {' or '.join(filter(None, [', '.join(kinds[:-1]), kinds[-1]]))} file (got {path.name!r})"
         )
-    if kind in PICTURES:
-        require("pyvista", extra="pyvista")
-        require("PIL.Image", extra="pyvista")
-    if kind == ".mp4":
-        require("imageio_ffmpeg", extra="video")
+    extra = "video" if kind == ".mp4" else "pyvista"
+    for module in (*_DRAWING, *(_WRITING if kind == ".mp4" else ())) if kind in PICTURES else ():
+        require(module, extra=extra)
     if path.is_dir():
         raise MeshFileError(f"Expected the name of a file to write (got '{path}', which is a folder)")
     try:
@@ -102,7 +102,7 @@ def _gif(path: Path, images: Images, speed: float, maps: Sequence[Any]) -> None:
 
 
 def _mp4(path: Path, images: Images, speed: float) -> None:
-    imageio = require("imageio.v2", extra="pyvista")
+    imageio = require("imageio.v2", extra="video")
     with imageio.get_writer(path, fps=speed) as film:
         for picture in images:
             film.append_data(picture)

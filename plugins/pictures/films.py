@@ -97,14 +97,14 @@ class Film:
         """
         source = Source.of(self.moving.mesh if mesh is None else mesh)
         now = self.moving.time if time is None else time
-        self.stills.append(still_of(source.cells, Unknowns.of(source, field), now, self.field))
+        self.stills.append(still_of(Unknowns.of(source, field), now, self.field))
 
     def _watch(self, step: Step, unknowns: Unknowns) -> None:
         if not step.dt > 0:
             return
         self._steps += 1
         if (self._steps - 1) % self._every == 0:
-            self.stills.append(still_of(step.cells, unknowns, self.moving.time, self.field))
+            self.stills.append(still_of(unknowns, self.moving.time, self.field))
 
     def __enter__(self) -> Film:
         self.moving.watchers.append(self._watch)
@@ -140,8 +140,8 @@ def animate(
         the moved mesh.
     path
         Where to: .gif; .mp4 (the extra "video"); .html, a page with a time slider that needs nothing but a browser;
-        .pvd or .xdmf, a series of meshes with all fields, for ParaView. Of a rollout pictures only. The file is written
-        whole or not at all.
+        .pvd or .xdmf, a series of meshes with all fields, for ParaView, which has the last of several frames at a time.
+        Of a rollout pictures only. The file is written whole or not at all.
     field
         Which of several fields is shown: its number in a list, its key in a dict, of a rollout its name.
     exact
@@ -221,7 +221,7 @@ def _look(options: dict[str, Any]) -> Look:
 
 def _write(stills: list[Still], path: Path, speed: float, look: Look, progress: bool) -> None:
     if path.suffix.lower() in KINDS:
-        write_series(path, (_as_mesh(s) for s in stills))
+        write_series(path, (_as_mesh(s) for s in _in_time(stills)))
         return
     screen = Screen(stills, look)
     try:
@@ -232,10 +232,26 @@ def _write(stills: list[Still], path: Path, speed: float, look: Look, progress: 
         screen.close()
 
 
+def _in_time(stills: list[Still]) -> list[Still]:
+    """In the order of their times, of several at the same time the last: what a series can hold."""
+    last = {s.time: s for s in stills}
+    return [last[time] for time in sorted(last)]
+
+
 def _as_mesh(still: Still) -> tuple[float, meshio.Mesh]:
-    blocks = [(b.kind.name, b.nodes) for b in still.cells.blocks]
-    data = {k: v[:, 0] if v.shape[1] == 1 else _in_space(v) for k, v in still.fields.items()}
-    return still.time, meshio.Mesh(still.cells.in_space(still.cells.points), blocks, data)
+    """With second-order cells as they are, and fields at all of their nodes."""
+    cells, points, fields = still.cells, still.cells.points, still.fields
+    blocks = [(b.kind.name, b.nodes) for b in cells.blocks]
+    if cells.nodes is not None:
+        points, fields, vertices = cells.nodes, still.at_nodes, cells.vertex_nodes
+        blocks = [
+            (b.kind.name, vertices[b.nodes])
+            if b.second is None or b.second_nodes is None
+            else (b.second, b.second_nodes)
+            for b in cells.blocks
+        ]
+    data = {k: v[:, 0] if v.shape[1] == 1 else _in_space(v) for k, v in fields.items()}
+    return still.time, meshio.Mesh(cells.in_space(points), blocks, data)
 
 
 def _in_space(vectors: Array) -> Array:

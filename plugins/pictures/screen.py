@@ -79,20 +79,24 @@ class Screen:
         self.plotter = pyvista.Plotter(off_screen=off_screen, window_size=[*map(int, self._panel)])
         self.plotter.set_background("white")
         self._skin: Skin | None = None
+        self._coloured = False
         self._title = self.plotter.add_text(
             " ", position=(0.5, 1 - 0.7 * _TOP / self._panel[1]), viewport=True, font_size=11, color="black"
         )
         self._title.GetTextProperty().SetJustificationToCentered()
-        self.show(0)
-        if stills[0].shown is not None:
+        coloured = next((k for k, s in enumerate(stills) if s.shown is not None), None)
+        if coloured is not None:  # frames without a field have the bar, too
+            self.show(coloured)
             self._add_bar()
+        self.show(0)
         placed(self.plotter, seen, self._axes, self._unit, int(self._panel[1]), _TOP, _BOTTOM)
 
     def show(self, k: int) -> None:
         """Draw a still."""
         still = self.stills[k]
-        if self._skin is None or not self._skin.cells.same_cells(still.cells):
-            self._dress(still)
+        coloured = still.shown is not None
+        if self._skin is None or coloured != self._coloured or not self._skin.cells.same_cells(still.cells):
+            self._dress(still, coloured)
         assert self._skin is not None
         self._skin.wear(still.cells.points, still.shown, self._axes[2], self._unit)
         name = self.look.title or still.name
@@ -122,10 +126,9 @@ class Screen:
     def close(self) -> None:
         self.plotter.close()
 
-    def _dress(self, still: Still) -> None:
+    def _dress(self, still: Still, coloured: bool) -> None:
         """Actors for the cells of a still, in the place of those before."""
         look, skin = self.look, Skin(still.cells, self._plane)
-        coloured = still.shown is not None
         colours: dict[str, Any] = {"color": "lightsteelblue"}
         if coloured:
             skin.faces["shown"] = np.zeros(skin.faces.n_points)
@@ -139,7 +142,7 @@ class Screen:
             self.plotter.add_mesh(
                 skin.edges, scalars="rgba", rgba=True, line_width=1.2, lighting=False, name="edges", reset_camera=False
             )
-        self._skin = skin
+        self._skin, self._coloured = skin, coloured
 
     def _add_bar(self) -> None:
         height = self._panel[1]

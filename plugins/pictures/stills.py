@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,15 @@ __all__ = ["Still", "limits_of", "still_of", "stills_of", "times_of"]
 
 @dataclass(frozen=True, eq=False)
 class Still:
-    """The mesh as plain arrays, its fields by name, each (n_vertices, k), the first of which is shown, and the time."""
+    """The mesh as plain arrays, its fields by name, each (n_vertices, k), the first of which is shown, and the time.
+
+    `at_nodes`: of second-order cells the fields at all nodes, each (n_nodes, k).
+    """
 
     cells: CellMesh
     fields: dict[str, Array]
     time: float
+    at_nodes: dict[str, Array] = field(default_factory=dict)
 
     @property
     def shown(self) -> Array | None:
@@ -39,8 +43,8 @@ class Still:
         return next(iter(self.fields), None)
 
 
-def still_of(cells: CellMesh, unknowns: Unknowns, time: float, field: Any = None) -> Still:
-    """Of fields that have been read; `field`: which of several is shown, by its number or key.
+def still_of(unknowns: Unknowns, time: float, which: Any = None) -> Still:
+    """Of fields that have been read; `which`: which of several is shown, by its number or key.
 
     Raises
     ------
@@ -49,13 +53,17 @@ def still_of(cells: CellMesh, unknowns: Unknowns, time: float, field: Any = None
     """
     read = {_name(k, unknowns.given): f.values for k, f in unknowns.read.items() if f.values is not None}
     named = {k: np.asarray(v, float).reshape(len(v), -1) for k, v in read.items()}
-    if field is not None and read:
-        first = _name(field, unknowns.given)
+    if which is not None and read:
+        first = _name(which, unknowns.given)
         if first not in named:
             known = ", ".join(map(repr, unknowns.read)) if None not in unknowns.read else "a single one"
-            raise FieldError(f"Expected which field to show (got {field!r}; there is: {known})")
+            raise FieldError(f"Expected which field to show (got {which!r}; there is: {known})")
         named = {first: named[first], **named}
-    return Still(cells, named, float(time))
+    nodal = {}
+    if unknowns.source.cells.nodes is not None:
+        keys = {_name(k, unknowns.given): k for k in unknowns.read}
+        nodal = {name: unknowns.at_nodes(keys[name]) for name in named}
+    return Still(unknowns.source.cells, named, float(time), nodal)
 
 
 def _name(key: Any, given: Any) -> str:
@@ -64,7 +72,7 @@ def _name(key: Any, given: Any) -> str:
     return f"field {key}" if isinstance(key, int) else str(key)
 
 
-def stills_of(frames: Iterable[Any], field: Any = None) -> list[Still]:
+def stills_of(frames: Iterable[Any], which: Any = None) -> list[Still]:
     """Of tuples (mesh, field, time) or (mesh, field), whose time is their number; a field that is None shows the mesh.
 
     Raises
@@ -84,8 +92,7 @@ def stills_of(frames: Iterable[Any], field: Any = None) -> list[Still]:
             raise ValueError(f"Expected frames (mesh, field, time) (got {type(frame).__name__} as frame {k})")
         mesh, given, time = (*frame, k)[:3]
         try:
-            source = Source.of(mesh)
-            out.append(still_of(source.cells, Unknowns.of(source, given), _time(time, k), field))
+            out.append(still_of(Unknowns.of(Source.of(mesh), given), _time(time, k), which))
         except MeshmoveError as why:
             raise type(why)(f"In frame {k}: {why}") from why
     if not out:

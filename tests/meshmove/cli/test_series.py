@@ -129,3 +129,21 @@ def test_a_film_of_another_kind_is_refused_first(run, tmp_path):
     path = written(tmp_path, ".xdmf")
     said = run("adapt", path, "--field", "u", "-o", tmp_path / "a.pvd", "--plot", tmp_path / "a.png", code=1)
     assert ".gif, .mp4 or .html" in " ".join(said.split()) and not (tmp_path / "a.pvd").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "'run.pvd', which does not exist"), ("<VTKFile><Coll", "a PVD collection in 'run.pvd'")],
+)
+def test_a_collection_that_cannot_be_read_is_named_and_not_the_output(run, tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        (tmp_path / "run.pvd").write_text(text)
+    said = run("adapt", "run.pvd", "--field", "u", "-o", "moved.pvd", code=1)
+    assert message in " ".join(said.split())
+
+
+def test_a_single_frame_is_a_series_where_a_collection_is_wanted(run, tmp_path):
+    path = write_series(tmp_path / "run.pvd", [(0.5, frame(0.5))])
+    run("adapt", path, "--field", "u", "-o", tmp_path / "moved.pvd", "--effort", 0.5)
+    assert read_series(tmp_path / "moved.pvd").times == (0.5,)

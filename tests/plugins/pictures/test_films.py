@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import meshio
 import numpy as np
@@ -154,6 +155,59 @@ def test_cells_may_change_from_frame_to_frame():
     assert np.abs(one - two).mean() < 12 < np.abs(three - two).mean()
 
 
+def test_frames_with_and_without_a_field_may_follow_one_another():
+    mesh = skfem.MeshTri().refined(2)
+
+    def drawn(fields):
+        screen = Screen(stills_of([(mesh, f, 0) for f in fields]), Look(size=120, edges=False))
+        pictures = [screen.image(k).astype(int) for k in range(len(fields))]
+        screen.close()
+        return pictures
+
+    (bare,), (coloured,) = drawn([None]), drawn([front(0)])
+    for fields in ([None, front(0), None], [front(0), None, front(0)]):
+        for field, picture in zip(fields, drawn(fields), strict=True):
+            assert np.array_equal(picture[48:-76], (coloured if field else bare)[48:-76])
+            assert np.array_equal(picture[-76:], coloured[-76:])  # the bar is in all frames
+
+
+def square(x):
+    return x[0] ** 2 + x[1]
+
+
+@pytest.mark.parametrize("kind", [".pvd", ".xdmf"])
+def test_second_order_cells_stay_so_in_a_series_with_values_at_all_nodes(tmp_path, kind):
+    mesh = skfem.MeshTri2.init_circle(1)
+    moving = MovingMesh(mesh)
+    basis = skfem.Basis(mesh, skfem.ElementTriP2())
+    with moving.record(tmp_path / f"a{kind}", field="f") as film:
+        x = mesh.doflocs
+        pair = (basis, square(basis.doflocs))
+        moving.step({"f": square, "nodal": square(x), "vertices": x[0, : mesh.nvertices], "pair": pair}, 0.1)
+        film.add({"f": square})
+    first, last = (m.mesh for m in read_series(tmp_path / f"a{kind}"))
+    assert np.array_equal(first.points[:, :2], x.T) and first.cells[0].type == last.cells[0].type == "triangle6"
+    assert np.array_equal(first.cells[0].data, np.vstack([mesh.t, mesh.dofs.facet_dofs[:, mesh.t2f][0]]).T)
+    for mesh, name in ((first, "f"), (first, "nodal"), (first, "pair"), (last, "f")):
+        assert np.allclose(mesh.point_data[name], square(mesh.points.T), rtol=0, atol=1e-14)
+    ends = first.points[first.cells[0].data[:, [[0, 1], [1, 2], [2, 0]]], 0].mean(axis=2)
+    assert np.allclose(first.point_data["vertices"][first.cells[0].data[:, 3:]], ends, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", [".pvd", ".xdmf"])
+def test_a_series_has_one_frame_a_time_the_last_and_in_order(tmp_path, kind):
+    moving = MovingMesh(skfem.MeshTri().refined(1))
+    with moving.record(tmp_path / f"a{kind}") as film:
+        for k in range(3):
+            moving.step(lambda x: x[0], 0.5)
+            film.add(lambda x, k=k: 0 * x[0] + k)  # at the time at which the next step begins
+        film.add(lambda x: 0 * x[0] - 1, time=0.25)
+    series = read_series(tmp_path / f"a{kind}")
+    assert series.times == (0.0, 0.25, 0.5, 1.0, 1.5)
+    values = [m.mesh.point_data["field"] for m in series]
+    assert (values[1] == -1).all() and (values[4] == 2).all() and np.ptp(values[2]) == 1
+
+
 def test_limits_and_times():
     shown = stills_of([(m, lambda x, k=k: 0.987 * x[0] - k, t) for k, (m, _, t) in enumerate(frames())])
     low, high = limits_of(shown)
@@ -210,17 +264,22 @@ def test_a_window_has_a_slider():
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_writer_is_said_before_the_loop(tmp_path, monkeypatch):
-    real = film_files.require
-
-    def require(module, extra=None):
-        if module == "imageio_ffmpeg":
-            raise MissingPackageError(f'pip install "meshmove[{extra}]"')
-        return real(module, extra)
-
-    monkeypatch.setattr(film_files, "require", require)
-    with pytest.raises(MissingPackageError, match=r"meshmove\[video\]"):
-        MovingMesh(skfem.MeshTri().refined(1)).record(tmp_path / "a.mp4")
+@pytest.mark.parametrize(
+    ("module", "name", "extra"),
+    [
+        ("imageio_ffmpeg", "a.mp4", "video"),
+        ("imageio.v2", "a.mp4", "video"),
+        ("matplotlib", "a.mp4", "video"),  # which brings it, too
+        ("matplotlib", "a.gif", "pyvista"),
+        ("PIL.Image", "a.html", "pyvista"),
+        ("pyvista", "a.html", "pyvista"),
+    ],
+)
+def test_a_package_that_is_missing_is_said_before_the_loop(tmp_path, monkeypatch, module, name, extra):
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    moving = MovingMesh(skfem.MeshTri().refined(1))
+    with pytest.raises(MissingPackageError, match=rf"{module}.*meshmove\[{extra}\]"):
+        moving.record(tmp_path / name)
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_the_loop(tmp_path, monkeypatch):
