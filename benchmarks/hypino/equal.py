@@ -98,7 +98,7 @@ def _to(tolerance: float, bench: Bench, curves: Sequence[Curve]) -> Rows:
     rows: Rows = []
     for what, theirs in levels.items():
         ratios = [t / other for t, (other, _) in zip(spent, theirs, strict=True)]
-        ratio = median(ratios)
+        ratio = float(median(ratios))
         rows.append(
             row(
                 f"{len(spent)} problems to {tolerance:g}: projection / P2 to {what}, seconds",

@@ -48,7 +48,7 @@ CATCHING_UP, BEHIND, HARDER = 48, 1.1, 1.01
 WORSE, SHARES, AGAIN = 0.05, (1.0, 0.8, 0.5, 0.0), 10
 #: equidistribution counts cells, and does not mind a few long ones across a feature, as those that are left behind when
 #: it passes a hole. Where a field changes by little in a step, and alignment comes to half as much error again as it
-#: has come to (a logarithm), the place is found anew
+#: has come to (a logarithm), of that of the mesh at rest, the place is found anew
 ASTRAY = 0.4
 #: alignment ends where a step gains less (a logarithm)
 ENOUGH = 2e-3
@@ -141,8 +141,8 @@ class Target:
         steps = max(1, round(aligning * self.effort))
         carried = replace(carried, error=place.error)
         found = self._aligned(carried, place.aligning, hessians, points, steps, place.target - place.carried)
-        least = min(place.least, found.error) if place.settled else found.error
-        if found.error < least + ASTRAY or not place.calm:
+        least = min(place.least, found.gain) if place.settled else found.gain
+        if found.gain < least + ASTRAY or not place.calm:
             return replace(found, least=least)
         return self._anew(found, density, hessians, points)
 
@@ -150,7 +150,7 @@ class Target:
         """A place that was led to, or one that is found all the way where that errs much less."""
         anew = self.far(density, hessians, points)
         better = anew.error < found.error - 0.5 * ASTRAY
-        return replace(anew, least=anew.error) if better else replace(found, least=found.error)
+        return replace(anew, least=anew.gain) if better else replace(found, least=found.gain)
 
     def ahead(self, course: Course, place: Place | None, rate: float, dt: float) -> Place | None:
         """A place from which the next one is found sooner: with both meshes gone on, where that leaves cells valid."""
@@ -192,8 +192,9 @@ class Target:
             pairs=pairs,
             across=self._across,
         )
-        taken = place.steps[0], out.iterations
-        return replace(place, target=out.points, aligning=tuple(pairs), steps=taken, error=out.energy)
+        taken, rest = (place.steps[0], out.iterations), objective(self.rest().carried)[0]
+        gain = out.energy - (rest if np.isfinite(rest) else 0.0)
+        return replace(place, target=out.points, aligning=tuple(pairs), steps=taken, error=out.energy, gain=gain)
 
     def _beginning(
         self, energy: Callable[[Array], tuple[float, Array | None]], place: Place, away: Array
