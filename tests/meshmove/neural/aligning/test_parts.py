@@ -38,10 +38,10 @@ def test_weights_that_were_written_to_or_replaced_are_noticed():
         model.head[-1].bias = torch.nn.Parameter(torch.full_like(bias, -0.2))
 
     def written_as_data():
-        model.head[-1].bias.data.fill_(0.1)
+        model.head[-1].weight.data.mul_(3)
 
     def written_as_array():
-        model.head[-1].bias.detach().numpy()[:] = -0.1
+        model.head[-1].weight.detach().numpy()[:] *= 0.3
 
     def loaded():
         model.load_state_dict(Aligner(model.settings).state_dict())
