@@ -29,6 +29,7 @@ _UNEVEN, _HOPEFUL = 4.0, 0.3
 _BETTER = 0.5  # of the error that the even grid tells of: what a graded one must fall below to be gone on with
 _LONGEST, _LOWEST = 1.6, 10  # factor by which cells along an axis grow in a round, and their least number
 _AIM, _SHARPEST = 0.1, 1e-4  # of the tolerance: errors along one axis, in the first round and at least
+_ROUNDING = 1e-15  # the least tolerance that cells are counted for: 0 asks for as many as are paid for
 _ROUNDS, _FALLS = 9, 0.3  # graded grids at most; what errors fall by as long as rounds that spend all are gone on with
 _TRUSTED = 1e-2  # estimates of graded grids below this are not compared with those of even ones
 
@@ -110,7 +111,7 @@ def _graded(run: Run, knots: tuple[Knots, Knots], now: Projection | None = None)
     while now.error >= run.tolerance and len(now.levels) < _ROUNDS:
         size = run.size(now) / np.sqrt(run.unit.area)
         squares = indicators(run.unit, now, run.scattered)
-        knots = counted(knots, squares, aim * run.tolerance * size, _LOWEST, _LONGEST, DEGREE)
+        knots = counted(knots, squares, aim * max(run.tolerance, _ROUNDING) * size, _LOWEST, _LONGEST, DEGREE)
         spent, whole = whole, not run.affordable((knots[0].cells, knots[1].cells))
         while not run.affordable((knots[0].cells, knots[1].cells)):
             knots = fewer(knots, 0.9)

@@ -94,6 +94,13 @@ def test_layers_and_peaks(it, bound):
     assert found.history[-1].graded
 
 
+def test_no_tolerance_asks_for_what_is_paid_for():
+    it = outflow(1e-2)
+    found = project(it.pde, tolerance=0, effort=0.05)
+    x, _ = points(it)
+    assert np.abs(found(x) - it.exact(x)).max() < 1e-4 and found.history[-1].graded
+
+
 def test_smooth_problems_stay_on_even_grids_to_the_last_bit():
     exact = lambda x: np.sin(3 * x[0]) * np.exp(x[1])  # noqa: E731
     source = lambda x: -8 * exact(x)  # noqa: E731

@@ -37,8 +37,17 @@ def test_weights_that_were_written_to_or_replaced_are_noticed():
     def replaced():
         model.head[-1].bias = torch.nn.Parameter(torch.full_like(bias, -0.2))
 
+    def written_as_data():
+        model.head[-1].weight.data.mul_(3)
+
+    def written_as_array():
+        model.head[-1].weight.detach().numpy()[:] *= 0.3
+
+    def loaded():
+        model.load_state_dict(Aligner(model.settings).state_dict())
+
     last = None
-    for change in (written, replaced, lambda: model.load_state_dict(Aligner(model.settings).state_dict())):
+    for change in (written, replaced, written_as_data, written_as_array, loaded):
         with torch.no_grad():
             before = model.coefficients(batch.batch, view)
             change()
@@ -46,3 +55,13 @@ def test_weights_that_were_written_to_or_replaced_are_noticed():
         assert not torch.allclose(before, last, atol=1e-3)
         assert torch.allclose(last, model.coefficients(batch.batch, view), atol=1e-5)  # by modules, with derivatives
     assert last is not None and not last.any()  # as a new network, which asks for nothing
+
+
+def test_weights_of_inference_mode_count_as_others_do():
+    batch = FieldBatch.of(list(make_meshes(1, (80, 120), 5)))
+    fields = [np.tanh(5 * p.mesh.points[:, 0]) for p in batch.parts]
+    with torch.no_grad():
+        (expected,) = Aligner.from_pretrained().move(batch, fields)
+    with torch.inference_mode():
+        (found,) = Aligner.from_pretrained().move(batch, fields)
+    assert torch.equal(found, expected) and not torch.equal(found, batch.batch.points)
