@@ -17,6 +17,7 @@ from meshmove.outcomes import Outcome
 
 from . import conservative, swept
 from .cells import swept_means
+from .conservative import mass_matrix
 from .second_order import SecondOrder
 
 __all__ = ["Carrier"]
@@ -125,11 +126,27 @@ class Carrier:
         return carried.astype(values.dtype, copy=False)
 
     def _of_vertices(self, flat: NDArray) -> NDArray:
+        if self._transfer == "interpolate":
+            return self._where.between(flat)
         if self._transfer == "conservative":
-            return conservative(self._source.cells, self._moved, flat, locator=self._locator)
-        if self._transfer == "swept":
-            return swept(self._source.cells, self._moved, flat, locator=self._locator, far=self._far)
-        return self._where.between(flat)
+            new = conservative(self._source.cells, self._moved, flat, locator=self._locator)
+        else:
+            new = swept(self._source.cells, self._moved, flat, locator=self._locator, far=self._far)
+        return new if self._source.numbers is None else self._alike(new, self._source.numbers)
+
+    def _alike(self, values: NDArray, numbers: NDArray[np.int64]) -> NDArray:
+        """Values (n_vertices, k) that are the same at images: their mean by volume, so that the integral is kept."""
+        volume = mass_matrix(self._moved)[1]
+        whole = np.bincount(numbers, volume)
+        parts = [np.bincount(numbers, volume * column) / whole for column in values.T]
+        return np.stack(parts, axis=1)[numbers]
+
+    def _of_numbers(self, values: NDArray) -> NDArray:
+        """Values of a periodic mesh, once for each number that its cells have."""
+        used, row = np.unique(self._source.numbers, return_inverse=True)
+        out = np.empty((len(used), values.shape[1]), values.dtype)
+        out[row] = self._of_vertices(values[row])
+        return out
 
     def _of_second_order(self, values: Array) -> Array:
         """Values (n_nodes, k) at the new nodes: the quadratic field there, conservative at vertices if wanted."""
@@ -145,7 +162,9 @@ class Carrier:
 
     def _dofs(self, pair: Any) -> NDArray:
         converter: Any = self._source.converter
-        linear = None if self._transfer == "interpolate" else self._of_vertices
+        linear = None
+        if self._transfer != "interpolate":
+            linear = self._of_vertices if self._source.numbers is None else self._of_numbers
         means = self._of_cells if self._transfer == "swept" else None
         return converter.carried(self._source.mesh, self._mesh, pair, self.find, linear, means)
 

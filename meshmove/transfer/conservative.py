@@ -18,7 +18,7 @@ from meshmove.geometry.mesh import CellMesh, meshes_of
 
 from .bounds import bounded
 
-__all__ = ["conservative"]
+__all__ = ["conservative", "mass_matrix"]
 
 _CHUNK = 1 << 16  # cells handled together
 
@@ -89,8 +89,8 @@ def conservative(
     u, w = v.reshape(len(v), -1).astype(float), start.reshape(len(v), -1)
 
     sums = _Sums(mesh, moved, u, w, old)
-    mass, lumped = _mass_matrix(moved)
-    old_lumped = _mass_matrix(mesh)[1]
+    mass, lumped = mass_matrix(moved)
+    old_lumped = mass_matrix(mesh)[1]
     used = lumped > 0
     result = np.where(used[:, None], w + _solve(mass, lumped, sums.residual), w)
 
@@ -142,7 +142,7 @@ def _points(mesh: CellMesh, degree: int) -> Iterator[tuple[CellKind, Ids, Ids, A
         first += len(block)
 
 
-def _mass_matrix(mesh: CellMesh) -> tuple[csr_matrix, Array]:
+def mass_matrix(mesh: CellMesh) -> tuple[csr_matrix, Array]:
     """Consistent mass matrix, and the integrals of the shape functions (its row sums)."""
     n = mesh.n_points
     total, lumped = csr_matrix((n, n)), np.zeros(n)

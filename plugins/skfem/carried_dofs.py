@@ -206,10 +206,8 @@ class _Carried:
 
 def is_linear(basis: Any) -> bool:
     """Whether dofs are values at the vertices of the mesh alone, once for each component."""
-    from skfem.mesh.mesh_dg import MeshDG
-
     e, found = basis.elem, _lagrange(basis.elem)
-    if found is None or e.facet_dofs or e.edge_dofs or e.interior_dofs or isinstance(basis.mesh, MeshDG):
+    if found is None or e.facet_dofs or e.edge_dofs or e.interior_dofs:
         return False
     return len(found[0]) == e.refdom.nnodes and np.array_equal(found[1], np.eye(len(found[1])))
 
