@@ -132,7 +132,8 @@ class Carrier:
             new = conservative(self._source.cells, self._moved, flat, locator=self._locator)
         else:
             new = swept(self._source.cells, self._moved, flat, locator=self._locator, far=self._far)
-        return new if self._source.numbers is None else self._alike(new, self._source.numbers)
+        numbers = self._source.numbers
+        return new if numbers is None else _by_parts(lambda part: self._alike(part, numbers), new)
 
     def _alike(self, values: NDArray, numbers: NDArray[np.int64]) -> NDArray:
         """Values (n_vertices, k) that are the same at images: their mean by volume, so that the integral is kept."""
@@ -143,6 +144,7 @@ class Carrier:
 
     def _of_numbers(self, values: NDArray) -> NDArray:
         """Values of a periodic mesh, once for each number that its cells have."""
+        assert self._source.numbers is not None
         used, row = np.unique(self._source.numbers, return_inverse=True)
         out = np.empty((len(used), values.shape[1]), values.dtype)
         out[row] = self._of_vertices(values[row])
