@@ -39,8 +39,8 @@ class Place:
     """Both meshes (n, dim), and the quasi-Newton pairs of their descents; `steps`: of both, this time.
 
     `energy`: that of equidistribution at the first mesh, or a little more than the least of those before.
-    `error`: the logarithm that alignment has come to at the second, `gain`: less that of the mesh at rest, `least`: the
-    least gain of those before.
+    `error`: the logarithm that alignment has come to at the second, `least`: at the best of those before, as much more
+    as that of the mesh at rest has risen since; `rest`: the last that is known of that, or NaN.
     `settled`: nodes are in their place, not only near it. `calm`: the field changes by little in a step.
     `warnings`: what a mover that takes their place did that had to be put right. `cells` (n,), `sides`: where in the
     mesh at rest the nodes of the first and the sides of those of the second were found, to look there first, and
@@ -55,8 +55,8 @@ class Place:
     warnings: tuple[str, ...] = ()
     energy: float = np.inf
     error: float = -np.inf
-    gain: float = 0.0
     least: float = np.inf
+    rest: float = np.nan
     settled: bool = True
     calm: bool = False
     cells: Ids | None = None

@@ -48,7 +48,7 @@ CATCHING_UP, BEHIND, HARDER = 48, 1.1, 1.01
 WORSE, SHARES, AGAIN = 0.05, (1.0, 0.8, 0.5, 0.0), 10
 #: equidistribution counts cells, and does not mind a few long ones across a feature, as those that are left behind when
 #: it passes a hole. Where a field changes by little in a step, and alignment comes to half as much error again as it
-#: has come to (a logarithm), of that of the mesh at rest, the place is found anew
+#: has come to (a logarithm), and the mesh at rest does not, the place is found anew
 ASTRAY = 0.4
 #: alignment ends where a step gains less (a logarithm)
 ENOUGH = 2e-3
@@ -139,18 +139,22 @@ class Target:
         if hessians is None:
             return carried
         steps = max(1, round(aligning * self.effort))
-        carried = replace(carried, error=place.error)
+        carried = replace(carried, error=place.error, rest=place.rest)
         found = self._aligned(carried, place.aligning, hessians, points, steps, place.target - place.carried)
-        least = min(place.least, found.gain) if place.settled else found.gain
-        if found.gain < least + ASTRAY or not place.calm:
+        least = min(place.least, found.error) if place.settled else found.error
+        known = np.isfinite(place.rest)
+        if not place.calm or (known and found.error < least + ASTRAY):
             return replace(found, least=least)
-        return self._anew(found, density, hessians, points)
+        rest = float(self._sight(hessians, points)(self.rest().carried)[0])
+        least += rest - place.rest if known and np.isfinite(rest) else 0.0
+        found = replace(found, least=least, rest=rest)
+        return found if found.error < least + ASTRAY else self._anew(found, density, hessians, points)
 
     def _anew(self, found: Place, density: Any, hessians: Any, points: Array) -> Place:
         """A place that was led to, or one that is found all the way where that errs much less."""
         anew = self.far(density, hessians, points)
         better = anew.error < found.error - 0.5 * ASTRAY
-        return replace(anew, least=anew.gain) if better else replace(found, least=found.gain)
+        return replace(anew, least=anew.error, rest=found.rest) if better else replace(found, least=found.error)
 
     def ahead(self, course: Course, place: Place | None, rate: float, dt: float) -> Place | None:
         """A place from which the next one is found sooner: with both meshes gone on, where that leaves cells valid."""
@@ -171,9 +175,7 @@ class Target:
         away: Array | None = None,
     ) -> Place:
         """`away` (n, dim): what lay between both meshes before."""
-        if self._alignment is None:
-            self._alignment = Alignment(self.unit.base, hessians, points, ALIGNED_DISTORTION, *self._limits)
-        objective, pairs = self._alignment.of(hessians, points), list(before)
+        objective, pairs = self._sight(hessians, points), list(before)
         energy = self._sprung(objective, place.carried)
         start, share = (place.carried, 0.0) if away is None else self._beginning(energy, place, away)
         if share < 1:
@@ -192,9 +194,14 @@ class Target:
             pairs=pairs,
             across=self._across,
         )
-        taken, rest = (place.steps[0], out.iterations), objective(self.rest().carried)[0]
-        gain = out.energy - (rest if np.isfinite(rest) else 0.0)
-        return replace(place, target=out.points, aligning=tuple(pairs), steps=taken, error=out.energy, gain=gain)
+        taken = place.steps[0], out.iterations
+        return replace(place, target=out.points, aligning=tuple(pairs), steps=taken, error=out.energy)
+
+    def _sight(self, hessians: Any, points: Array) -> Alignment:
+        """The error of the field as it is now."""
+        if self._alignment is None:
+            self._alignment = Alignment(self.unit.base, hessians, points, ALIGNED_DISTORTION, *self._limits)
+        return self._alignment.of(hessians, points)
 
     def _beginning(
         self, energy: Callable[[Array], tuple[float, Array | None]], place: Place, away: Array
