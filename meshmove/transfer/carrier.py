@@ -17,7 +17,7 @@ from meshmove.outcomes import Outcome
 
 from . import conservative, swept
 from .cells import swept_means
-from .conservative import mass_matrix
+from .conservative import first_cells, mass_matrix
 from .second_order import SecondOrder
 
 __all__ = ["Carrier"]
@@ -56,10 +56,7 @@ class Carrier:
 
     @cached_property
     def _where(self) -> Location:
-        simplices, owner = self._source.cells.corners
-        near = np.zeros(len(self._moved.points), np.int64)
-        near[simplices] = owner[:, None]  # where nodes were: most go no further than a few cells
-        return self._locator.find(self._moved.points.T, guess=near)
+        return self._locator.find(self._moved.points.T, guess=first_cells(self._source.cells))
 
     @cached_property
     def _second(self) -> SecondOrder | None:

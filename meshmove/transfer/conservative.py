@@ -18,7 +18,7 @@ from meshmove.geometry.mesh import CellMesh, meshes_of
 
 from .bounds import bounded
 
-__all__ = ["conservative", "mass_matrix"]
+__all__ = ["conservative", "first_cells", "mass_matrix"]
 
 _CHUNK = 1 << 16  # cells handled together
 
