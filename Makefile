@@ -6,7 +6,8 @@ PIP_ARGS ?=
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt
+# What is never imported need not be compiled: half of the time.
+PIP := $(BIN)/python -m pip install --quiet --no-compile $(PIP_ARGS) -c constraints.txt
 SOURCES = $(shell find geometry meshmove solvers plugins -name '*.py')
 
 .PHONY: help install demo test test-mpi lint format layers types doctest wheel docs gallery bench accelerator check clean distclean

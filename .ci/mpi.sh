@@ -31,9 +31,9 @@ fi
 
 if [ ! -e $venv/.installed ] || [ pyproject.toml -nt $venv/.installed ]; then
   "$system" -m venv --system-site-packages $venv
-  $venv/bin/python -m pip install --quiet "numpy==1.26.4" "scipy<1.15" meshio h5py scikit-fem pyamg shapely typer rich \
-    pytest hypothesis
-  $venv/bin/python -m pip install --quiet --no-deps -e .
+  $venv/bin/python -m pip install --quiet --no-compile "numpy==1.26.4" "scipy<1.15" meshio h5py scikit-fem pyamg \
+    shapely typer rich pytest hypothesis
+  $venv/bin/python -m pip install --quiet --no-compile --no-deps -e .
   touch $venv/.installed
 fi
 

@@ -21,7 +21,7 @@ tar -tzf "$work"/dist/*.tar.gz | "$python" "$root/.ci/sdist.py"
 "$python" -m venv "$work/venv"
 # shellcheck disable=SC2086  # PIP_ARGS is a list of words
 install() {
-  "$work/venv/bin/python" -m pip install --quiet ${PIP_ARGS:-} -c "$root/constraints.txt" "$@"
+  "$work/venv/bin/python" -m pip install --quiet --no-compile ${PIP_ARGS:-} -c "$root/constraints.txt" "$@"
 }
 install "meshmove[pyvista] @ file://$(ls "$work"/dist/*.whl)"
 

@@ -195,10 +195,13 @@ class PointLocator:
         cell, weights, lost = self._walk(x, start, 16 if guessed else 64)
         outside, least = np.zeros(len(x), bool), max(_OUTSIDE, 2 * self._table.rounding)
         if beside and len(lost):
-            cell[lost], weights[lost], squared, astray = self._outline.settle(x[lost], cell[lost])
+            cell[lost], weights[lost], squared, astray, aside = self._outline.settle(x[lost], cell[lost])
             outside[lost] = squared > least**2
-            lost = lost[astray]
+            off, lost = lost[aside], lost[astray]
             outside[lost] = False
+            if len(off):
+                cell[off], weights[off], gap = self._closest(x[off], cell[off])
+                outside[off] = gap > least
         if guessed and len(lost):
             again = self._seed(x[lost], self._table.curve(x[lost]), np.arange(len(lost)))
             cell[lost], weights[lost], still = self._walk(x[lost], again, 64)

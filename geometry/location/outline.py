@@ -60,13 +60,14 @@ class Outline:
         centre = (x.sum(axis=1) - opposite) / table.dim
         return centre + _BEHIND * (centre - opposite)
 
-    def settle(self, x: Array, cell: Ids) -> tuple[Ids, Array, Array, Ids]:
+    def settle(self, x: Array, cell: Ids) -> tuple[Ids, Array, Array, Ids, Ids]:
         """The boundary's points close to points (m, dim) that left the mesh through a facet of `cell` (m,).
 
-        Closest cells, weights (m, dim+1) there, squared distances; and the rows that are nowhere near the boundary
-        around their cell, or on its inner side, where a straight walk led out across a bay, which keep the cell.
+        Closest cells, weights (m, dim+1) there, squared distances; the rows on the inner side of the boundary around
+        their cell, where a straight walk led out across a bay, which keep the cell; and those too far out for the
+        closest point around it to be that of all: their cell is the one with that point, a bound on the distance.
         """
-        cell = cell.copy()
+        cell, aside = cell.copy(), np.zeros(len(x), bool)
         weights, squared = np.zeros((len(x), self._table.width)), np.full(len(x), np.inf)
         beyond = self._table.facet_functions(x, cell)
         beyond[self._facet[cell] < 0] = np.inf
@@ -77,11 +78,13 @@ class Outline:
             facet, inner, gap = self._descended(np.ascontiguousarray(x[rows].T), facet)
             before = self._table.facet_functions(x[rows], self.cell[facet])[np.arange(len(rows)), self.side[facet]] < 0
             near = before & (gap <= _BESIDE**2 * self._square[facet])
+            off = before & ~near
+            cell[rows[off]], aside[rows[off]] = self.cell[facet[off]], True
             of_facet = np.stack([1 - np.add.reduce(inner), *inner], axis=1)
             rows, facet, of_facet, gap = rows[near], facet[near], of_facet[near], gap[near]
             cell[rows], squared[rows] = self.cell[facet], gap
             weights[rows[:, None], self.local[facet]] = of_facet
-        return cell, weights, squared, np.flatnonzero(np.isinf(squared))
+        return cell, weights, squared, np.flatnonzero(np.isinf(squared) & ~aside), np.flatnonzero(aside)
 
     def _descended(self, x: Array, facet: Ids) -> tuple[Ids, list[Array], Array]:
         """Facets on which points (dim, m) have locally closest points, their coordinates, and squared distances."""
