@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from meshmove.geometry import CellMesh, PointLocator
+from meshmove.geometry import PointLocator
 from meshmove.geometry.arrays import Array
 from meshmove.meshes.source import Fields
 from meshmove.monitors import CallableDensity, Monitor, NodalDensity, Recovery
 from meshmove.movers import Align, Move, Mover, moved_by
+from meshmove.movers.problem import aligns
 from meshmove.outcomes import Outcome
 
 from .alignment import aligned_from, both_norms, carried_only
@@ -102,7 +103,7 @@ def move_of(
         leads += transports(monitor, trials, mover.transport) if earlier is None else [trials.unmoved(monitor)]
     else:
         trials = Trials(densities, predict, unit.problem, mover, unit.start, effort, n)
-        if not (aligned and fields.degree == 1 and _aligns(mover, unit.base)):
+        if not (aligned and fields.degree == 1 and aligns(mover, unit.base)):
             out = choose(monitor, trials, unit.current.dim)
             return _judged(unit, out, predict, fields.element, True, told)
         leads.append(trials.unmoved(monitor))
@@ -211,12 +212,6 @@ def _indicator(monitor: Monitor, recovery: Recovery, fields: Fields) -> Array:
         return monitor.indicator(recovery, fields.values)
     u, z = fields.values[:, : -fields.dual], fields.values[:, -fields.dual :]
     return np.sqrt(monitor.indicator(recovery, u) * monitor.indicator(recovery, z))
-
-
-def _aligns(mover: Mover, mesh: CellMesh) -> bool:
-    """Whether a mover, other than `Align`, lowers the predicted error on such a mesh by itself, and says so."""
-    says = getattr(mover, "aligns", None)
-    return callable(says) and bool(says(mesh))
 
 
 def _name(monitor: Monitor) -> str:

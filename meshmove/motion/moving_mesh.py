@@ -51,7 +51,8 @@ class MovingMesh(Keeping):
     options
         `monitor`, `mover`, `effort`, `boundary`, `fixed`, `reference`, `regions`, `transfer`, `device` and `objective`
         as for `adapt`. A monitor that leaves its intensity open has intensity 10, the Hessian's exponent is then 0.5.
-        A mover other than "auto" goes all the way to x* in every step, which costs as much as `adapt` does.
+        A mover other than "auto" goes all the way to x* in every step, which costs as much as `adapt` does. "dmm"
+        aligns the mesh at rest with a field, so that x* is the field's alone.
         `transfer` is "swept" unless it is given: conservative and bounded, through the facets that nodes sweep.
         `tau`: the time constant, None to have it follow from the field.
 

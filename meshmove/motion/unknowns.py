@@ -42,6 +42,11 @@ class Unknowns:
     def warnings(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(w for f in self.read.values() for w in f.warnings))
 
+    def notes(self, carrier: Carrier) -> tuple[str, ...]:
+        """What is not kept of fields that are carried: in the report of a step, though it be asked for later."""
+        notes = (carrier.notes(f) for f in self.read.values())
+        return tuple(dict.fromkeys(note for part in notes for note in part))
+
     def at_nodes(self, key: Any) -> Array:
         """Values (n_nodes, k) of a field at all nodes of the mesh; where it is known at vertices alone, linear between.
 

@@ -38,7 +38,8 @@ def step_of(
     carrier = Carrier(source, mesh, moved, displacement, transfer or "interpolate", far)
     if transfer is not None:
         mesh = _with_stored(source, mesh, unknowns, carrier)
-    words = (*went.warnings, *unknowns.warnings, *warnings, *unit.lost_shape(moved))
+    told = () if transfer is None else unknowns.notes(carrier)
+    words = (*went.warnings, *unknowns.warnings, *told, *warnings, *unit.lost_shape(moved))
     report = replace(
         report_of(went, displacement, velocity),
         feature_speed=None if went.pace is None else went.pace.speed * unit.scale,

@@ -23,7 +23,7 @@ from .objectives.alignment import Alignment
 from .objectives.equidistribution import Functional
 from .objectives.volumes import VOLUME
 
-__all__ = ["Move", "Mover", "Problem"]
+__all__ = ["Move", "Mover", "Problem", "aligns"]
 
 
 #: an edge or facet may stray from what it stands for by this share of the mesh's size, or this many times as far as at
@@ -209,3 +209,9 @@ class Mover(Protocol):
     def name(self) -> str: ...
 
     def __call__(self, problem: Problem) -> Move: ...
+
+
+def aligns(mover: Mover, mesh: CellMesh) -> bool:
+    """Whether a mover, other than `Align`, lowers the predicted error on such a mesh by itself, and says so."""
+    says = getattr(mover, "aligns", None)
+    return callable(says) and bool(says(mesh))

@@ -176,7 +176,7 @@ class Carrier:
 
     def _lost(self, pair: Any) -> tuple[str, ...]:
         converter: Any = self._source.converter
-        if self._transfer == "interpolate":
+        if self._transfer == "interpolate" or self._stays.all():
             return ()
         if converter.keeps_integrals(self._source.mesh, pair, self._transfer == "swept"):
             return ()

@@ -11,7 +11,7 @@ from meshmove.optional import require
 
 from .view import in_space
 
-__all__ = ["CLEAR", "FAINT", "INK", "STRONG", "Skin", "fading"]
+__all__ = ["CLEAR", "FAINT", "INK", "STRONG", "Skin", "counted", "fading"]
 
 #: pixels across a cell up to which its edges are left out, and from which on they are drawn in full
 FAINT, CLEAR = 3.0, 12.0
@@ -39,30 +39,38 @@ class Skin:
         self.ids, self._owner = used, np.concatenate(owners)
         self._polygons = [np.searchsorted(used, p) for p in polygons]
         points = np.zeros((len(used), 3))
-        self.faces = pyvista.PolyData(points, np.concatenate([_counted(p).ravel() for p in self._polygons]))
+        self.faces = pyvista.PolyData(points, np.concatenate([counted(p).ravel() for p in self._polygons]))
         pairs = [np.stack([p, np.roll(p, -1, axis=1)], axis=2).reshape(-1, 2) for p in self._polygons]
         every = np.sort(np.concatenate(pairs), axis=1)
-        lines, self._edge_of = np.unique(every, axis=0, return_inverse=True)
-        self.edges = pyvista.PolyData(points.copy(), lines=_counted(lines).ravel())
-        self.edges["rgba"] = np.zeros((len(lines), 4), np.uint8)
+        self._lines, self._edge_of = np.unique(every, axis=0, return_inverse=True)
+        self.edges = pyvista.PolyData(points.copy(), lines=counted(self._lines).ravel())
+        self.edges["rgba"] = np.zeros((len(self._lines), 4), np.uint8)
 
     def wear(self, points: Array, shown: NDArray | None, toward: Array, unit: float) -> None:
         """Take the positions (n, dim) and values, a vertex or a cell each; `unit`: pixels in a unit of length towards
         the viewer."""
         points = in_space(points)[self.ids]
         self.faces.points = points
-        self.edges.points = points + 6e-3 * np.ptp(points, axis=0).max() * toward  # in front of what they outline
+        self.edges.points = points + self._ahead(points) * toward
         if shown is not None and len(shown) == self.cells.n_points:
             self.faces.point_data["shown"] = shown[self.ids]
         elif shown is not None:
             self.faces.cell_data["shown"] = shown[self._owner]
+        self.edges["rgba"] = self._inked(points, unit)
+
+    def _ahead(self, points: Array) -> float:
+        """How far edges are in front of what they outline."""
+        return 6e-3 * float(np.ptp(points, axis=0).max())
+
+    def _inked(self, points: Array, unit: float) -> NDArray[np.uint8]:
+        """Colours (n, 4) of the edges, for positions (p, 3) of the vertices `ids`."""
         across = np.concatenate([np.repeat(np.sqrt(_areas(points, p)), p.shape[1]) for p in self._polygons])
-        least = np.full(self.edges.n_cells, np.inf)
+        least = np.full(len(self._lines), np.inf)
         np.minimum.at(least, self._edge_of.ravel(), unit * across)
         rgba = np.zeros((len(least), 4), np.uint8)
         rgba[:, :3] = INK
         rgba[:, 3] = np.rint(255 * fading(least))
-        self.edges["rgba"] = rgba
+        return rgba
 
 
 def _areas(points: Array, polygons: NDArray) -> Array:
@@ -104,6 +112,6 @@ def _outside(cells: CellMesh, plane: tuple[int, float] | None) -> tuple[list[NDA
     return polygons, owners
 
 
-def _counted(rows: NDArray) -> NDArray:
+def counted(rows: NDArray) -> NDArray:
     """Rows with their length before them, as VTK has it."""
     return np.column_stack([np.full(len(rows), rows.shape[1]), rows])

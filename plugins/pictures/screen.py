@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meshmove.geometry import CellMesh
+from meshmove.geometry.arrays import Array
 from meshmove.geometry.given import number, shown
 from meshmove.optional import require
+from meshmove.plugins.figures.curved_skin import CurvedSkin, is_curved
 from meshmove.plugins.figures.skin import INK, Skin
 from meshmove.plugins.figures.view import axes_of, corners_of, placed, plane_of, soft, windows
 
@@ -69,8 +72,9 @@ class Screen:
         self.stills, self.look = stills, look
         self.times = times_of(stills) if times is None else times
         first = stills[0].cells
+        _of_one_dimension(stills)
         self._flat, self._axes, self._plane = first.dim == 2, axes_of(first), plane_of(first)
-        seen = np.concatenate([corners_of(s.cells.points, self._plane) for s in stills]) @ self._axes.T
+        seen = np.concatenate([corners_of(_extent(s.cells), self._plane) for s in stills]) @ self._axes.T
         extent = np.ptp(seen, axis=0)[:2]
         self._unit = look.size / extent.max()
         # multiples of 16, as codecs of films want them
@@ -98,7 +102,12 @@ class Screen:
         if self._skin is None or coloured != self._coloured or not self._skin.cells.same_cells(still.cells):
             self._dress(still, coloured)
         assert self._skin is not None
-        self._skin.wear(still.cells.points, still.shown, self._axes[2], self._unit)
+        if isinstance(self._skin, CurvedSkin):
+            nodes = still.cells.nodes
+            assert nodes is not None
+            self._skin.wear(nodes, still.shown_at_nodes, self._axes[2], self._unit)
+        else:
+            self._skin.wear(still.cells.points, still.shown, self._axes[2], self._unit)
         name = self.look.title or still.name
         self._title.SetInput(f"{name},  {self.times[k]}" if name else self.times[k])
 
@@ -128,7 +137,7 @@ class Screen:
 
     def _dress(self, still: Still, coloured: bool) -> None:
         """Actors for the cells of a still, in the place of those before."""
-        look, skin = self.look, Skin(still.cells, self._plane)
+        look, skin = self.look, (CurvedSkin if is_curved(still.cells) else Skin)(still.cells, self._plane)
         colours: dict[str, Any] = {"color": "lightsteelblue"}
         if coloured:
             skin.faces["shown"] = np.zeros(skin.faces.n_points)
@@ -151,3 +160,20 @@ class Screen:
             label_font_size=15, position_x=0.1, position_y=8 / height, width=0.8, height=52 / height,
         )  # fmt: skip
         bar.SetTitle("")
+
+
+def _extent(cells: CellMesh) -> Array:
+    """Points among which all of a mesh is seen: with the nodes on bent sides, where cells have these."""
+    if cells.nodes is None or not is_curved(cells):
+        return cells.points
+    return cells.nodes[np.unique(np.concatenate([np.ravel(b.second_nodes) for b in cells.blocks]))]
+
+
+def _of_one_dimension(stills: Sequence[Still]) -> None:
+    dims = [s.cells.dim for s in stills]
+    other = next((k for k, dim in enumerate(dims) if dim != dims[0]), None)
+    if other is not None:
+        raise ValueError(
+            f"Expected frames that are all of plane meshes, or all of volume meshes, which share a camera (got a "
+            f"{dims[0]}-D mesh as frame 0, a {dims[other]}-D one as frame {other}): make a film of each"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def _between(what: Shown, steps: int) -> tuple[list[Still], list[str]]:
         shown = {}
         if fields is not None:
             shown = {what.label: ((1 - share) * fields[0].at(points) + share * fields[1].at(points))[:, None]}
-        stills.append(Still(last.moved(points), shown, float(share)))
+        stills.append(Still(replace(last, points=points, nodes=None), shown, float(share)))
         words.append({0.0: "before", 1.0: "after"}.get(float(share), f"{100 * share:.0f} % of the way"))
     return stills, words
 

@@ -34,13 +34,28 @@ class Still:
     @property
     def shown(self) -> Array | None:
         """(n_vertices,): the first field, or its size where it has several components; None where there is none."""
-        for values in self.fields.values():
-            return values[:, 0] if values.shape[1] == 1 else np.linalg.norm(values, axis=1)
-        return None
+        return _first(self.fields)
+
+    @property
+    def shown_at_nodes(self) -> Array | None:
+        """(n_nodes,): the same at all nodes of second-order cells."""
+        return _first(self.at_nodes)
+
+    @property
+    def values(self) -> Array | None:
+        """All that are shown: at the nodes that cells have, or at the vertices."""
+        nodes = [np.ravel(b.second_nodes) for b in self.cells.blocks if b.second_nodes is not None]
+        return self.shown if self.shown_at_nodes is None else self.shown_at_nodes[np.unique(np.concatenate(nodes))]
 
     @property
     def name(self) -> str | None:
         return next(iter(self.fields), None)
+
+
+def _first(fields: dict[str, Array]) -> Array | None:
+    for values in fields.values():
+        return values[:, 0] if values.shape[1] == 1 else np.linalg.norm(values, axis=1)
+    return None
 
 
 def still_of(unknowns: Unknowns, time: float, which: Any = None) -> Still:
@@ -106,7 +121,7 @@ def _time(value: Any, k: int) -> float:
 
 def limits_of(stills: Sequence[Still]) -> tuple[float, float]:
     """The range of all values, to round numbers."""
-    values: list[NDArray] = [s.shown for s in stills if s.shown is not None]
+    values: list[NDArray] = [s.values for s in stills if s.values is not None]
     if not values:
         return 0.0, 1.0
     low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)

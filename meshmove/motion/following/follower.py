@@ -63,7 +63,7 @@ class Follower:
         In the place of transport and alignment, or None.
     align
         Whether the target is aligned, to the error of linear elements whatever the field's: transport alone leaves long
-        cells behind where features pass holes.
+        cells behind where features pass holes. A mover in its place aligns if it says that it does.
     effort
         Share of the default number of steps.
     tau
@@ -80,9 +80,9 @@ class Follower:
         tau: float | None = None,
     ) -> None:
         self.unit, self.monitor, self.tau = unit, settled(monitor), tau
-        self.align = align and mover is None
         self._prepare()
         self.target = Target(unit, "vertices" if isinstance(monitor, Monitor) else "interior", mover, effort)
+        self.align = align and self.target.aligns
 
     def _prepare(self) -> None:
         """What does not change with the points, found once."""
@@ -137,8 +137,9 @@ class Follower:
         reached, share = self._reached(points, start, start + going * (course.goal(place) - start))
         warnings = place.warnings
         if share < 1 and going > 0:
-            anew, course = partial(self._placed, at, there, align=align), Course()
-            reached, place, share, parts = self._by_parts(points, reached, place, going, share, anew)
+            anew, course, parts = partial(self._placed, at, there, align=align), Course(), 1
+            if self.target.mover is None:  # others have gone all the way, and would find the same again
+                reached, place, share, parts = self._by_parts(points, reached, place, going, share, anew)
             warnings = (*place.warnings, told(share, parts))
         after = State(reached, place, now, rate, fading, dt, course=course)
         return after, Went(tau, went, share, place.steps, warnings)

@@ -24,6 +24,7 @@ from meshmove.monitors import CallableDensity
 from meshmove.movers import Alignment, Functional, MongeAmpere, Mover, moved_by
 from meshmove.movers.descent import Pair, minimise
 from meshmove.movers.laplacian import stiffness
+from meshmove.movers.problem import aligns
 
 from .course import Course, Place
 
@@ -96,6 +97,8 @@ class Target:
         self._distortion, self._slow, self._close = distortion, slow, close
         known = unit.problem(None, unit.start, 1.0)
         self._across = known.across
+        #: whether it has a use for second derivatives
+        self.aligns = mover is None or (known.across.serial and aligns(mover, unit.base))
         limits: Any = unit.slide.curved_edges, unit.slide.shells, known.across
         self._functional = Functional(unit.base, _Nothing(), distortion, rule, known.component, *limits)
         self._limits = limits
@@ -111,8 +114,7 @@ class Target:
     def far(self, density: Any, hessians: Any, points: Array) -> Place:
         """All the way, from positions that may be far from it; but for a mover of its own not quite into place."""
         if self.mover is not None:
-            move = moved_by(self.mover, self.unit.problem(density, points, self.effort))
-            return Place(move.points, move.points, steps=(move.iterations, 0), warnings=move.warnings)
+            return self._moved(self.mover, density, hessians, points, points)
         rough = not isinstance(density, CallableDensity)  # which is worth getting to, and may be steep
         mover = MongeAmpere(distortion=self._distortion, rough=rough)
         move = moved_by(mover, self.unit.problem(density, points, self.effort * FAR))
@@ -122,7 +124,7 @@ class Target:
     def near(self, density: Any, hessians: Any, points: Array, place: Place) -> Place:
         """A few steps from where both meshes were, and more where nodes are not yet settled."""
         if self.mover is not None:
-            return self.far(density, None, self.slide.retract(place.target))
+            return self._moved(self.mover, density, hessians, points, self.slide.retract(place.target))
         pairs, exact = list(place.carrying), isinstance(density, CallableDensity)
         carrying, aligning = (STEPS, ALIGNING) if place.settled else SETTLING
         energy, slow = self._functional.of(density), self._slow if place.settled or exact else GAIN
@@ -149,6 +151,20 @@ class Target:
         least += rest - place.rest if known and np.isfinite(rest) else 0.0
         found = replace(found, least=least, rest=rest)
         return found if found.error < least + ASTRAY else self._anew(found, density, hessians, points)
+
+    def _moved(self, mover: Mover, density: Any, hessians: Any, points: Array, start: Array) -> Place:
+        """By a mover of its own, from `start`; one that aligns begins at rest, as it was made for.
+
+        So its place is the field's alone. From the place before the network that aligns gains nothing more, and long
+        cells that a feature has left behind at a hole stay.
+        """
+        if hessians is None:
+            problem = self.unit.problem(density, start, self.effort)
+        else:
+            sight = self._sight(hessians, points)
+            problem = self.unit.problem(density, self.rest().carried, self.effort, sight.error, sight)
+        move = moved_by(mover, problem)
+        return Place(move.points, move.points, steps=(move.iterations, 0), warnings=move.warnings)
 
     def _anew(self, found: Place, density: Any, hessians: Any, points: Array) -> Place:
         """A place that was led to, or one that is found all the way where that errs much less."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import skfem
 
-from meshmove import MovingMesh
+from meshmove import MovingMesh, Outcome
 from meshmove.motion.following import course, follower
+from meshmove.movers import Move
 
 DT = 0.01
 
@@ -114,3 +115,29 @@ def test_movers_and_monitors_of_the_users_go_all_the_way_in_every_step():
         at[0] += DT
         assert moving.step(dt=DT).report.transport_steps > 0
     assert (loop(straight, 6, mover="smooth")[0] > 0).all()
+
+
+class Twist:
+    """A mover that turns the middle of the unit square by half a turn: cells fold on the way there."""
+
+    name = "twist"
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, problem):
+        self.calls += 1
+        x, y = problem.mesh.points.T
+        turn = np.pi * np.clip(np.log(0.48 / np.maximum(np.hypot(x, y), 0.08)) / np.log(6), 0, 1)
+        points = np.stack([np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y], axis=1)
+        return Move(points, 1, judged=True)
+
+
+def test_a_mover_that_goes_all_the_way_is_asked_once_a_step():
+    """Where cells would be inverted nodes go a share of the way; asked before each part, it gave the same again."""
+    mover, mesh = Twist(), skfem.MeshTri.init_tensor(*[np.linspace(0, 1, 41)] * 2)
+    moving = MovingMesh(mesh, monitor=lambda x: 1 + x[0], mover=mover)
+    for k in range(3):
+        report = moving.step(dt=0.1).report
+        assert mover.calls == k + 1 and report.share < 1 and not report.inverted_cells
+        assert report.outcomes == (Outcome.STEP_CUT,)

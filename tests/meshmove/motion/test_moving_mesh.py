@@ -135,6 +135,29 @@ def test_lists_and_dicts_of_unknowns_come_back_as_such():
 
 
 @pytest.mark.parametrize(
+    ("element", "transfer", "kept"),
+    [
+        (skfem.ElementTriP1(), "swept", True),
+        (skfem.ElementTriDG(skfem.ElementTriP1()), "swept", True),
+        (skfem.ElementTriDG(skfem.ElementTriP1()), "conservative", False),
+        (skfem.ElementTriP2(), "swept", False),
+        (skfem.ElementTriP2(), "interpolate", False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, skfem.Element) else str(value),
+)
+def test_a_step_says_where_carried_dofs_do_not_keep_their_integral(element, transfer, kept):
+    mass, moving = skfem.Functional(lambda w: w.u), MovingMesh(grid(8), transfer=transfer)
+    for k in range(3):
+        basis = skfem.Basis(moving.mesh, element)
+        dofs = basis.project(front(0.02 * k))
+        step = moving.step([front(0.02 * k), (basis, dofs)], 0.02)
+    new = skfem.Basis(step.mesh, element)
+    change = mass.assemble(new, u=new.interpolate(step.carried[1])) - mass.assemble(basis, u=basis.interpolate(dofs))
+    assert step.velocity.any() and (abs(change) < 1e-12) == kept
+    assert (Outcome.INTEGRAL_NOT_KEPT in step.report.outcomes) == (not kept and transfer != "interpolate")
+
+
+@pytest.mark.parametrize(
     "mesh",
     [
         skfem.MeshQuad().refined(3),

@@ -311,6 +311,11 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_loop(tmp_path, monke
         (lambda p: MovingMesh(skfem.MeshTri()).record(p / "a.gif", cmap="virids"), ValueError, "mean 'viridis'"),
         (lambda p: meshmove.animate(frames(), p / "a.gif", frames_per_second=-1), ValueError, "frames a second"),
         (lambda p: meshmove.animate(frames(), p / "a.gif", exact=1), ValueError, "a rollout to compare"),
+        (
+            lambda p: meshmove.animate([frames()[0], (skfem.MeshTet(), None)], p / "a.gif"),
+            ValueError,
+            "a 2-D mesh as frame 0, a 3-D one as frame 1",
+        ),
         (lambda p: meshmove.animate([frames()[0], (frames()[0][0], [1.0])], p / "a.gif"), FieldError, "In frame 1"),
     ],
 )
