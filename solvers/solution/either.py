@@ -2,7 +2,8 @@
 
 Splines are smooth and their knots lie along the axes, so a front along a curve is beyond them. Cubic elements on
 triangles that are halved where the flux jumps follow any curve, to fewer digits. Which it is the estimates say. A few
-digits cost them less than splines need to see corners, holes and sources: there they come first.
+digits cost them less than splines need to see corners, holes and sources: there they come first, before any projection
+where coefficients are constant, for then nothing of the operator can hide between the points of cells.
 """
 
 from __future__ import annotations

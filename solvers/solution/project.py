@@ -22,7 +22,7 @@ __all__ = ["project"]
 
 #: random features that a dense matrix of them is made of, and the largest budget, relative to the default
 MOST_FEATURES, MOST_EFFORT = 10_000, 1e6
-FINEST = 1e-12  #: the least tolerance: estimates of smooth solutions end between 1e-13, what rounding counts for, and this
+FINEST = 1e-12  #: the least tolerance: estimates, of which rounding is 1e-13, come no lower but by chance
 
 
 @overload
@@ -69,8 +69,9 @@ def project(
     Where conductivity jumps between regions no smooth feature has the solution's kinks: then features are cubic finite
     elements on a mesh that is fitted to the regions, which the package gmsh makes, and refined. Elliptic problems whose
     projection is in doubt by more than 1 %, as at fronts along curves, are solved on refined meshes as well, and the
-    answer is the one with the smaller estimate. For tolerances from 5e-4 on such meshes come first, where a first grid
-    does not see the solution and the operator makes no layers: a few digits cost them less.
+    answer is the one with the smaller estimate. For tolerances from 5e-4 on such meshes come first, where the operator
+    makes no layers; where its coefficients vary, after a first grid that does not see the solution: a few digits cost
+    them less.
 
     Parameters
     ----------

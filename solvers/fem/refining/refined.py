@@ -108,10 +108,11 @@ class Solved:
 
     def unheld(self) -> float:
         """Integral of what prescribed values are off between the nodes on the boundary, relative to the norm of u."""
-        rows = self.field.unit.boundary(_BOUNDARY, seed=5)
+        unit = self.field.unit
+        rows = unit.boundary(_BOUNDARY, seed=5)
         held = rows.kinds == DIRICHLET
-        missed = np.abs(self.field(self.field.unit.to_physical(rows.points[:, held])) * rows.coefficients[0, held] - rows.values[held])
-        size = self.table.norm(self.field.dofs) / np.sqrt(self.field.unit.half.prod())
+        missed = np.abs(self.field(unit.to_physical(rows.points[:, held])) - rows.values[held])
+        size = self.table.norm(self.field.dofs) / np.sqrt(unit.half.prod())
         return float((rows.weights[held] * missed).sum()) / size
 
     def weakest(self) -> float:
@@ -140,7 +141,7 @@ def estimated(levels: Sequence[MeshLevel]) -> float:
     """The error of the last of several levels: the sum of the changes to come, or what its fluxes tell of.
 
     Changes fall as they have fallen; meshes that are refined near a point change less than others, so that the slowest
-    and the largest of the last few count. Of too few meshes the fluxes tell, and count double, unless the change is more.
+    and the largest of the last few count. Of too few meshes the fluxes tell, and count double, or the last change.
     """
     last = levels[-1]
     told = max(_JUMPS * last.residual, _ENERGY * last.energy)
