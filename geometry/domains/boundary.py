@@ -24,6 +24,7 @@ Operation = Literal["union", "intersection", "difference"]
 ON = 1e-9  #: pieces this close (relative to the extent) coincide
 SNAP = 1e-7  #: ends this close are one corner, pieces shorter than this are dropped
 CHUNK = 1 << 20  #: point-piece pairs worked on at once
+_SOME = np.linspace(0, 1, 4, endpoint=False)  #: parameters on arcs
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,26 @@ class Boundary:
                 k = d.argmin(1)
                 rows = np.arange(len(k))
                 distance[part], piece[part], s[part] = d[rows, k], ids[k], u[rows, k]
+        most = np.minimum(distance, self._at_most(x))
         for i, arc in self._curved:
-            d, u = arc.nearest(x)
-            closer = d < distance
-            distance[closer], piece[closer], s[closer] = d[closer], i, u[closer]
+            near = np.flatnonzero(_apart(arc.box, x) <= most + ON * self.extent)  # elsewhere another is nearer
+            d, u = arc.nearest(x[:, near])
+            closer = d < distance[near]
+            at = near[closer]
+            distance[at], piece[at], s[at] = d[closer], i, u[closer]
+            most[at] = np.minimum(most[at], distance[at])
         return distance, piece, s
+
+    def _at_most(self, x: Array) -> Array:
+        """Distances (n,) to the nearest of some points on arcs: no arc whose box is farther away is the nearest.
+
+        Infinite where all arcs are of circles, whose nearest points are as cheap.
+        """
+        out = np.full(x.shape[1], np.inf)
+        for _, arc in self._curved if any(arc.axes[0] != arc.axes[1] for _, arc in self._curved) else ():
+            for a, b in arc.point(_SOME).T:
+                out = np.minimum(out, np.hypot(x[0] - a, x[1] - b))
+        return out
 
     def encloses(self, x: Array) -> NDArray[np.bool_]:
         """Whether the winding number around points (2, n) is one; on the boundary itself either answer may come.
@@ -152,6 +168,11 @@ class Boundary:
         if operation == "difference":
             theirs = [p.reversed() for p in theirs]
         return Boundary((*mine, *theirs))
+
+
+def _apart(box: Array, x: Array) -> Array:
+    """Distances (n,) of points (2, n) to a box, 0 inside."""
+    return np.hypot(*np.maximum(np.maximum(box[0][:, None] - x, x - box[1][:, None]), 0.0))
 
 
 def _cap(arc: Arc) -> float:

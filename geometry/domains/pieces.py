@@ -19,6 +19,8 @@ __all__ = ["Arc", "Piece", "Segment"]
 
 Point = tuple[float, float]
 
+SETTLED = 4e-15  #: steps of an angle that are rounding
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -197,15 +199,19 @@ class Arc:
 
         hit = np.flatnonzero((slope(low, *q)[0] < 0) & (slope(high, *q)[0] > 0))
         low, high, q = low[hit], high[hit], q[:, hit]
-        t = 0.5 * (low + high)
+        # the angle of the point's own ray, close to the foot where the point is close to the curve
+        t = low + np.mod(np.arctan2(a * q[1], b * q[0]) - low, 2 * np.pi)
+        t = np.where(t < high, t, 0.5 * (low + high))
+        going = np.arange(len(hit))
         for _ in range(80):  # Newton, kept inside a shrinking bracket
-            g, dg = slope(t, *q)
-            low, high = np.where(g < 0, t, low), np.where(g >= 0, t, high)
-            step = t - g / np.where(dg > 0, dg, np.inf)
-            new = np.where((dg > 0) & (step > low) & (step < high), step, 0.5 * (low + high))
-            done = np.abs(new - t).max(initial=0.0) < 1e-15
-            t = new
-            if done:
+            g, dg = slope(t[going], *q[:, going])
+            low[going], high[going] = np.where(g < 0, t[going], low[going]), np.where(g >= 0, t[going], high[going])
+            step = t[going] - g / np.where(dg > 0, dg, np.inf)
+            within = (dg > 0) & (step >= low[going]) & (step <= high[going])  # with ends: the last step is none
+            new = np.where(within, step, 0.5 * (low[going] + high[going]))
+            far, t[going] = np.abs(new - t[going]), new
+            going = going[far > SETTLED]
+            if not len(going):
                 break
         return hit, t
 

@@ -73,6 +73,17 @@ class Constrained:
             x[self.free] = self._solved(load[self.free] + self._coupling)
         return x
 
+    def solve_zero(self, load: Array, transposed: bool = False) -> Array:
+        """The same with all held unknowns zero, by A or its transpose."""
+        x = np.zeros_like(self._x)
+        if len(self.free):
+            right = load[self.free]
+            if transposed and not self._symmetric and self._factors is not None:
+                x[self.free] = self._factors.solve(right, "T")
+            else:
+                x[self.free] = self._solved(right)
+        return x
+
     def _solved(self, load: Array) -> Array:
         if self._factors is None:
             import pyamg

@@ -212,28 +212,31 @@ def _slopes(pde: Statement, x: Array) -> Array:
 def _with_neumann(
     pde: Statement, basis: skfem.CellBasis, facets: Ids, piece: Ids, matrix: Any, load: Array
 ) -> tuple[Any, Array]:
-    which = _regions(pde, basis)
-    for rows in dict.fromkeys(side.rows for side in pde.sides):
-        if not any(row.kind in (NEUMANN, ROBIN) for row in rows):
-            continue
-        (row,) = rows
-        here = facets[np.isin(piece, [i for i, side in enumerate(pde.sides) if side.rows == rows])]
-        if not len(here):
-            continue
-        order = max(6, 2 * basis.elem.maxdeg + 2)
-        side = skfem.FacetBasis(basis.mesh, basis.elem, mapping_of(basis.mesh), facets=here, intorder=order)
-        x, n = np.asarray(side.global_coordinates()), np.asarray(side.normals)
-        (a, h), (_, b) = _at(pde, x, None if which is None else which[side.tind])[0]
-        g, s = (evaluate(f, x.reshape(2, -1), row.what).reshape(x.shape[1:]) for f in (row.value, row.share))
-        normal = a * n[0] ** 2 + b * n[1] ** 2 + 2 * h * n[0] * n[1]
-        flux, shear = g * normal, (b - a) * n[0] * n[1] + h * (n[0] ** 2 - n[1] ** 2)
-        if row.kind == ROBIN:
-            mass = skfem.BilinearForm(lambda u, v, w: w.s * u * v)
-            matrix = matrix + mass.assemble(side, s=s * normal)
-        load = load + skfem.LinearForm(lambda v, w: w.flux * v).assemble(side, flux=flux)
-        if np.abs(shear).max(initial=0.0) > 1e-12 * np.abs(np.stack([a, b])).max():
-            along = skfem.BilinearForm(lambda u, v, w: w.shear * (w.n[0] * u.grad[1] - w.n[1] * u.grad[0]) * v)
-            matrix = matrix - along.assemble(side, shear=shear)
+    kinds = NEUMANN, ROBIN
+    groups = [rows for rows in dict.fromkeys(side.rows for side in pde.sides) if any(r.kind in kinds for r in rows)]
+    sides = [facets[np.isin(piece, [i for i, side in enumerate(pde.sides) if side.rows == rows])] for rows in groups]
+    if not sum(map(len, sides)):
+        return matrix, load
+    which, order = _regions(pde, basis), max(6, 2 * basis.elem.maxdeg + 2)
+    here = np.concatenate(sides)  # all together, for what is known of facets is dear
+    side = skfem.FacetBasis(basis.mesh, basis.elem, mapping_of(basis.mesh), facets=here, intorder=order)
+    x, n = np.asarray(side.global_coordinates()), np.asarray(side.normals)
+    (a, h), (_, b) = _at(pde, x, None if which is None else which[side.tind])[0]
+    g, s, start = np.zeros_like(a), np.zeros_like(a), 0
+    for (row,), few in zip(groups, sides, strict=True):
+        of = slice(start, start := start + len(few))
+        if len(few):
+            y = x[:, of].reshape(2, -1)
+            g[of], s[of] = (evaluate(f, y, row.what).reshape(len(few), -1) for f in (row.value, row.share))
+    normal = a * n[0] ** 2 + b * n[1] ** 2 + 2 * h * n[0] * n[1]
+    flux, shear = g * normal, (b - a) * n[0] * n[1] + h * (n[0] ** 2 - n[1] ** 2)
+    if np.any(s):
+        mass = skfem.BilinearForm(lambda u, v, w: w.s * u * v)
+        matrix = matrix + mass.assemble(side, s=s * normal)
+    load = load + skfem.LinearForm(lambda v, w: w.flux * v).assemble(side, flux=flux)
+    if np.abs(shear).max(initial=0.0) > 1e-12 * np.abs(np.stack([a, b])).max():
+        along = skfem.BilinearForm(lambda u, v, w: w.shear * (w.n[0] * u.grad[1] - w.n[1] * u.grad[0]) * v)
+        matrix = matrix - along.assemble(side, shear=shear)
     return matrix, load
 
 

@@ -29,6 +29,7 @@ _UNEVEN, _HOPEFUL = 4.0, 0.3
 _BETTER = 0.5  # of the error that the even grid tells of: what a graded one must fall below to be gone on with
 _LONGEST, _LOWEST = 1.6, 10  # factor by which cells along an axis grow in a round, and their least number
 _AIM, _SHARPEST = 0.1, 1e-4  # of the tolerance: errors along one axis, in the first round and at least
+_ROUNDED = 1e-9  # errors below this that grow with the number of cells are those of rounding
 _ROUNDING = 1e-15  # the least tolerance that cells are counted for: 0 asks for as many as are paid for
 _ROUNDS, _FALLS = 9, 0.3  # graded grids at most; what errors fall by as long as rounds that spend all are gone on with
 _TRUSTED = 1e-2  # estimates of graded grids below this are not compared with those of even ones
@@ -130,12 +131,14 @@ def _graded(run: Run, knots: tuple[Knots, Knots], now: Projection | None = None)
 
 
 def _even(run: Run, now: Projection) -> Projection:
-    """Even grids that grow from the first."""
+    """Even grids that grow from the first, until rounding is all that they add."""
     while now.error >= run.tolerance:
         grown = _grown(run, now)
         if grown is None or run.hopeless(now, grown):
             break
-        now = run.look(Splines(grown, DEGREE), now.levels, now.field)
+        before, now = now, run.look(Splines(grown, DEGREE), now.levels, now.field)
+        if told_of(before) < told_of(now) < _ROUNDED:
+            return before if before.error < now.error else now
     return now
 
 

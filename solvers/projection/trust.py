@@ -39,7 +39,7 @@ from .unseen import unseen_by
 if TYPE_CHECKING:
     from .grids import Projection
 
-__all__ = ["Told", "along_weakest", "largest_term", "longest_column", "told", "weakest_of"]
+__all__ = ["Told", "along_weakest", "longest_column", "told", "weakest_of"]
 
 
 _FRESH = 4  #: fresh points over the edge of a cell
@@ -88,7 +88,7 @@ def told(
     system = now.system
     size = max(middles.norm(middles.values(now.field.weights / system.scales)), floor, 1e-300)
     weakest, z = _weakest(now, middles)
-    weakest = min(weakest, known * largest_term(unit))
+    weakest = min(weakest, known * unit.largest_term)
     fresh, r, scale, applied = _residual(unit, now, z)
     interior, worst = _inverted(fresh, r, weakest)
     rounding = _rounded(unit, fresh) * size / max(weakest, 1e-300)
@@ -99,13 +99,7 @@ def told(
     relative = float(np.linalg.norm(r if shares is None else np.sqrt(shares) * r)) / max(scale, 1e-300)
     unsolved = middles.norm(middles.values(step)) / size
     unseen = unseen_by(unit, now.field, fresh, scout) / max(weakest * size, 1e-300)
-    return Told(interior / size, unseen, missed / size, unsolved, relative, weakest / largest_term(unit), worst, on)
-
-
-def largest_term(unit: UnitProblem) -> float:
-    """The largest term of the operator for a wave as long as the domain."""
-    k = np.pi / 2
-    return float((np.abs(unit.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
+    return Told(interior / size, unseen, missed / size, unsolved, relative, weakest / unit.largest_term, worst, on)
 
 
 def longest_column(now: Projection) -> float:

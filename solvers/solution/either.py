@@ -2,7 +2,8 @@
 
 Splines are smooth and their knots lie along the axes, so a front along a curve is beyond them. Cubic elements on
 triangles that are halved where the flux jumps follow any curve, to fewer digits. Which it is the estimates say. A few
-digits cost them less than splines need to see corners, holes and sources: there they come first.
+digits cost them less than splines need to see corners, holes and sources: there they come first, before any projection
+where coefficients are constant, for then nothing of the operator can hide between the points of cells.
 """
 
 from __future__ import annotations
@@ -49,7 +50,12 @@ def solved(pde: Statement, extra: Sequence[Feature], start: Any, **options: Any)
         return first is not None and first.error < run.tolerance
 
     if may and run.tolerance >= _ROUGH and not _layered(pde):
-        run.instead = met
+        if pde.is_constant:
+            first = _elements(pde, None, options | {"effort": _SHARE * options["effort"]})
+        else:
+            run.instead = met
+    if first is not None and first.error < run.tolerance:
+        return _of(pde, first)
     found = refined(run, start)
     if first is not None and first.error < min(run.tolerance, found.error):
         return _of(pde, first)
@@ -70,19 +76,24 @@ def _layered(pde: Statement) -> bool:
     return bool(means[:3].sum() > _LAYERED * means[3:5].min())
 
 
-def _elements(pde: Statement, found: Projection, options: dict[str, Any]) -> Solved | None:
+def _elements(pde: Statement, found: Projection | None, options: dict[str, Any]) -> Solved | None:
     """By finite elements; None where their estimate would know nothing: close to a problem without a unique solution,
     where coefficients change between the points of all grids, and where the effort is too small for meshes to compare.
-    Also where the domain cannot be meshed.
+    Also where the domain cannot be meshed. Before anything is projected, of an operator with constant coefficients,
+    elements are asked themselves how close to such a problem they are, and what of the values is between their nodes.
     """
-    seen = found.seen
-    if seen is None or seen.weakest < _STABLE or (not pde.is_constant and seen.unseen > _DOUBTED):
+    seen, tolerance = None if found is None else found.seen, options["tolerance"]
+    if seen is not None and (seen.weakest < _STABLE or (not pde.is_constant and seen.unseen > _DOUBTED)):
         return None
     try:
         other = solve_refined(pde, **options)
     except DomainError:
         return None
-    return other if other.comparable else None
+    if not (other.comparable or other.meets(tolerance)):
+        return None
+    if seen is None and (other.weakest() < _STABLE * pde.unit.largest_term or other.unheld() > tolerance):
+        return None
+    return other
 
 
 def meshed(pde: Statement, **options: Any) -> Solution:

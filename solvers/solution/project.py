@@ -22,6 +22,7 @@ __all__ = ["project"]
 
 #: random features that a dense matrix of them is made of, and the largest budget, relative to the default
 MOST_FEATURES, MOST_EFFORT = 10_000, 1e6
+FINEST = 1e-12  #: the least tolerance: estimates, of which rounding is 1e-13, come no lower but by chance
 
 
 @overload
@@ -68,8 +69,9 @@ def project(
     Where conductivity jumps between regions no smooth feature has the solution's kinks: then features are cubic finite
     elements on a mesh that is fitted to the regions, which the package gmsh makes, and refined. Elliptic problems whose
     projection is in doubt by more than 1 %, as at fronts along curves, are solved on refined meshes as well, and the
-    answer is the one with the smaller estimate. For tolerances from 5e-4 on such meshes come first, where a first grid
-    does not see the solution and the operator makes no layers: a few digits cost them less.
+    answer is the one with the smaller estimate. For tolerances from 5e-4 on such meshes come first, where the operator
+    makes no layers; where its coefficients vary, after a first grid that does not see the solution: a few digits cost
+    them less.
 
     Parameters
     ----------
@@ -81,7 +83,8 @@ def project(
     random
         Number of random tanh features to add.
     tolerance
-        Estimated relative L2 error at which grids stop growing.
+        Estimated relative L2 error at which grids stop growing. Below 1e-12, which rounding in double precision leaves,
+        0 included, it is 1e-12: as good as `effort` pays for.
     effort
         Budget of operations of the finest grid relative to the default, which takes one to two seconds on one core.
     seed
@@ -122,7 +125,7 @@ def project(
     """
     random = count(random, "a number of features random >= 0", high=MOST_FEATURES, error=ProblemError)
     seed = count(seed, "a seed >= 0", high=2**63, error=ProblemError)
-    tolerance = number(tolerance, "a tolerance >= 0", open_low=False, error=ProblemError)
+    tolerance = max(number(tolerance, "a tolerance >= 0", open_low=False, error=ProblemError), FINEST)
     effort = number(effort, "an effort > 0", high=MOST_EFFORT, error=ProblemError)
     if emitted is not None and not hasattr(emitted, "features"):
         raise ProblemError(f"Expected emitted networks with features(X) (got {type(emitted).__name__})")

@@ -24,10 +24,12 @@ import numpy as np
 import skfem
 
 from meshmove.geometry.arrays import Array, Ids
+from meshmove.solvers.fem.constrained import Constrained
 from meshmove.solvers.fem.evaluation import Finder, PiecewisePolynomial
 from meshmove.solvers.fem.fitted import curved, fitted_mesh, on_curves, sound
 from meshmove.solvers.fem.linear import system_by
 from meshmove.solvers.fem.tables import Table
+from meshmove.solvers.pde.sides import DIRICHLET
 from meshmove.solvers.pde.statement import Statement
 from meshmove.solvers.pde.unit import InteriorRows
 
@@ -51,6 +53,11 @@ _SLOWEST, _FASTEST = 0.97, 0.01  #: factors by which changes fall from mesh to m
 _CHANGES, _JUMPS, _ENERGY = 2.0, 0.15, 1.0
 _RULES = 8, 10  #: degrees of quadrature, of the solution and of what it is compared with
 _FEW = 4  #: meshes below this many say nothing of how changes fall
+#: meshes after which fluxes that tell of a tolerance from here on, doubled, are believed, if the change does as well
+#: and the least singular value is this share of the operator's terms: fluxes do not know how waves add up
+_TWO, _LOOSE, _STEADY = 2, 5e-4, 0.1
+_BOUNDARY = 4_000  #: points at which values on the boundary are looked at
+_ITERATIONS = 4  #: of the inverse iteration for the smallest singular value
 
 
 @dataclass(frozen=True)
@@ -84,10 +91,39 @@ class Solved:
         """Estimate of the relative L2 error, infinite where nothing is known of it."""
         return estimated(self.levels)
 
+    #: what is solved, for other right-hand sides, and its forms
+    system: Constrained
+    table: Table
+
+    def meets(self, tolerance: float) -> bool:
+        """Whether the error is less, told by meshes enough."""
+        if self.comparable or not (tolerance >= _LOOSE and len(self.levels) >= _TWO and self.error < tolerance):
+            return self.comparable and self.error < tolerance
+        return self.weakest() > _STEADY * self.field.unit.largest_term
+
     @property
     def comparable(self) -> bool:
         """Whether there are meshes enough to tell how changes fall."""
         return len(self.levels) >= _FEW
+
+    def unheld(self) -> float:
+        """Integral of what prescribed values are off between the nodes on the boundary, relative to the norm of u."""
+        unit = self.field.unit
+        rows = unit.boundary(_BOUNDARY, seed=5)
+        held = rows.kinds == DIRICHLET
+        missed = np.abs(self.field(unit.to_physical(rows.points[:, held])) - rows.values[held])
+        size = self.table.norm(self.field.dofs) / np.sqrt(unit.half.prod())
+        return float((rows.weights[held] * missed).sum()) / size
+
+    def weakest(self) -> float:
+        """min |L v| / |v| over functions v that are zero where the solution is held, by inverse iteration."""
+        v, least = 1 + 0.3 * np.random.default_rng(0).standard_normal(self.table.basis.N), np.inf
+        for _ in range(_ITERATIONS):
+            v = self.system.solve_zero(self.table.load(self.table.values(v / self.table.norm(v))), transposed=True)
+            v = v / self.table.norm(v)
+            v = self.system.solve_zero(self.table.load(self.table.values(v)))
+            least = min(least, 1 / self.table.norm(v))
+        return least
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -105,12 +141,13 @@ def estimated(levels: Sequence[MeshLevel]) -> float:
     """The error of the last of several levels: the sum of the changes to come, or what its fluxes tell of.
 
     Changes fall as they have fallen; meshes that are refined near a point change less than others, so that the slowest
-    and the largest of the last few count. Of too few meshes the fluxes alone tell, and count double.
+    and the largest of the last few count. Of too few meshes the fluxes tell, and count double, or the last change.
     """
     last = levels[-1]
     told = max(_JUMPS * last.residual, _ENERGY * last.energy)
     if len(levels) < _FEW:
-        share = 2 * told + last.unseen
+        change = last.change if np.isfinite(last.change) else 0.0
+        share = max(2 * told, change) + last.unseen
         return float(share / (1 - share)) if share < 1 else float("inf")
     changes = np.array([level.change for level in levels[1:]][-4:])
     rates = changes[1:] / np.maximum(changes[:-1], 1e-300)
@@ -157,8 +194,8 @@ def solve_refined(pde: Statement, *, tolerance: float = 3e-5, effort: float = 1.
                 mesh.nelements, basis.N, told.residual / size, told.energy, change, unseen, time.perf_counter() - start
             )
         )
-        solved = Solved(now, tuple(levels))
-        if (solved.error < tolerance and solved.comparable) or len(levels) == _LEVELS:
+        solved = Solved(now, tuple(levels), system, table)
+        if solved.meets(tolerance) or len(levels) == _LEVELS:
             return solved
         finer = _within(pde, mesh, _all(blind, bulk(told.squares, mesh)), most)
         if finer is None:

@@ -236,6 +236,12 @@ class UnitProblem(UnitFrame):
             zero = evaluate(row.share, x, row.what)
         return np.stack([zero, normal[0] / self.half[0], normal[1] / self.half[1]])
 
+    @property
+    def largest_term(self) -> float:
+        """The largest term of the operator, by mean coefficients, for a wave as long as the domain."""
+        k = np.pi / 2
+        return float((np.abs(self.means[:5]) * np.array([1, k, k, k**2, k**2])).max())
+
     # ---- the picture
     def raster(self, n: int) -> Array:
         """Six channels (6, n, n) over [-1, 1]^2 that show the problem, see `meshmove.solvers.pde.unit.picture`."""

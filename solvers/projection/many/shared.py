@@ -20,7 +20,7 @@ from ..features.singular import corner_features, hole_features
 from ..field import Expansion
 from ..grids import SINGULAR, Projection, fit
 from ..middles import Middles
-from ..trust import largest_term, weakest_of
+from ..trust import weakest_of
 from ..unseen import misplaced_of
 from .duals import Duals
 from .products import Products
@@ -83,7 +83,7 @@ def settle(problems: Sequence[Statement], tolerance: float, seed: int = 0) -> li
         features = [*corner_features(unit), *hole_features(unit, _HOLES / cells)]
         now = fit(unit, (cells, cells), features, seed=seed)
         weakest = weakest_of(now, Middles(now))
-        if weakest < SINGULAR * largest_term(unit):
+        if weakest < SINGULAR * unit.largest_term:
             break
         shared = _Shared(unit, now, tolerance, seed, weakest)
         for some in _chunks(left):

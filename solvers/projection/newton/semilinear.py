@@ -18,7 +18,7 @@ from ..field import Expansion, Field, Located
 from ..grids import DEGREE, Level, Projection, fit
 from ..refinement import WORK, refined
 from ..run import SCOUT, Run
-from ..trust import largest_term, longest_column
+from ..trust import longest_column
 from .budget import Budget
 from .on_grid import OnGrid
 from .state import Found
@@ -164,7 +164,7 @@ class _NewtonRun(Run):
         there = reaction.slopes(state, x)[0]
         moved = [reaction.slopes(state + np.array([[d], [0], [0]]), x)[0] - there for d in (error, -error)]
         most = np.nanmax(np.abs(moved), axis=0) if np.isfinite(error) else np.array([np.inf])
-        share = float(most.max() / max(seen.weakest * largest_term(self.unit), 1e-300))
+        share = float(most.max() / max(seen.weakest * self.unit.largest_term, 1e-300))
         if not _CURVED < share < np.inf:
             return share
         return min(share, float(np.sqrt(self.unit.area * (most**2).mean())) * longest_column(now))

@@ -12,6 +12,7 @@ from meshmove.solvers.projection.boundary_rows import conditions
 from meshmove.solvers.projection.features.singular import corner_features
 from meshmove.solvers.projection.grids import fit
 from meshmove.solvers.projection.quadrature import quadrature
+from meshmove.solvers.projection.refinement import project_unit
 
 
 def _points(pde, n=500):
@@ -233,3 +234,14 @@ def test_derivatives_at_the_points_of_the_grid_are_those_anywhere(cells):
     expected = splines.expand(w, rows.points, rows.along)
     assert len(expected) == 6 and np.allclose(rows.jets(w), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
     assert np.allclose(rows.jets(w, ((0, 0),)), expected[:1], rtol=1e-10, atol=1e-12)
+
+
+def test_a_tolerance_of_nothing_is_as_good_as_double_precision_and_no_more_work():
+    """Finer grids add only rounding: the first that do so are the last, and zero asks for no more than 1e-12."""
+    exact = lambda x: np.exp(x[0]) * np.sin(x[1])  # noqa: E731
+    pde = LinearPDE(_square(), uxx=1, uyy=1, conditions={"all": Dirichlet(exact)})
+    none, least = (project(pde, tolerance=tolerance) for tolerance in (0, 1e-12))
+    assert none.error_estimate == least.error_estimate < 1e-12 and _error(pde, exact, none) < 1e-12
+    assert len(none.history) == len(least.history)
+    pressed = project_unit(pde.unit, tolerance=0)
+    assert np.prod(pressed.levels[-1].cells) < 140**2 and pressed.error < 1e-12
