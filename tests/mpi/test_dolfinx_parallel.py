@@ -323,8 +323,8 @@ def test_no_process_holds_the_whole_mesh():
         return out
 
     most(COMM, 6)  # what is imported on the way is not counted
-    each, alone = COMM.allreduce(most(COMM, 40), MPI.MAX), COMM.allreduce(most(MPI.COMM_SELF, 40), MPI.MAX)
-    assert each < alone * (1 / COMM.size + 0.32)  # with what the pieces share: 0.7 on two
+    each, alone = COMM.allreduce(most(COMM, 60), MPI.MAX), COMM.allreduce(most(MPI.COMM_SELF, 60), MPI.MAX)
+    assert each < alone * (1 / COMM.size + 0.22)  # with what the pieces share: 0.61 on two
 
 
 def test_petsc_inverts_where_it_is_asked_to():
