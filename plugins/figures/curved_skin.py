@@ -60,7 +60,8 @@ class CurvedSkin(Skin):
         centre = _found(middles, polygons)[:, None]
         known = bool((centre >= 0).all())
         x, parts = _lattice(corners)
-        return np.hstack([*nodes, centre] if known else nodes), curvilinear(kinds[known]).values(x).T, parts
+        shape: Array = np.asarray(curvilinear(kinds[known]).values(x).T, float)
+        return np.hstack([*nodes, centre] if known else nodes), shape, parts
 
     def wear(self, points: Array, shown: NDArray | None, toward: Array, unit: float) -> None:
         """As `Skin.wear`, of nodes: positions (n_nodes, dim), and values a node or a cell each."""

@@ -166,7 +166,8 @@ def _extent(cells: CellMesh) -> Array:
     """Points among which all of a mesh is seen: with the nodes on bent sides, where cells have these."""
     if cells.nodes is None or not is_curved(cells):
         return cells.points
-    return cells.nodes[np.unique(np.concatenate([np.ravel(b.second_nodes) for b in cells.blocks]))]
+    used = [b.second_nodes.ravel() for b in cells.blocks if b.second_nodes is not None]
+    return cells.nodes[np.unique(np.concatenate(used))]
 
 
 def _of_one_dimension(stills: Sequence[Still]) -> None:
